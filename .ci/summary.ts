@@ -1,0 +1,82 @@
+/**
+ * Reads the JSON results of the test run, prints the closing line of CI, and sets the exit code.
+ *
+ * Fails when a test failed, when no test ran, when another step of `verify` failed (CB_VERIFY_STATUS), and when a test
+ * was skipped for want of a server (its name says "[skipped: no redis]") although that server answers here.
+ */
+import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+
+interface TestResults {
+  testResults: {
+    name: string;
+    status: string;
+    message?: string;
+    assertionResults: { fullName: string; status: string }[];
+  }[];
+}
+
+const SERVERS = [
+  { word: 'postgres', port: 5432 },
+  { word: 'redis', port: 6379 },
+  { word: 'nats', port: 4222 },
+] as const;
+
+const reachable = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, timeout: 1_000 });
+    const settle = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('timeout', () => settle(false));
+    socket.once('error', () => settle(false));
+  });
+
+const readResults = async (path: string): Promise<TestResults> => {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as TestResults;
+  } catch (error) {
+    console.error(`No test results: ${String(error)}`);
+    return { testResults: [] };
+  }
+};
+
+const verifyStatus = Number(process.env['CB_VERIFY_STATUS'] ?? '0');
+const { testResults } = await readResults(process.argv[2] ?? '.tmp/test-results.json');
+const tests = testResults.flatMap((file) => file.assertionResults);
+const faults: string[] = [];
+
+const passed = tests.filter((test) => test.status === 'passed').length;
+const skipped = tests.filter((test) => test.status !== 'passed' && test.status !== 'failed');
+let failed = tests.filter((test) => test.status === 'failed').length;
+
+for (const file of testResults) {
+  const broken = file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed');
+  if (broken) {
+    failed += 1;
+    faults.push(`${file.name} could not be run: ${file.message ?? 'no message'}`);
+  }
+}
+
+for (const { word, port } of SERVERS) {
+  const forWantOfIt = skipped.filter((test) => {
+    const reason = /\[skipped: no ([^\]]+)\]/i.exec(test.fullName)?.[1];
+    return reason?.toLowerCase().includes(word) === true;
+  });
+  if (forWantOfIt.length > 0 && (await reachable(port))) {
+    failed += 1;
+    faults.push(`${word} answers on port ${port}, yet ${forWantOfIt.length} tests were skipped for want of it`);
+  }
+}
+
+if (passed + failed === 0) faults.push('no test ran');
+if (verifyStatus !== 0 && failed === 0) {
+  failed += 1;
+  faults.push(`npm run verify ended with status ${verifyStatus}`);
+}
+
+for (const fault of faults) console.error(`FAULT ${fault}`);
+console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+process.exitCode = failed > 0 || faults.length > 0 ? 1 : 0;

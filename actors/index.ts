@@ -1,0 +1,21 @@
+/** The public names of `collaborative-blocks/actors`, one by one. */
+export {
+  type ActorDefinition,
+  type AnyActorDefinition,
+  type BehaviorSpec,
+  defineActor,
+  type InputOf,
+  type LogicSpec,
+  type MachineSpec,
+  type MessageOf,
+  type ReducerSpec,
+  type ReplyOf,
+  type ViewOf,
+} from './define-actor.ts';
+export { effect, type EffectArgument, type EffectOptions } from './machine/effect-logic.ts';
+export { machineBehavior } from './machine/machine-behavior.ts';
+export { MachineRef, refTo } from './machine/machine-ref.ts';
+export type { MachineState, MachineView } from './machine/machine-state.ts';
+export { type TransitionView, transitionBehavior } from './machine/transition-behavior.ts';
+export { type Expression, reply, replyError, replyTo, stash, takeReplyTo, unstash } from './machine/turn-actions.ts';
+export { type Reducer, reducerBehavior } from './reducer.ts';

@@ -1,0 +1,263 @@
+/**
+ * The door to XState's insides: what the driver needs that XState does not promise.
+ *
+ * Owns: the shapes of the actions that XState hands to a scope's executor, of the scope itself, and of what a machine keeps of its
+ * state nodes; rebuilding a live snapshot; telling kinds of logic apart. Pinned to XState 5.33: `test/actors/xstate-door.test.ts`
+ * fails when a version asks for more. Every cast that XState's types force is here.
+ *
+ * Invariants:
+ * XI1. A rebuilt snapshot has the nodes, their order, the history and the value of the one that was saved: parallel regions go on in
+ *      the order in which they would have.
+ */
+import type {
+  ActionArgs,
+  AnyActorLogic,
+  AnyActorScope,
+  AnyMachineSnapshot,
+  AnyStateMachine,
+  EventObject,
+  Snapshot,
+  StateNode,
+  StateValue,
+} from 'xstate';
+import type { Reference } from '../../runtime/kernel/reference.ts';
+import type { HostedSystem } from './hosted-system.ts';
+import type { MachineRef, SelfRef } from './machine-ref.ts';
+
+export type Machine = AnyStateMachine;
+export type MachineSnapshot = AnyMachineSnapshot;
+export type Logic = AnyActorLogic;
+export type Event = EventObject;
+
+export const XSTATE_STOP = 'xstate.stop';
+
+/** An action as XState hands it to the executor. */
+export interface ExecutableAction {
+  readonly type: string;
+  readonly info: ActionArgs<never, never, never>;
+  readonly params: unknown;
+  readonly exec: ((info: unknown, params: unknown) => unknown) | undefined;
+}
+
+export interface RaiseParams {
+  readonly event: Event;
+  readonly id: string | undefined;
+  readonly delay: number | undefined;
+}
+
+export interface SendToParams extends RaiseParams {
+  /** A child's id when the child is being invoked by the same state node and does not exist yet. */
+  readonly to: Reference | string;
+}
+
+/** What XState asks of a scope. One object a machine; `self`, `id` and `sessionId` change with the cell. */
+export interface HostedScope {
+  self: SelfRef;
+  id: string;
+  sessionId: string;
+  readonly system: HostedSystem;
+  readonly logger: (...values: unknown[]) => void;
+  readonly defer: (run: () => void) => void;
+  readonly emit: (event: Event) => void;
+  readonly stopChild: (child: MachineRef) => void;
+  /** XState replaces it for the length of a microstep. */
+  actionExecutor: (action: ExecutableAction) => void;
+}
+
+export function initialSnapshot(machine: Machine, scope: HostedScope, input: unknown): MachineSnapshot {
+  return machine.getInitialSnapshot(scope as unknown as AnyActorScope, input) as MachineSnapshot;
+}
+
+export function nextSnapshot(machine: Machine, snapshot: MachineSnapshot, event: Event, scope: HostedScope): MachineSnapshot {
+  return machine.transition(snapshot, event, scope as unknown as AnyActorScope) as MachineSnapshot;
+}
+
+/** A state node as far as the driver reads it. */
+export interface Node {
+  readonly id: string;
+  readonly key: string;
+  readonly order: number;
+  readonly type: string;
+  readonly parent: Node | undefined;
+  readonly states: Readonly<Record<string, Node>>;
+  readonly entry: readonly unknown[];
+  readonly exit: readonly unknown[];
+  readonly config: NodeConfig;
+  readonly initial: { readonly actions: readonly unknown[] };
+  readonly always: readonly Transition[] | undefined;
+  readonly transitions: ReadonlyMap<string, readonly Transition[]>;
+  readonly invoke: readonly Invocation[];
+}
+
+export interface Transition {
+  readonly actions: readonly unknown[];
+  readonly guard: unknown;
+  readonly eventType: string | null;
+}
+
+export interface Invocation {
+  readonly id: string;
+  /** The name of the logic: the user's, or `xstate.invoke.<index>.<node>` for logic given in place. */
+  readonly src: string;
+  readonly systemId: string | undefined;
+}
+
+interface NodeConfig {
+  readonly invoke?: InvokeConfig | readonly InvokeConfig[];
+  readonly after?: Readonly<Record<string, unknown>>;
+}
+
+interface InvokeConfig {
+  readonly src: string | Logic;
+}
+
+/** The user's implementations by name. */
+export interface Implementations {
+  readonly actors: Readonly<Record<string, Logic | undefined>>;
+  readonly actions: Readonly<Record<string, unknown>>;
+  readonly guards: Readonly<Record<string, unknown>>;
+  readonly delays: Readonly<Record<string, unknown>>;
+}
+
+export const implementationsOf = (machine: Machine): Implementations => machine.implementations as unknown as Implementations;
+
+/** All state nodes, in document order. */
+export function nodesOf(machine: Machine): readonly Node[] {
+  const nodes: Node[] = [];
+  const visit = (node: Node): void => {
+    nodes.push(node);
+    for (const child of Object.values(node.states)) visit(child);
+  };
+  visit(machine.root as unknown as Node);
+  return nodes;
+}
+
+/** The logic of an invocation as the config gives it: a name, or the logic itself. */
+export function invokedSource(node: Node, index: number): string | Logic | undefined {
+  const { invoke } = node.config;
+  const configs = invoke === undefined ? [] : Array.isArray(invoke) ? (invoke as readonly InvokeConfig[]) : [invoke as InvokeConfig];
+  return configs[index]?.src;
+}
+
+/** A built-in action (`sendTo(…)`, `assign(…)`, …) as the function that XState makes of it. */
+export interface BuiltInAction {
+  readonly type: string;
+  readonly resolve: unknown;
+  readonly src?: string | Logic;
+  readonly id?: unknown;
+  readonly systemId?: string;
+  readonly delay?: unknown;
+  readonly assignment?: unknown;
+  readonly event?: unknown;
+  readonly to?: unknown;
+}
+
+export function asBuiltIn(action: unknown): BuiltInAction | undefined {
+  return typeof action === 'function' && 'resolve' in action ? (action as unknown as BuiltInAction) : undefined;
+}
+
+/** The part of a snapshot that is kept. */
+export interface SnapshotParts {
+  readonly status: MachineSnapshot['status'];
+  readonly value: StateValue;
+  readonly context: unknown;
+  readonly output?: unknown;
+  readonly error?: unknown;
+  /** Orders of the active nodes, where their order matters. */
+  readonly nodes?: readonly number[] | undefined;
+  readonly history?: Readonly<Record<string, readonly string[]>> | undefined;
+}
+
+export function historyOf(snapshot: MachineSnapshot): Record<string, string[]> | undefined {
+  let history: Record<string, string[]> | undefined;
+  for (const [id, nodes] of Object.entries(snapshot.historyValue as Record<string, readonly StateNode[]>)) {
+    history ??= {};
+    history[id] = nodes.map((node) => node.id);
+  }
+  return history;
+}
+
+export const activeOrders = (snapshot: MachineSnapshot): number[] => snapshot._nodes.map((node: { order: number }) => node.order);
+
+/** A live snapshot again. Throws when a state of it is no longer in the machine. Starts nothing: children are put in as references. */
+export function rebuildSnapshot(
+  machine: Machine,
+  parts: SnapshotParts,
+  children: Readonly<Record<string, MachineRef>>,
+  scope: HostedScope,
+): MachineSnapshot {
+  const { status, value, context, output, error } = parts;
+  const bare = { status, value, context, output, error, children: {}, historyValue: {} };
+  const snapshot = machine.restoreSnapshot(bare as unknown as Snapshot<unknown>, scope as unknown as AnyActorScope) as {
+    -readonly [key in keyof MachineSnapshot]: MachineSnapshot[key];
+  };
+  snapshot.children = children;
+  const byId = new Map<string, unknown>();
+  const byOrder = new Map<number, unknown>();
+  if (parts.history !== undefined || parts.nodes !== undefined) {
+    for (const node of nodesOf(machine)) {
+      byId.set(node.id, node);
+      byOrder.set(node.order, node);
+    }
+  }
+  if (parts.history !== undefined) {
+    const history: Record<string, unknown[]> = {};
+    for (const [id, ids] of Object.entries(parts.history)) {
+      const nodes = ids.map((nodeId) => byId.get(nodeId)).filter((node) => node !== undefined);
+      if (byId.has(id) && nodes.length > 0) history[id] = nodes;
+    }
+    snapshot.historyValue = history as unknown as MachineSnapshot['historyValue'];
+  }
+  if (parts.nodes !== undefined) {
+    const ordered = parts.nodes.map((order) => byOrder.get(order));
+    const active = new Set<unknown>(snapshot._nodes);
+    // Another version of the machine may number its nodes differently: then the order of the document will do.
+    if (ordered.length === active.size && ordered.every((node) => active.has(node))) {
+      snapshot._nodes = ordered as unknown as MachineSnapshot['_nodes'];
+      snapshot.value = value;
+    }
+  }
+  return snapshot as MachineSnapshot;
+}
+
+/** The same snapshot without the children that `gone` names. */
+export function withoutChildren(snapshot: MachineSnapshot, gone: ReadonlySet<string>): MachineSnapshot {
+  const kept = Object.entries(snapshot.children as Record<string, MachineRef>).filter(([, ref]) => !gone.has(ref?.key));
+  return { ...snapshot, children: Object.fromEntries(kept) } as MachineSnapshot;
+}
+
+export type LogicKind =
+  /** A statechart: a cell of its own. */
+  | 'machine'
+  /** A reducer (`fromTransition`), or any logic that only computes: a cell of its own. */
+  | 'transition'
+  /** `fromPromise`: an effect. */
+  | 'promise'
+  /** `fromCallback`, `fromObservable`, or any logic that starts something: a live source. */
+  | 'source';
+
+/** Undefined when it is no actor logic at all. */
+export function kindOfLogic(logic: unknown): LogicKind | undefined {
+  if (typeof logic !== 'object' || logic === null) return undefined;
+  const { transition, getInitialSnapshot, start } = logic as Partial<Logic>;
+  if (typeof transition !== 'function' || typeof getInitialSnapshot !== 'function') return undefined;
+  if ('__xstatenode' in logic && 'root' in logic) return 'machine';
+  if (start === undefined) return 'transition';
+  return isPromiseLogic(logic as Logic) ? 'promise' : 'source';
+}
+
+/** XState leaves no mark on promise logic; it alone turns this private event into a done snapshot. No user code runs. */
+function isPromiseLogic(logic: Logic): boolean {
+  if (typeof logic.config !== 'function') return false;
+  const before = { status: 'active', output: undefined, error: undefined, input: undefined };
+  const mark = {};
+  try {
+    const after: unknown = logic.transition(before, { type: 'xstate.promise.resolve', data: mark }, {} as AnyActorScope);
+    return (after as { output?: unknown } | undefined)?.output === mark;
+  } catch {
+    return false;
+  }
+}
+
+/** What `fromPromise` was given. */
+export const promiseCreatorOf = (logic: Logic): ((argument: unknown) => unknown) => logic.config as (argument: unknown) => unknown;

@@ -1,0 +1,234 @@
+/**
+ * A cell's books: everything durable about it that is not its behavior's state.
+ *
+ * Owns: timers, effects in flight, asks without an answer, children, watchers, stash, idempotency keys, watermarks, status; and
+ * the one function that moves them, from a turn's message and intents. Pure: the same turns give the same books, which is how
+ * a replay and a recovery without a step get them.
+ *
+ * Invariants:
+ * BK1. `applyTurn` is the only writer. It runs after the step has succeeded, never before.
+ * BK2. A timer, effect or ask leaves the books in the turn that consumes its outcome; an outcome without its entry is stale and is dropped.
+ * BK3. Idempotency keys leave in the order they came, when there are more than the definition allows.
+ */
+import type { CellKey } from '../kernel/address.ts';
+import type { EncodedError } from '../kernel/errors.ts';
+import type { ExitReason } from '../kernel/exit.ts';
+import type { Intent } from '../kernel/intent.ts';
+import { type Envelope, type Lane, laneOf, type MessageId, type Stream } from '../kernel/message.ts';
+
+export interface TimerEntry {
+  readonly dueMs: number;
+  readonly payload: unknown;
+  /** Sequence of the turn that set it: tells a set-again timer's firing from the old one's. */
+  readonly armed: number;
+}
+
+export interface EffectEntry {
+  readonly source: string;
+  readonly input: unknown;
+  /** Sequence of the turn that started it: part of its idempotency key. */
+  readonly started: number;
+}
+
+/** What a request under an idempotency key was answered; absent until it was. */
+export type KeyedAnswer =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'error'; readonly error: EncodedError }
+  | { readonly kind: 'open' };
+
+export type CellStatus =
+  /** Never spawned. */
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'running' }
+  | { readonly kind: 'stopped'; readonly reason: ExitReason };
+
+/** Timer id of an ask's deadline. Behaviors' own ids never start with NUL. */
+export const ASK_TIMER_PREFIX = '\0ask:';
+
+export class Book {
+  status: CellStatus = { kind: 'absent' };
+  parent: CellKey | undefined;
+  childId: string | undefined;
+  /** Path of inline logic below the root's definition. */
+  logic: readonly string[] = [];
+  /** What the cell tells its parent besides its end. */
+  reports: number = 0;
+  timers: Map<string, TimerEntry> | undefined;
+  effects: Map<string, EffectEntry> | undefined;
+  asks: Set<string> | undefined;
+  children: Map<string, CellKey> | undefined;
+  watchers: Set<CellKey> | undefined;
+  stash: Envelope[] | undefined;
+  /** Taken out of the stash, not yet handled again: comes before everything in the users' lane. */
+  unstashed: Envelope[] | undefined;
+  keys: Map<string, KeyedAnswer> | undefined;
+  /** Last consumed id per stream: [position, index] of the users' lane and of the signal lane. */
+  consumed: Map<Stream, Consumed> | undefined;
+
+  /** Whether something will happen to the cell by itself. */
+  get obliged(): boolean {
+    return (
+      (this.timers !== undefined && this.timers.size > 0) ||
+      (this.effects !== undefined && this.effects.size > 0) ||
+      (this.unstashed !== undefined && this.unstashed.length > 0)
+    );
+  }
+
+  /** Due time of the first timer; 0 when effects are in flight; undefined when nothing is to happen. */
+  get wakeAtMs(): number | undefined {
+    if (this.effects !== undefined && this.effects.size > 0) return 0;
+    if (this.unstashed !== undefined && this.unstashed.length > 0) return 0;
+    let first: number | undefined;
+    if (this.timers !== undefined) {
+      for (const timer of this.timers.values()) if (first === undefined || timer.dueMs < first) first = timer.dueMs;
+    }
+    return first;
+  }
+
+  /** Whether a message with this id was consumed before. */
+  hasConsumed(id: MessageId, lane: Lane): boolean {
+    const mark = this.consumed?.get(id.stream);
+    if (mark === undefined) return false;
+    return lane === 'user'
+      ? id.position < mark.userPosition || (id.position === mark.userPosition && id.index <= mark.userIndex)
+      : id.position < mark.signalPosition || (id.position === mark.signalPosition && id.index <= mark.signalIndex);
+  }
+}
+
+export interface Consumed {
+  userPosition: number;
+  userIndex: number;
+  signalPosition: number;
+  signalIndex: number;
+}
+
+/** Moves the books by one turn. `sequence` is the turn's own; `keysLimit` the definition's. */
+export function applyTurn(book: Book, envelope: Envelope, intents: readonly Intent[], sequence: number, keysLimit: number): void {
+  if (envelope.unstashed === true) book.unstashed?.shift();
+  else if (envelope.id !== undefined) consume(book, envelope.id, laneOf(envelope));
+  if (envelope.control !== undefined) applyControl(book, envelope);
+  const key = envelope.idempotencyKey;
+  if (key !== undefined) {
+    book.keys ??= new Map();
+    if (!book.keys.has(key)) book.keys.set(key, { kind: 'open' });
+  }
+  for (const intent of intents) applyIntent(book, envelope, intent, sequence);
+  if (book.keys !== undefined && book.keys.size > keysLimit) {
+    const oldest = book.keys.keys().next();
+    if (!oldest.done) book.keys.delete(oldest.value);
+  }
+}
+
+function consume(book: Book, id: MessageId, lane: Lane): void {
+  book.consumed ??= new Map();
+  let mark = book.consumed.get(id.stream);
+  if (mark === undefined) {
+    mark = { userPosition: -1, userIndex: -1, signalPosition: -1, signalIndex: -1 };
+    book.consumed.set(id.stream, mark);
+  }
+  if (lane === 'user') {
+    mark.userPosition = id.position;
+    mark.userIndex = id.index;
+  } else {
+    mark.signalPosition = id.position;
+    mark.signalIndex = id.index;
+  }
+}
+
+function applyControl(book: Book, envelope: Envelope): void {
+  const control = envelope.control;
+  if (control === undefined) return;
+  switch (control.kind) {
+    case 'spawn':
+      if (book.status.kind === 'running' && control.ifExists === 'attach') break;
+      book.status = { kind: 'running' };
+      book.parent = control.parent;
+      book.childId = control.childId;
+      book.logic = control.logic;
+      book.reports = control.reports ?? 0;
+      break;
+    case 'watch':
+      book.watchers ??= new Set();
+      book.watchers.add(control.watcher);
+      break;
+    case 'unwatch':
+      book.watchers?.delete(control.watcher);
+      break;
+    case 'terminated':
+      if (control.childId !== undefined && book.children?.get(control.childId) === control.key) book.children.delete(control.childId);
+      break;
+    case 'timer':
+      book.timers?.delete(control.id);
+      if (control.id.startsWith(ASK_TIMER_PREFIX)) book.asks?.delete(control.id.slice(ASK_TIMER_PREFIX.length));
+      break;
+    case 'effect.done':
+    case 'effect.failed':
+      book.effects?.delete(control.id);
+      break;
+    case 'reply':
+    case 'ask.failed':
+      book.asks?.delete(control.ask);
+      book.timers?.delete(ASK_TIMER_PREFIX + control.ask);
+      break;
+    default:
+      break;
+  }
+}
+
+function applyIntent(book: Book, envelope: Envelope, intent: Intent, sequence: number): void {
+  switch (intent.kind) {
+    case 'timer.set':
+      book.timers ??= new Map();
+      book.timers.set(intent.id, { dueMs: intent.dueMs, payload: intent.payload, armed: sequence });
+      break;
+    case 'timer.cancel':
+      book.timers?.delete(intent.id);
+      break;
+    case 'effect.start':
+      book.effects ??= new Map();
+      book.effects.set(intent.id, { source: intent.source, input: intent.input, started: sequence });
+      break;
+    case 'effect.cancel':
+      book.effects?.delete(intent.id);
+      break;
+    case 'send': {
+      const sent = intent.envelope;
+      if (sent.replyTo?.kind === 'cell') {
+        book.asks ??= new Set();
+        book.asks.add(sent.replyTo.ask);
+      }
+      if (sent.control?.kind === 'spawn' && sent.control.childId !== undefined) {
+        book.children ??= new Map();
+        book.children.set(sent.control.childId, sent.to);
+      }
+      break;
+    }
+    case 'reply':
+      if (intent.idempotencyKey !== undefined) book.keys?.set(intent.idempotencyKey, { kind: 'value', value: intent.value });
+      break;
+    case 'fail':
+      if (intent.idempotencyKey !== undefined) book.keys?.set(intent.idempotencyKey, { kind: 'error', error: intent.error });
+      break;
+    case 'stash':
+      book.stash ??= [];
+      book.stash.push({ ...envelope, id: undefined, unstashed: true });
+      break;
+    case 'unstash':
+      if (book.stash !== undefined) book.unstashed = [...book.stash, ...(book.unstashed ?? [])];
+      book.stash = undefined;
+      break;
+    case 'exit':
+      book.status = { kind: 'stopped', reason: intent.reason };
+      book.timers = undefined;
+      book.effects = undefined;
+      book.asks = undefined;
+      book.children = undefined;
+      book.watchers = undefined;
+      // What was kept for later has to be answered for: it is refused like the rest of the mailbox.
+      if (book.stash !== undefined) book.unstashed = [...book.stash, ...(book.unstashed ?? [])];
+      book.stash = undefined;
+      break;
+    default:
+      break;
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * The turn that a behavior sees: collects what a step asks for as intents.
+ *
+ * Owns: the intents of the step that is running, its time and its randomness. One object a host, used for one step after another.
+ * Executes nothing.
+ *
+ * Invariants:
+ * C1. Nothing leaves a step but its intents.
+ * C2. What is read here (time, randomness, sequence) is recorded or derived from what is, so that a replay reads the same.
+ */
+import { assertCellId, type CellKey, childKeyOf, keyOf } from '../kernel/address.ts';
+import type { SpawnSpec, Turn } from '../kernel/behavior.ts';
+import { encodeError } from '../kernel/errors.ts';
+import type { ExitReason } from '../kernel/exit.ts';
+import type { Intent } from '../kernel/intent.ts';
+import { ASK_TIMEOUT_MS } from '../kernel/limits.ts';
+import type { ControlMessage, Envelope, ReplyTo } from '../kernel/message.ts';
+import { hashOf, type Random, seededRandom } from '../kernel/random.ts';
+import { ASK_TIMER_PREFIX } from './book.ts';
+import type { Cell } from './cell.ts';
+
+const NO_INTENTS: readonly Intent[] = [];
+
+/** What a turn must know of definitions: whether a receiver keeps a journal. */
+export interface TurnWorld {
+  isDurable(key: CellKey): boolean;
+  /** Takes what behaviors log; not called in a replay. */
+  log(key: CellKey, values: readonly unknown[]): void;
+}
+
+export class CellTurn implements Turn {
+  readonly #world: TurnWorld;
+  #cell!: Cell;
+  #envelope!: Envelope;
+  #random: Random | undefined;
+  #intents: Intent[] | undefined;
+  #replied = false;
+  /** Set by `exit`: the cell ends with this turn. */
+  exiting: ExitReason | undefined;
+  nowMs = 0;
+  sequence = 0;
+  replaying = false;
+
+  constructor(world: TurnWorld) {
+    this.#world = world;
+  }
+
+  /** Makes ready for one step. */
+  begin(cell: Cell, envelope: Envelope, nowMs: number, sequence: number, replaying: boolean): void {
+    this.#cell = cell;
+    this.#envelope = envelope;
+    this.#random = undefined;
+    this.#intents = undefined;
+    this.#replied = false;
+    this.exiting = undefined;
+    this.nowMs = nowMs;
+    this.sequence = sequence;
+    this.replaying = replaying;
+  }
+
+  /** What the step asked for, in order. */
+  take(): readonly Intent[] {
+    const intents = this.#intents;
+    this.#intents = undefined;
+    return intents ?? NO_INTENTS;
+  }
+
+  /** Whether the request was answered, or the right to answer it was kept. */
+  get answered(): boolean {
+    return this.#replied;
+  }
+
+  get self(): CellKey {
+    return this.#cell.key;
+  }
+
+  get parent(): CellKey | undefined {
+    return this.#cell.book.parent;
+  }
+
+  get from(): CellKey | undefined {
+    return this.#envelope.from;
+  }
+
+  random(): number {
+    this.#random ??= seededRandom(hashOf(this.#cell.key), this.sequence);
+    return this.#random.next();
+  }
+
+  send(to: CellKey, message: unknown): void {
+    this.#push({ kind: 'send', envelope: this.#envelopeTo(to, message), durable: this.#world.isDurable(to) });
+  }
+
+  reply(value: unknown): void {
+    const to = this.#envelope.replyTo;
+    if (to === undefined || this.#replied) return;
+    this.#replied = true;
+    this.#answer(to, value, this.#envelope.idempotencyKey);
+  }
+
+  fail(error: unknown): void {
+    const to = this.#envelope.replyTo;
+    if (to === undefined || this.#replied) return;
+    this.#replied = true;
+    this.#answerError(to, error, this.#envelope.idempotencyKey);
+  }
+
+  takeReplyTo(): ReplyTo | undefined {
+    const to = this.#envelope.replyTo;
+    if (to === undefined) return undefined;
+    this.#replied = true;
+    const key = this.#envelope.idempotencyKey;
+    return key === undefined ? to : { ...to, idempotencyKey: key };
+  }
+
+  replyTo(handle: ReplyTo, value: unknown): void {
+    this.#answer(handle, value, handle.idempotencyKey);
+  }
+
+  failTo(handle: ReplyTo, error: unknown): void {
+    this.#answerError(handle, error, handle.idempotencyKey);
+  }
+
+  ask(to: CellKey, message: unknown, options: { ask: string; timeoutMs?: number | undefined }): void {
+    const envelope: Envelope = {
+      ...this.#envelopeTo(to, message),
+      replyTo: { kind: 'cell', key: this.#cell.key, ask: options.ask },
+    };
+    this.#push({ kind: 'send', envelope, durable: this.#world.isDurable(to) });
+    const dueMs = this.nowMs + (options.timeoutMs ?? ASK_TIMEOUT_MS);
+    this.#push({ kind: 'timer.set', id: ASK_TIMER_PREFIX + options.ask, dueMs, payload: { to } });
+  }
+
+  spawn(spec: SpawnSpec): CellKey {
+    assertCellId(spec.childId);
+    const key =
+      spec.actor === undefined ? childKeyOf(this.#cell.key, spec.childId) : keyOf(spec.actor.definition, spec.actor.id);
+    const logic = spec.logic === undefined ? [] : [...this.#cell.book.logic, spec.logic];
+    this.#control(key, {
+      kind: 'spawn',
+      logic,
+      input: spec.input,
+      parent: this.#cell.key,
+      childId: spec.childId,
+      reports: (spec.reportSnapshots === true ? 1 : 0) | (spec.reportEvents === true ? 2 : 0),
+      ifExists: spec.ifExists ?? (spec.logic === undefined ? 'refuse' : 'reset'),
+    });
+    return key;
+  }
+
+  stop(key: CellKey, reason: ExitReason = { kind: 'shutdown' }): void {
+    this.#control(key, { kind: 'stop', reason });
+  }
+
+  watch(key: CellKey): void {
+    this.#control(key, { kind: 'watch', watcher: this.#cell.key });
+  }
+
+  unwatch(key: CellKey): void {
+    this.#control(key, { kind: 'unwatch', watcher: this.#cell.key });
+  }
+
+  exit(reason: ExitReason): void {
+    if (this.exiting !== undefined) return;
+    this.exiting = reason;
+    this.#push({ kind: 'exit', reason });
+  }
+
+  startEffect(effect: { readonly id: string; readonly source: string; readonly input?: unknown }): void {
+    this.#push({ kind: 'effect.start', id: effect.id, source: effect.source, input: effect.input });
+  }
+
+  cancelEffect(id: string): void {
+    this.#push({ kind: 'effect.cancel', id });
+  }
+
+  sendToEffect(id: string, message: unknown): void {
+    this.#push({ kind: 'effect.send', id, message });
+  }
+
+  setTimer(timer: { readonly id: string; readonly delayMs: number; readonly payload: unknown }): void {
+    const dueMs = this.nowMs + Math.max(0, timer.delayMs);
+    this.#push({ kind: 'timer.set', id: timer.id, dueMs, payload: timer.payload });
+  }
+
+  cancelTimer(id: string): void {
+    this.#push({ kind: 'timer.cancel', id });
+  }
+
+  emit(event: unknown): void {
+    this.#push({ kind: 'emit', event });
+    const book = this.#cell.book;
+    if ((book.reports & 2) !== 0 && book.parent !== undefined && book.childId !== undefined) {
+      this.#control(book.parent, { kind: 'child.event', childId: book.childId, event });
+    }
+  }
+
+  log(...values: readonly unknown[]): void {
+    if (!this.replaying) this.#world.log(this.#cell.key, values);
+  }
+
+  stash(): void {
+    this.#replied = true;
+    this.#push({ kind: 'stash' });
+  }
+
+  unstashAll(): void {
+    this.#push({ kind: 'unstash' });
+  }
+
+  /** Tells parent, watchers and children of this cell's end. */
+  announceExit(reason: ExitReason): void {
+    const { book, key } = this.#cell;
+    if (book.parent !== undefined && book.childId !== undefined) {
+      this.#control(book.parent, { kind: 'terminated', key, childId: book.childId, reason });
+    }
+    for (const watcher of book.watchers ?? []) {
+      if (watcher !== book.parent) this.#control(watcher, { kind: 'terminated', key, reason });
+    }
+    for (const child of book.children?.values() ?? []) this.#control(child, { kind: 'stop', reason: { kind: 'shutdown' } });
+  }
+
+  /** Tells a parent that wants to know of the new state. */
+  reportSnapshot(snapshot: unknown): void {
+    const { parent, childId } = this.#cell.book;
+    if (parent !== undefined && childId !== undefined) this.#control(parent, { kind: 'child.snapshot', childId, snapshot });
+  }
+
+  /** Tells a parent of a child that could not be started. */
+  tellTerminated(parent: CellKey, childId: string, reason: ExitReason): void {
+    this.#control(parent, { kind: 'terminated', key: this.#cell.key, childId, reason });
+  }
+
+  /** Tells a watcher that came too late. */
+  announceExitTo(watcher: CellKey, reason: ExitReason): void {
+    this.#control(watcher, { kind: 'terminated', key: this.#cell.key, reason });
+  }
+
+  #control(to: CellKey, control: ControlMessage): void {
+    const envelope: Envelope = { to, message: undefined, control, from: this.#cell.key };
+    this.#push({ kind: 'send', envelope, durable: this.#world.isDurable(to) });
+  }
+
+  #envelopeTo(to: CellKey, message: unknown): Envelope {
+    const traceparent = this.#envelope.traceparent;
+    return traceparent === undefined
+      ? { to, message, from: this.#cell.key }
+      : { to, message, from: this.#cell.key, traceparent };
+  }
+
+  #answer(to: ReplyTo, value: unknown, idempotencyKey: string | undefined): void {
+    if (to.kind === 'cell') this.#control(to.key, { kind: 'reply', ask: to.ask, value });
+    else this.#push({ kind: 'reply', to, value, idempotencyKey });
+  }
+
+  #answerError(to: ReplyTo, error: unknown, idempotencyKey: string | undefined): void {
+    const encoded = encodeError(error);
+    if (to.kind === 'cell') this.#control(to.key, { kind: 'ask.failed', ask: to.ask, error: encoded });
+    else this.#push({ kind: 'fail', to, error: encoded, idempotencyKey });
+  }
+
+  #push(intent: Intent): void {
+    if (this.#intents === undefined) this.#intents = [intent];
+    else this.#intents.push(intent);
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * A cell's image: everything durable about it as one plain value, and back.
+ *
+ * Owns: the shape of `ImageRow.body` and its version.
+ *
+ * Invariants:
+ * C9. `restoreImage(imageOf(cell))` gives a cell that answers every further message as `cell` does, including the messages that
+ *     wait in its mailbox with an id: they are in the image.
+ * C10. Watermarks of outside streams of earlier runs are left out: nothing of them can arrive any more.
+ */
+import { DataFormatError } from '../kernel/errors.ts';
+import { type Envelope, laneOf, type Stream } from '../kernel/message.ts';
+import type { ImageRow, Watermark } from '../journal/turn-record.ts';
+import type { Book, CellStatus, Consumed, EffectEntry, KeyedAnswer, TimerEntry } from './book.ts';
+import type { Cell } from './cell.ts';
+
+/** Streams from here on are outside streams: this plus the run's number. Below are hosts' slots. */
+export const OUTSIDE_STREAM_BASE = 65_536;
+
+const BODY_FORMAT = 1;
+
+interface ImageBody {
+  readonly format: number;
+  readonly version: number;
+  readonly status: CellStatus;
+  readonly parent?: string | undefined;
+  readonly childId?: string | undefined;
+  readonly logic: readonly string[];
+  readonly reports: number;
+  readonly state: unknown;
+  readonly timers?: readonly (readonly [string, TimerEntry])[] | undefined;
+  readonly effects?: readonly (readonly [string, EffectEntry])[] | undefined;
+  readonly asks?: readonly string[] | undefined;
+  readonly children?: readonly (readonly [string, string])[] | undefined;
+  readonly watchers?: readonly string[] | undefined;
+  readonly stash?: readonly Envelope[] | undefined;
+  readonly unstashed?: readonly Envelope[] | undefined;
+  readonly keys?: readonly (readonly [string, KeyedAnswer])[] | undefined;
+  readonly consumed?: readonly (readonly [Stream, Consumed])[] | undefined;
+  readonly backlog?: readonly Envelope[] | undefined;
+}
+
+/** The image of a running cell after its last turn. `run` is this run's number. */
+export function imageOf(cell: Cell, run: number): ImageRow {
+  const { book } = cell;
+  if (book.consumed !== undefined) {
+    for (const stream of book.consumed.keys()) {
+      if (stream >= OUTSIDE_STREAM_BASE && stream !== OUTSIDE_STREAM_BASE + run) book.consumed.delete(stream);
+    }
+  }
+  const backlog = cell.mailbox.waiting().filter((envelope) => envelope.id !== undefined);
+  const body: ImageBody = {
+    format: BODY_FORMAT,
+    version: cell.definition.version,
+    status: book.status,
+    parent: book.parent,
+    childId: book.childId,
+    logic: book.logic,
+    reports: book.reports,
+    state: cell.behavior === undefined ? undefined : cell.behavior.save(cell.state),
+    timers: entries(book.timers),
+    effects: entries(book.effects),
+    asks: values(book.asks),
+    children: entries(book.children),
+    watchers: values(book.watchers),
+    stash: book.stash,
+    unstashed: book.unstashed,
+    keys: entries(book.keys),
+    consumed: entries(book.consumed),
+    backlog: backlog.length === 0 ? undefined : backlog,
+  };
+  return {
+    key: cell.key,
+    sequence: cell.sequence,
+    received: receivedOf(book, backlog),
+    wakeAtMs: backlog.length > 0 ? 0 : book.wakeAtMs,
+    body,
+  };
+}
+
+/** Fills a fresh cell from its image, but for its state: `stateIn` has it. */
+export function restoreImage(cell: Cell, row: ImageRow): void {
+  const body = bodyOf(row);
+  const { book } = cell;
+  cell.sequence = row.sequence;
+  cell.imagedSequence = row.sequence;
+  book.status = body.status;
+  book.parent = body.parent;
+  book.childId = body.childId;
+  book.logic = body.logic;
+  book.reports = body.reports;
+  book.timers = mapOf(body.timers);
+  book.effects = mapOf(body.effects);
+  book.asks = setOf(body.asks);
+  book.children = mapOf(body.children);
+  book.watchers = setOf(body.watchers);
+  book.stash = body.stash === undefined ? undefined : [...body.stash];
+  book.unstashed = body.unstashed === undefined ? undefined : [...body.unstashed];
+  book.keys = mapOf(body.keys);
+  book.consumed = mapOf(body.consumed);
+  for (const envelope of body.backlog ?? []) cell.mailbox.push(envelope);
+}
+
+/** The state in an image and the version of the definition that saved it. */
+export function stateIn(row: ImageRow): { readonly saved: unknown; readonly version: number } {
+  const body = bodyOf(row);
+  return { saved: body.state, version: body.version };
+}
+
+/** The status in an image, for listings. */
+export function statusIn(row: ImageRow): CellStatus {
+  return bodyOf(row).status;
+}
+
+/** A copy of an image under another key, for a fork: no ties to others, nothing under way. */
+export function forkImage(row: ImageRow, key: string): ImageRow {
+  const body = bodyOf(row);
+  const forked: ImageBody = {
+    format: BODY_FORMAT,
+    version: body.version,
+    status: { kind: 'running' },
+    logic: body.logic,
+    reports: 0,
+    state: body.state,
+    timers: body.timers,
+  };
+  return { key, sequence: 1, received: [], wakeAtMs: row.wakeAtMs, body: forked };
+}
+
+function bodyOf(row: ImageRow): ImageBody {
+  const body = row.body as ImageBody;
+  if (body.format > BODY_FORMAT) {
+    throw new DataFormatError(`the image of ${row.key} has format ${body.format}; this version reads up to ${BODY_FORMAT}: upgrade the library`);
+  }
+  return body;
+}
+
+function receivedOf(book: Book, backlog: readonly Envelope[]): Watermark[] {
+  const marks = new Map<string, Watermark>();
+  for (const [stream, mark] of book.consumed ?? []) {
+    if (mark.userPosition >= 0) marks.set(`${stream}u`, { stream, lane: 'user', position: mark.userPosition, index: mark.userIndex });
+    if (mark.signalPosition >= 0) marks.set(`${stream}s`, { stream, lane: 'signal', position: mark.signalPosition, index: mark.signalIndex });
+  }
+  for (const envelope of backlog) {
+    if (envelope.id === undefined) continue;
+    const lane = laneOf(envelope);
+    const { stream, position, index } = envelope.id;
+    // The mailbox keeps a stream's order within a lane, so the last one is the highest.
+    marks.set(`${stream}${lane === 'user' ? 'u' : 's'}`, { stream, lane, position, index });
+  }
+  return [...marks.values()];
+}
+
+function entries<K, V>(map: ReadonlyMap<K, V> | undefined): [K, V][] | undefined {
+  return map === undefined || map.size === 0 ? undefined : [...map];
+}
+
+function values<V>(set: ReadonlySet<V> | undefined): V[] | undefined {
+  return set === undefined || set.size === 0 ? undefined : [...set];
+}
+
+function mapOf<K, V>(list: readonly (readonly [K, V])[] | undefined): Map<K, V> | undefined {
+  return list === undefined ? undefined : new Map(list);
+}
+
+function setOf<V>(list: readonly V[] | undefined): Set<V> | undefined {
+  return list === undefined ? undefined : new Set(list);
+}

@@ -1,0 +1,171 @@
+/**
+ * How a cell comes back: image, then the turns after it, then the messages that nobody consumed.
+ *
+ * Owns: recovery of one cell, and the comparison that notices when its past cannot be repeated. No intent is executed here.
+ *
+ * Invariants:
+ * R1. After a replay, state and books are what they were after the last recorded turn.
+ * R2. Recomputed intents that differ from the recorded ones block the cell with a diagnosis: which turn, where they differ.
+ * R3. Nothing is guessed: an unknown version, a missing migration, damaged bytes block the cell too.
+ */
+import { enterTurn } from '../kernel/ambient.ts';
+import { ActorBlockedError, type BlocksError, decodeError, encodeError } from '../kernel/errors.ts';
+import type { Intent } from '../kernel/intent.ts';
+import type { LoadedCell, TurnRecord } from '../journal/turn-record.ts';
+import { applyTurn } from './book.ts';
+import type { Cell } from './cell.ts';
+import type { CellTurn } from './cell-turn.ts';
+import { restoreImage, stateIn } from './image.ts';
+import { firstDifference } from './same-value.ts';
+import { asRefused, runBehavior } from './step.ts';
+
+export type Recovered = { readonly kind: 'recovered' } | { readonly kind: 'blocked'; readonly error: BlocksError };
+
+const RECOVERED: Recovered = { kind: 'recovered' };
+
+/** Fills a fresh cell. Its mailbox then begins with what it had not consumed. */
+export function recover(cell: Cell, loaded: LoadedCell, turn: CellTurn): Recovered {
+  const early = cell.mailbox.waiting();
+  if (loaded.damage !== undefined) {
+    const cause = decodeError(loaded.damage);
+    return blocked(cell, `its stored bytes are damaged: ${cause.message}`, cause);
+  }
+  if (loaded.image !== undefined || loaded.turns.length > 0 || loaded.pending.length > 0) {
+    // What was already waiting came later than everything the journal knows of.
+    for (let envelope = cell.mailbox.shift(); envelope !== undefined; envelope = cell.mailbox.shift());
+    const fault = restore(cell, loaded, turn);
+    for (const envelope of loaded.pending) cell.mailbox.push(envelope);
+    for (const envelope of early) cell.mailbox.push(envelope);
+    if (fault !== undefined) return fault;
+  }
+  return RECOVERED;
+}
+
+/** State and books at the end of `turns`, on top of `image`. For history too: nothing but the cell is touched. */
+export function restore(cell: Cell, loaded: Pick<LoadedCell, 'image' | 'turns'>, turn: CellTurn): Recovered | undefined {
+  if (loaded.image !== undefined) {
+    const fault = restoreState(cell, loaded);
+    if (fault !== undefined) return fault;
+  }
+  for (const record of loaded.turns) {
+    if (record.sequence !== cell.sequence + 1) {
+      return blocked(cell, `turn ${record.sequence} follows turn ${cell.sequence} in the journal: turns between are missing`);
+    }
+    const fault = replayTurn(cell, record, turn);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function restoreState(cell: Cell, loaded: Pick<LoadedCell, 'image'>): Recovered | undefined {
+  if (loaded.image === undefined) return undefined;
+  try {
+    restoreImage(cell, loaded.image);
+    const { saved, version } = stateIn(loaded.image);
+    if (cell.book.status.kind === 'absent') return undefined;
+    const behavior = cell.resolveBehavior();
+    if (behavior === undefined) {
+      return blocked(cell, `definition "${cell.definition.name}" has no inline logic "${cell.book.logic.join('.')}" any more`);
+    }
+    cell.state = behavior.load(migrated(cell, saved, version), { self: cell.key, parent: cell.book.parent });
+    return undefined;
+  } catch (error) {
+    if (error instanceof ActorBlockedError) return { kind: 'blocked', error };
+    return blocked(cell, `its stored state does not load: ${encodeError(error).message}`, error);
+  }
+}
+
+function migrated(cell: Cell, saved: unknown, version: number): unknown {
+  const { definition } = cell;
+  if (version === definition.version || cell.book.logic.length > 0) return saved;
+  if (version > definition.version) {
+    throw new ActorBlockedError(
+      `actor ${cell.key} was stored by version ${version} of "${definition.name}", the code has version ${definition.version}: deploy the newer code`,
+    );
+  }
+  if (definition.migrate === undefined) {
+    throw new ActorBlockedError(
+      `actor ${cell.key} was stored by version ${version} of "${definition.name}", the code has version ${definition.version} and no migrate(): add one`,
+    );
+  }
+  return definition.migrate(saved, version);
+}
+
+function replayTurn(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered | undefined {
+  const { envelope } = record;
+  if (record.outcome === 'handled') {
+    const fault = record.state === undefined ? repeat(cell, record, turn) : adopt(cell, record);
+    if (fault !== undefined) return fault;
+  }
+  cell.sequence = record.sequence;
+  const consumed = record.outcome === 'refused' ? asRefused(envelope) : envelope;
+  applyTurn(cell.book, consumed, record.intents, record.sequence, cell.definition.idempotencyKeysLimit);
+  return undefined;
+}
+
+/** `snapshot` durability: the state stands in the record. */
+function adopt(cell: Cell, record: TurnRecord): Recovered | undefined {
+  const control = record.envelope.control;
+  if (control?.kind === 'spawn') cell.book.logic = control.logic;
+  const behavior = cell.behavior ?? cell.resolveBehavior();
+  if (behavior === undefined) return blocked(cell, `its inline logic "${cell.book.logic.join('.')}" is gone`);
+  try {
+    cell.state = behavior.load(record.state, { self: cell.key, parent: cell.book.parent });
+    return undefined;
+  } catch (error) {
+    return blocked(cell, `the state of turn ${record.sequence} does not load: ${encodeError(error).message}`, error);
+  }
+}
+
+function repeat(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered | undefined {
+  turn.begin(cell, record.envelope, record.timeMs, record.sequence, true);
+  const outer = enterTurn(turn);
+  let intents: readonly Intent[];
+  let state: unknown;
+  try {
+    const before = cell.state;
+    state = runBehavior(cell, record.envelope, turn);
+    completeAsStep(cell, record, turn, before, state);
+    intents = turn.take();
+  } catch (error) {
+    turn.take();
+    return blocked(cell, `turn ${record.sequence} (${describe(record)}) throws when it is repeated: ${encodeError(error).message}`, error);
+  } finally {
+    enterTurn(outer);
+  }
+  const difference = firstDifference(record.intents, intents);
+  if (difference !== undefined) {
+    return blocked(
+      cell,
+      `turn ${record.sequence} (${describe(record)}) asks for something else when it is repeated: intents${difference} differs. ` +
+        'The behavior is not deterministic, or its code changed without a new version',
+    );
+  }
+  cell.state = state;
+  return undefined;
+}
+
+/** What `step` adds to the behavior's own intents. */
+function completeAsStep(cell: Cell, record: TurnRecord, turn: CellTurn, before: unknown, state: unknown): void {
+  if (record.envelope.replyTo !== undefined && !turn.answered) {
+    const answer = record.intents.find((intent) => intent.kind === 'fail');
+    if (answer?.kind === 'fail') turn.fail(decodeError(answer.error));
+  }
+  if (turn.exiting !== undefined) turn.announceExit(turn.exiting);
+  if ((cell.book.reports & 1) !== 0 && state !== before) turn.reportSnapshot(cell.behavior?.view(state));
+}
+
+function describe(record: TurnRecord): string {
+  const control = record.envelope.control;
+  if (control !== undefined) return control.kind;
+  const type: unknown = (record.envelope.message as { type?: unknown } | undefined)?.type;
+  return typeof type === 'string' ? type : 'message';
+}
+
+function blocked(cell: Cell, why: string, cause?: unknown): Recovered {
+  const error = new ActorBlockedError(`actor ${cell.key} is blocked: ${why}`, {
+    ...(cause === undefined ? {} : { cause }),
+    details: { key: cell.key, sequence: cell.sequence },
+  });
+  return { kind: 'blocked', error };
+}

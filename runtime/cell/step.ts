@@ -1,0 +1,270 @@
+/**
+ * One step: a message through the behavior, and the cell moved by what came of it.
+ *
+ * Owns: which method of the behavior a message is for, what a cell does by itself (spawn, watch, stop), and what a failed step
+ * leaves behind: nothing. Knows nothing of journals: the caller records, commits and executes.
+ *
+ * Invariants:
+ * C6. A step that throws changes neither state nor books nor sequence.
+ * C7. A message that was consumed before, or whose timer, effect or ask is no longer in the books, makes no turn.
+ * C8. A request that was handled is answered: by the behavior, later by whoever took the handle, or with `NoReplyError`.
+ */
+import { enterTurn } from '../kernel/ambient.ts';
+import type { Behavior, Signal } from '../kernel/behavior.ts';
+import {
+  ActorAlreadyExistsError,
+  ActorStoppedError,
+  AskTimeoutError,
+  decodeError,
+  encodeError,
+  InvalidDefinitionError,
+  MessageExpiredError,
+  NoReplyError,
+} from '../kernel/errors.ts';
+import type { ExitReason } from '../kernel/exit.ts';
+import type { Intent } from '../kernel/intent.ts';
+import { type Envelope, laneOf } from '../kernel/message.ts';
+import type { TurnRecord } from '../journal/turn-record.ts';
+import { applyTurn, ASK_TIMER_PREFIX } from './book.ts';
+import type { Cell } from './cell.ts';
+import type { CellTurn } from './cell-turn.ts';
+
+export type StepOutcome =
+  | { readonly kind: 'handled'; readonly intents: readonly Intent[] }
+  /** The behavior never saw it: the cell has stopped, exists already, or the message came too late. */
+  | { readonly kind: 'refused'; readonly intents: readonly Intent[]; readonly error: Error }
+  /** A duplicate, or stale: as if it had never come. */
+  | { readonly kind: 'dropped' }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+const DROPPED: StepOutcome = { kind: 'dropped' };
+const NOTHING = (): void => {};
+
+/** Writes the turn down, before the cell moves; throwing makes the step fail. `state` is the state after it. */
+export type Recorder = (outcome: TurnRecord['outcome'], envelope: Envelope, intents: readonly Intent[], state: unknown) => void;
+
+/** Runs one message at time `nowMs`. The turn's sequence is the cell's next. */
+export function step(
+  cell: Cell,
+  envelope: Envelope,
+  turn: CellTurn,
+  nowMs: number,
+  record: Recorder = NOTHING,
+): StepOutcome {
+  const { book } = cell;
+  if (envelope.id !== undefined && book.hasConsumed(envelope.id, laneOf(envelope))) return DROPPED;
+  if (isStale(cell, envelope)) return DROPPED;
+  turn.begin(cell, envelope, nowMs, cell.sequence + 1, false);
+
+  const refusal = refusalOf(cell, envelope, nowMs);
+  if (refusal !== undefined) {
+    turn.fail(refusal);
+    const control = envelope.control;
+    if (control?.kind === 'watch' && book.status.kind === 'stopped') turn.announceExitTo(control.watcher, book.status.reason);
+    if (control?.kind === 'spawn') announceRefusedSpawn(turn, envelope, refusal);
+    const intents = turn.take();
+    record('refused', envelope, intents, cell.state);
+    finish(cell, asRefused(envelope), intents);
+    return { kind: 'refused', intents, error: refusal };
+  }
+
+  const outer = enterTurn(turn);
+  try {
+    const before = cell.state;
+    const next = runBehavior(cell, envelope, turn);
+    if (envelope.replyTo !== undefined && !turn.answered) turn.fail(noReply(cell, envelope));
+    if (turn.exiting !== undefined) turn.announceExit(turn.exiting);
+    if ((book.reports & 1) !== 0 && next !== before) turn.reportSnapshot(behaviorOf(cell).view(next));
+    const intents = turn.take();
+    record('handled', envelope, intents, next);
+    cell.state = next;
+    finish(cell, envelope, intents);
+    return { kind: 'handled', intents };
+  } catch (error) {
+    turn.take();
+    return { kind: 'failed', error };
+  } finally {
+    enterTurn(outer);
+  }
+}
+
+/** The turn that sets aside a message whose step failed too often. The cell ends if it has a parent to tell. */
+export function park(
+  cell: Cell,
+  envelope: Envelope,
+  turn: CellTurn,
+  nowMs: number,
+  error: Error,
+  record: Recorder = NOTHING,
+): readonly Intent[] {
+  turn.begin(cell, envelope, nowMs, cell.sequence + 1, false);
+  turn.fail(error);
+  const neverStarted = cell.book.status.kind === 'absent';
+  if (cell.book.parent !== undefined || neverStarted) {
+    const reason: ExitReason = { kind: 'error', error: encodeError(error) };
+    if (neverStarted) announceRefusedSpawn(turn, envelope, error);
+    turn.exit(reason);
+    turn.announceExit(reason);
+  }
+  const intents = turn.take();
+  record('parked', envelope, intents, cell.state);
+  finish(cell, envelope, intents);
+  return intents;
+}
+
+/** A refused message as the books see it: consumed, without effect. */
+export function asRefused(envelope: Envelope): Envelope {
+  return envelope.control === undefined ? envelope : { ...envelope, control: undefined };
+}
+
+/** Runs the behavior alone, as step and replay do. */
+export function runBehavior(cell: Cell, envelope: Envelope, turn: CellTurn): unknown {
+  const control = envelope.control;
+  if (control === undefined) return behaviorOf(cell).receive(cell.state, envelope.message, turn);
+  switch (control.kind) {
+    case 'spawn':
+      return spawn(cell, control, turn);
+    case 'watch':
+    case 'unwatch':
+      return cell.state;
+    case 'stop':
+      return stop(cell, control.reason, turn);
+    case 'timer': {
+      const entry = cell.book.timers?.get(control.id);
+      if (control.id.startsWith(ASK_TIMER_PREFIX)) {
+        const ask = control.id.slice(ASK_TIMER_PREFIX.length);
+        const to = (entry?.payload as { to?: string } | undefined)?.to ?? 'a cell';
+        return signal(cell, { kind: 'ask.failed', ask, error: new AskTimeoutError(`${to} did not answer ask "${ask}" in time`) }, turn);
+      }
+      return signal(cell, { kind: 'timer', id: control.id, payload: entry?.payload }, turn);
+    }
+    case 'effect.failed':
+      return signal(cell, { kind: 'effect.failed', id: control.id, error: decodeError(control.error) }, turn);
+    case 'ask.failed':
+      return signal(cell, { kind: 'ask.failed', ask: control.ask, error: decodeError(control.error) }, turn);
+    default:
+      return signal(cell, control, turn);
+  }
+}
+
+function behaviorOf(cell: Cell): Behavior {
+  if (cell.behavior === undefined) throw new InvalidDefinitionError(`${cell.key} has no behavior: it was never spawned`);
+  return cell.behavior;
+}
+
+function signal(cell: Cell, what: Signal, turn: CellTurn): unknown {
+  const behavior = behaviorOf(cell);
+  if (behavior.signal !== undefined) return behavior.signal(cell.state, what, turn);
+  return what.kind === 'timer' ? behavior.receive(cell.state, what.payload, turn) : cell.state;
+}
+
+function spawn(cell: Cell, control: Extract<Envelope['control'], { kind: 'spawn' }>, turn: CellTurn): unknown {
+  const { book } = cell;
+  const previousLogic = book.logic;
+  book.logic = control.logic;
+  const behavior = cell.resolveBehavior();
+  if (behavior === undefined) {
+    book.logic = previousLogic;
+    throw new InvalidDefinitionError(
+      `definition "${cell.definition.name}" has no inline logic "${control.logic.join('.')}" for ${cell.key}`,
+    );
+  }
+  // A start again from the last good state: the first init has long been recorded.
+  if (control.ifExists === 'resume' && book.status.kind === 'stopped' && cell.state !== undefined) {
+    turn.reply(cell.key);
+    return cell.state;
+  }
+  if (control.ifExists === 'attach' && book.status.kind === 'running') {
+    turn.reply(cell.key);
+    return cell.state;
+  }
+  const parent = book.parent;
+  const childId = book.childId;
+  const reports = book.reports;
+  // `init` may already ask for its parent, send to it and emit to it.
+  book.parent = control.parent;
+  book.childId = control.childId;
+  book.reports = control.reports ?? 0;
+  try {
+    const state = behavior.init(control.input, turn);
+    turn.reply(cell.key);
+    return state;
+  } catch (error) {
+    book.parent = parent;
+    book.childId = childId;
+    book.reports = reports;
+    throw error;
+  }
+}
+
+function stop(cell: Cell, reason: ExitReason, turn: CellTurn): unknown {
+  const behavior = behaviorOf(cell);
+  let state = cell.state;
+  if (reason.kind !== 'killed' && behavior.signal !== undefined) {
+    state = behavior.signal(state, { kind: 'stop', reason }, turn);
+    if (behavior.lingers === true) {
+      turn.reply(undefined);
+      return state;
+    }
+  }
+  turn.exit(reason);
+  turn.reply(undefined);
+  return state;
+}
+
+function isStale(cell: Cell, envelope: Envelope): boolean {
+  const control = envelope.control;
+  if (control === undefined) return false;
+  const { book } = cell;
+  switch (control.kind) {
+    case 'timer':
+      return book.timers?.get(control.id)?.armed !== control.armed;
+    case 'effect.done':
+    case 'effect.failed':
+    case 'effect.event':
+      return book.effects?.has(control.id) !== true;
+    default:
+      return false;
+  }
+}
+
+function refusalOf(cell: Cell, envelope: Envelope, nowMs: number): Error | undefined {
+  const { book } = cell;
+  const control = envelope.control;
+  if (control?.kind === 'spawn') {
+    if (book.status.kind === 'running' && control.ifExists !== 'attach') {
+      return new ActorAlreadyExistsError(
+        `actor ${cell.key} already exists: use system.ref(definition, id) for it, or spawn with ifExists: 'attach'`,
+      );
+    }
+    return undefined;
+  }
+  if (book.status.kind === 'stopped') {
+    return new ActorStoppedError(`actor ${cell.key} has stopped (${book.status.reason.kind}): spawn it again to use it`);
+  }
+  if ((control?.kind === 'reply' || control?.kind === 'ask.failed') && book.asks?.has(control.ask) !== true) {
+    return new MessageExpiredError(`the answer to ask "${control.ask}" of ${cell.key} came after its deadline`);
+  }
+  if (envelope.expiresAtMs !== undefined && nowMs > envelope.expiresAtMs) {
+    return new MessageExpiredError(`a message to ${cell.key} waited longer than its time to live`);
+  }
+  return undefined;
+}
+
+function announceRefusedSpawn(turn: CellTurn, envelope: Envelope, error: Error): void {
+  const control = envelope.control;
+  if (control?.kind !== 'spawn' || control.parent === undefined || control.childId === undefined) return;
+  turn.tellTerminated(control.parent, control.childId, { kind: 'error', error: encodeError(error) });
+}
+
+function noReply(cell: Cell, envelope: Envelope): NoReplyError {
+  const type: unknown = (envelope.message as { type?: unknown } | undefined)?.type;
+  const what = typeof type === 'string' ? `"${type}"` : 'the request';
+  return new NoReplyError(`${cell.key} handled ${what} without an answer: call reply() in the handler, or use tell`);
+}
+
+function finish(cell: Cell, envelope: Envelope, intents: readonly Intent[]): void {
+  cell.sequence += 1;
+  cell.failedAttempts = 0;
+  applyTurn(cell.book, envelope, intents, cell.sequence, cell.definition.idempotencyKeysLimit);
+}

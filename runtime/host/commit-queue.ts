@@ -1,0 +1,123 @@
+/**
+ * Turns on their way to the disk, and what to do once they are there.
+ *
+ * Owns: the batch being written, the batches in flight, and the order of release.
+ *
+ * Invariants:
+ * Q3. Output commit: what a turn asked for is released after its batch is committed, never before, in the order of the turns.
+ * Q4. At most `BATCHES_IN_FLIGHT_LIMIT` batches are in flight; beyond it `congested` tells the host to stop stepping durable cells.
+ */
+import type { Intent } from '../kernel/intent.ts';
+import { BATCH_TURNS_LIMIT, BATCHES_IN_FLIGHT_LIMIT } from '../kernel/limits.ts';
+import type { Envelope } from '../kernel/message.ts';
+import type { Cell } from '../cell/cell.ts';
+import type { BatchBuilder, HostJournal } from '../journal/host-journal.ts';
+import type { DeadLetter, ImageRow, TurnRecord } from '../journal/turn-record.ts';
+
+/** A turn that waits for its commit. */
+export interface PendingTurn {
+  readonly cell: Cell;
+  readonly envelope: Envelope;
+  readonly intents: readonly Intent[];
+  readonly sequence: number;
+  /** What observers are to see; taken when the turn ran, since the cell runs ahead. */
+  readonly view: { readonly status: string; readonly view: unknown } | undefined;
+  /** The behavior never saw it. */
+  readonly refused: boolean;
+  /** Why it was refused or parked. */
+  readonly error: Error | undefined;
+}
+
+type Entry = PendingTurn | (() => void);
+
+export type Release = (turn: PendingTurn, position: number) => void;
+
+export class CommitQueue {
+  readonly #journal: HostJournal;
+  readonly #release: Release;
+  #builder: BatchBuilder;
+  #entries: Entry[] = [];
+  #rows = 0;
+  readonly #inFlight: { readonly number: number; readonly entries: Entry[] }[] = [];
+  #next = 1;
+  /** Every turn of this host below it is committed. */
+  committedEnd = 0;
+
+  constructor(journal: HostJournal, release: Release) {
+    this.#journal = journal;
+    this.#release = release;
+    this.#builder = journal.newBatch();
+  }
+
+  get congested(): boolean {
+    return this.#inFlight.length >= BATCHES_IN_FLIGHT_LIMIT;
+  }
+
+  get full(): boolean {
+    return this.#builder.turns >= BATCH_TURNS_LIMIT;
+  }
+
+  get idle(): boolean {
+    return this.#inFlight.length === 0 && this.#entries.length === 0 && this.#rows === 0;
+  }
+
+  /** Writes a turn into the batch; throws when it cannot be encoded, and then nothing of it is left. */
+  write(record: TurnRecord): void {
+    this.#builder.mark();
+    try {
+      this.#builder.turn(record);
+    } catch (error) {
+      this.#builder.rewind();
+      throw error;
+    }
+  }
+
+  /** What is to be released with the turn written last. */
+  push(turn: PendingTurn): void {
+    this.#entries.push(turn);
+  }
+
+  image(row: ImageRow): void {
+    this.#builder.image(row);
+    this.#rows += 1;
+  }
+
+  deadLetter(letter: DeadLetter): void {
+    this.#builder.deadLetter(letter);
+    this.#rows += 1;
+  }
+
+  /** Runs `after` once everything written so far is committed. */
+  after(run: () => void): void {
+    if (this.idle) run();
+    else this.#entries.push(run);
+  }
+
+  /** Hands the batch to the journal. */
+  seal(): void {
+    if (this.#entries.length === 0 && this.#rows === 0) return;
+    const number = this.#next;
+    this.#next += 1;
+    this.#inFlight.push({ number, entries: this.#entries });
+    this.#entries = [];
+    this.#rows = 0;
+    this.#journal.append(number, this.#builder.seal());
+  }
+
+  committed(number: number, position: number): void {
+    const batch = this.#inFlight.shift();
+    if (batch === undefined || batch.number !== number) {
+      throw new RangeError(`batch ${number} was committed out of order: expected ${batch?.number ?? 'none'}`);
+    }
+    let at = position;
+    for (const entry of batch.entries) {
+      if (typeof entry === 'function') {
+        entry();
+      } else {
+        this.#release(entry, at);
+        at += 1;
+      }
+    }
+    if (at > this.committedEnd) this.committedEnd = at;
+  }
+}

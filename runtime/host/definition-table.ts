@@ -1,0 +1,79 @@
+/**
+ * The definitions that a thread has loaded, by name.
+ *
+ * Owns: importing modules of definitions and finding the definitions among their exports.
+ *
+ * Invariants:
+ * D1. One definition a name: a second, different one is refused.
+ */
+import { definitionOf, type CellKey } from '../kernel/address.ts';
+import { type Definition, isDefinition } from '../kernel/definition.ts';
+import { DefinitionModuleError, InvalidDefinitionError, UnknownDefinitionError } from '../kernel/errors.ts';
+
+export class DefinitionTable {
+  readonly #byName = new Map<string, Definition>();
+  readonly #modules = new Set<string>();
+
+  /** Imports a module and takes every definition that it exports. Without one: `InvalidDefinitionError`. */
+  async load(module: string): Promise<void> {
+    if (this.#modules.has(module)) return;
+    let exported: Record<string, unknown>;
+    try {
+      exported = (await import(module)) as Record<string, unknown>;
+    } catch (cause) {
+      throw new DefinitionModuleError(
+        `module ${module} of the \`actors\` option cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause, details: { module } },
+      );
+    }
+    const found = Object.values(exported).filter(isDefinition);
+    if (found.length === 0) {
+      throw new InvalidDefinitionError(
+        `module ${module} exports no actor definition: export what defineActor(import.meta.url, …) returns`,
+        { details: { module } },
+      );
+    }
+    for (const definition of found) this.add(definition);
+    this.#modules.add(module);
+  }
+
+  add(definition: Definition): void {
+    const known = this.#byName.get(definition.name);
+    if (known !== undefined && known !== definition && known.module !== definition.module) {
+      throw new InvalidDefinitionError(
+        `two definitions are named "${definition.name}": one in ${known.module}, one in ${definition.module}; rename one`,
+      );
+    }
+    this.#byName.set(definition.name, definition);
+  }
+
+  get(name: string): Definition | undefined {
+    return this.#byName.get(name);
+  }
+
+  of(key: CellKey): Definition | undefined {
+    return this.#byName.get(definitionOf(key));
+  }
+
+  require(name: string): Definition {
+    const definition = this.#byName.get(name);
+    if (definition === undefined) {
+      const known = [...this.#byName.keys()].sort().join(', ') || 'none';
+      throw new UnknownDefinitionError(
+        `no definition is named "${name}" (known: ${known}): list its module in the \`actors\` option`,
+        { details: { name } },
+      );
+    }
+    return definition;
+  }
+
+  isDurable(key: CellKey): boolean {
+    const definition = this.#byName.get(definitionOf(key));
+    // One that is not loaded here may be durable somewhere: keep its messages.
+    return definition === undefined || definition.durability !== 'none';
+  }
+
+  get modules(): readonly string[] {
+    return [...this.#modules];
+  }
+}

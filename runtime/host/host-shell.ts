@@ -1,0 +1,151 @@
+/**
+ * A host with its links and its definitions: everything that the system commands, on whatever thread it is.
+ *
+ * Owns: building a host from its configuration, its links to the other hosts and to the outside, and the order of its start:
+ * definitions, journal, links, then what the journal says is unfinished.
+ */
+import { type CellKey, placementOf } from '../kernel/address.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { encodeError } from '../kernel/errors.ts';
+import type { Envelope } from '../kernel/message.ts';
+import type { Random } from '../kernel/random.ts';
+import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';
+import type { FramePort } from '../transport/frame-port.ts';
+import { DefinitionTable } from './definition-table.ts';
+import type { PoolRun } from './effect-runner.ts';
+import { Host, type HostStats } from './host.ts';
+import { PeerLink } from './peer-link.ts';
+import type { Watch } from './watch.ts';
+
+export interface HostConfig {
+  readonly slot: number;
+  readonly hosts: number;
+  readonly run: number;
+  readonly epoch: number;
+  readonly residentCellsLimit: number;
+  readonly sliceMs: number;
+}
+
+export interface HostShellPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly watch: Watch;
+  readonly pool: PoolRun;
+  /** The journal took a successor of this host for its slot. */
+  readonly onFenced: () => void;
+  connectJournal(events: HostJournalEvents): HostJournal;
+}
+
+/** What the journal found for a host to begin with. */
+export interface Beginning {
+  readonly wake: readonly CellKey[];
+  readonly resend: readonly Envelope[];
+  /** Actors that were running when the last hosts of this slot died, with how often: to be run with care. */
+  readonly suspects: readonly (readonly [CellKey, number])[];
+}
+
+export class HostShell {
+  readonly #config: HostConfig;
+  readonly #ports: HostShellPorts;
+  readonly #definitions = new DefinitionTable();
+  readonly #host: Host;
+  readonly #outside: PeerLink;
+  readonly #peers: PeerLink[] = [];
+  #journal: HostJournal | undefined;
+
+  constructor(config: HostConfig, ports: HostShellPorts) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#outside = this.#newLink();
+    for (let slot = 0; slot < config.hosts; slot++) this.#peers.push(this.#newLink());
+    this.#host = new Host({
+      ...config,
+      ...ports,
+      definitions: this.#definitions,
+      link: (slot) => this.#peers[slot] as PeerLink,
+      outside: () => this.#outside,
+      links: () => this.#links(),
+    });
+  }
+
+  async load(modules: readonly string[]): Promise<void> {
+    for (const module of modules) await this.#definitions.load(module);
+  }
+
+  /** Connects journal and outside. */
+  connect(outside: FramePort): void {
+    const host = this.#host;
+    this.#journal = this.#ports.connectJournal({
+      committed: (number, position) => host.committed(number, position),
+      fenced: () => {
+        host.fenced();
+        this.#ports.onFenced();
+      },
+      wake: (keys) => host.wake(keys),
+      storage: (state) => host.storage(state),
+      checkpoint: (round, target) => host.checkpoint(round, target),
+    });
+    host.start(this.#journal);
+    this.#outside.up(outside, 0);
+  }
+
+  linkUp(slot: number, port: FramePort, from: number): void {
+    this.#peers[slot]?.up(port, from);
+  }
+
+  linkDown(slot: number): void {
+    this.#peers[slot]?.down();
+  }
+
+  /** Takes up what is unfinished: messages that a dead predecessor may not have sent, then the cells with work. */
+  begin(beginning: Beginning): void {
+    this.#host.suspect(beginning.suspects);
+    for (const envelope of beginning.resend) {
+      const target = placementOf(envelope.to, this.#config.hosts);
+      if (target === this.#config.slot) this.#host.deliver(envelope);
+      else this.#peers[target]?.push(envelope, envelope.id?.position);
+    }
+    this.#host.wake(beginning.wake);
+  }
+
+  drained(): Promise<void> {
+    return this.#host.drained();
+  }
+
+  stop(): void {
+    this.#host.stop();
+    for (const link of this.#links()) link.flush();
+    this.#outside.down();
+    for (const peer of this.#peers) peer.down();
+    this.#journal?.close();
+  }
+
+  stats(): HostStats {
+    return this.#host.stats();
+  }
+
+  *#links(): Generator<PeerLink> {
+    yield this.#outside;
+    for (const peer of this.#peers) if (peer.isUp) yield peer;
+  }
+
+  #newLink(): PeerLink {
+    return new PeerLink({
+      clock: this.#ports.clock,
+      onFrame: (items, accept) => this.#host.receive(items, accept),
+      onLost: () => {
+        // Whoever supervises the peer says what comes next: down, then up with its successor.
+      },
+      onRefused: (item, error) => this.#refused(item, error),
+    });
+  }
+
+  /** A message or answer of an actor in memory that cannot be carried. */
+  #refused(item: unknown, error: Error): void {
+    if (Array.isArray(item)) {
+      if (item[0] === 'reply') this.#outside.push(['fail', item[1], encodeError(error)]);
+      return;
+    }
+    this.#host.refuse(item as Envelope, error);
+  }
+}

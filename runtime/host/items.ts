@@ -1,0 +1,61 @@
+/**
+ * What travels on a host's links, besides envelopes.
+ *
+ * Owns: the vocabulary between hosts and the outside (the system on the main thread). An item is an `Envelope`, as it is, or one
+ * of the tuples below: the first element tells.
+ */
+import type { CellKey } from '../kernel/address.ts';
+import type { EncodedError } from '../kernel/errors.ts';
+import type { Envelope } from '../kernel/message.ts';
+
+/** From a host to the outside. */
+export type Outbound =
+  /** These tells are durably accepted. */
+  | readonly ['receipts', readonly number[]]
+  | readonly ['reply', call: number, value: unknown]
+  | readonly ['fail', call: number, error: EncodedError]
+  /** No room in the mailbox: hold this and what follows for the actor until `ready`, then send `resume` and all of it. */
+  | readonly ['busy', call: number, key: CellKey]
+  | readonly ['ready', key: CellKey]
+  /** An observed actor after a committed turn. */
+  | readonly ['view', key: CellKey, sequence: number, status: string, view: unknown]
+  | readonly ['event', key: CellKey, event: unknown]
+  /** Something that operators want to know. */
+  | readonly ['notice', notice: Notice];
+
+/** From the outside to a host. */
+export type Inbound =
+  | Envelope
+  /** After `ready`: what follows for the actor is what was held, in order. Until then everything is refused as `busy`. */
+  | readonly ['resume', key: CellKey]
+  | readonly ['observe', key: CellKey, call: number]
+  | readonly ['unobserve', key: CellKey]
+  | readonly ['inspect', key: CellKey, call: number]
+  | readonly ['unblock', key: CellKey, call: number];
+
+export type Notice =
+  | { readonly kind: 'blocked'; readonly key: CellKey; readonly error: EncodedError }
+  | { readonly kind: 'unblocked'; readonly key: CellKey }
+  | { readonly kind: 'dead_letter'; readonly id: string; readonly key: CellKey; readonly error: EncodedError }
+  | { readonly kind: 'storage'; readonly state: 'full' | 'ok' }
+  | { readonly kind: 'log'; readonly key: CellKey; readonly values: readonly unknown[] };
+
+/** What `inspect` and the first `observe` answer. */
+export interface CellReport {
+  readonly key: CellKey;
+  readonly sequence: number;
+  readonly status: 'absent' | 'running' | 'stopped' | 'blocked' | 'waiting';
+  readonly view: unknown;
+  readonly mailbox: number;
+  readonly error?: EncodedError | undefined;
+}
+
+/** What a host needs of a link. `runtime/transport`'s `Link` is one. */
+export interface HostLink {
+  push(item: unknown, mark?: number): void;
+  flush(): void;
+  readonly writable: boolean;
+  /** Calls once when the link is writable again. */
+  onceWritable(resume: () => void): void;
+  oldestUnacknowledgedMark(): number | undefined;
+}

@@ -1,0 +1,90 @@
+/**
+ * A link to a peer that may be replaced: up, or down and keeping what is sent meanwhile.
+ *
+ * Owns: the switch from a dead peer's link to its successor's.
+ *
+ * Invariants:
+ * PL1. While down, items are kept in order. On `up`, those with a mark below `from` are dropped, since the successor has them from
+ *      the journal; the rest goes first.
+ * PL2. What was sent on a link that is lost is not sent again here: marked items are in the journal, unmarked ones are at most once.
+ */
+import type { FramePort } from '../transport/frame-port.ts';
+import { Link, type LinkOptions } from '../transport/link.ts';
+import type { HostLink } from './items.ts';
+
+export type PeerLinkPorts = Omit<LinkOptions, 'port' | 'onWritable' | 'onLost'> & {
+  /** The peer's link ended without `down` having been called. */
+  readonly onLost: () => void;
+};
+
+/** Items kept while a peer is down before its senders must wait. */
+const KEPT_LIMIT = 10_000;
+
+export class PeerLink implements HostLink {
+  readonly #ports: PeerLinkPorts;
+  #link: Link | undefined;
+  #kept: { readonly item: unknown; readonly mark: number }[] = [];
+  #waiters: (() => void)[] = [];
+
+  constructor(ports: PeerLinkPorts) {
+    this.#ports = ports;
+  }
+
+  get isUp(): boolean {
+    return this.#link !== undefined;
+  }
+
+  up(port: FramePort, from: number): void {
+    const link: Link = new Link({
+      ...this.#ports,
+      port,
+      onWritable: () => this.#resume(),
+      onLost: () => {
+        if (this.#link !== link) return;
+        this.#link = undefined;
+        this.#ports.onLost();
+      },
+    });
+    this.#link = link;
+    const kept = this.#kept;
+    this.#kept = [];
+    for (const { item, mark } of kept) if (mark >= from) link.push(item, mark);
+    this.#resume();
+  }
+
+  down(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    link?.close();
+  }
+
+  push(item: unknown, mark = Number.POSITIVE_INFINITY): void {
+    if (this.#link === undefined) this.#kept.push({ item, mark });
+    else this.#link.push(item, mark);
+  }
+
+  flush(): void {
+    this.#link?.flush();
+  }
+
+  get writable(): boolean {
+    return this.#link === undefined ? this.#kept.length < KEPT_LIMIT : this.#link.writable;
+  }
+
+  onceWritable(resume: () => void): void {
+    this.#waiters.push(resume);
+  }
+
+  oldestUnacknowledgedMark(): number | undefined {
+    if (this.#link !== undefined) return this.#link.oldestUnacknowledgedMark();
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const { mark } of this.#kept) if (mark < oldest) oldest = mark;
+    return oldest === Number.POSITIVE_INFINITY ? undefined : oldest;
+  }
+
+  #resume(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resume of waiters) resume();
+  }
+}

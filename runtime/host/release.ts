@@ -1,0 +1,165 @@
+/**
+ * What happens after a commit: sends travel, replies go out, effects start, receipts are given.
+ *
+ * Owns: executing the intents of one committed (or in-memory) turn, and routing envelopes to cells here or hosts elsewhere.
+ *
+ * Invariants:
+ * X1. Called once a turn, in commit order: per receiver, a host's messages leave in the order of their ids.
+ * X2. A message to a full mailbox is delivered, and its sender pauses until there is room; a sender whose own mailbox is full
+ *     does not pause, so that two full cells cannot wait for each other.
+ */
+import { type CellKey, placementOf } from '../kernel/address.ts';
+import { encodeError } from '../kernel/errors.ts';
+import type { Envelope } from '../kernel/message.ts';
+import type { Intent } from '../kernel/intent.ts';
+import type { Cell } from '../cell/cell.ts';
+import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
+import type { PendingTurn } from './commit-queue.ts';
+import type { EffectRunner } from './effect-runner.ts';
+import type { HostLink, Outbound } from './items.ts';
+import type { TimerQueue } from './timer-queue.ts';
+
+export interface ReleasePorts {
+  readonly slot: number;
+  readonly hosts: number;
+  readonly outsideStream: number;
+  readonly effects: EffectRunner;
+  readonly timers: TimerQueue;
+  /** Puts an envelope into the mailbox of a cell of this host; returns the cell, if it took it. */
+  deliver(envelope: Envelope): Cell | undefined;
+  link(slot: number): HostLink;
+  outside(): HostLink;
+  /** The cell is not to run until `resume` is called. */
+  pause(sender: Cell, until: { readonly drained: Cell } | { readonly writable: HostLink }): void;
+  observed(key: CellKey): boolean;
+}
+
+export class Releaser {
+  readonly #ports: ReleasePorts;
+  #receipts: number[] = [];
+  /** Calls that wait for the answer to a request another call made under the same idempotency key. */
+  readonly #attached = new Map<string, number[]>();
+
+  constructor(ports: ReleasePorts) {
+    this.#ports = ports;
+  }
+
+  /** Executes what a turn asked for. `position` is -1 for a turn in memory: its messages have no ids. */
+  release(turn: PendingTurn, position: number): void {
+    const { cell, envelope, intents } = turn;
+    if (intents.length > 0) this.#execute(turn, position);
+    if (envelope.id !== undefined && envelope.id.stream === this.#ports.outsideStream && envelope.replyTo === undefined) {
+      this.#receipt(turn, envelope.id.position);
+    }
+    if (turn.view !== undefined) {
+      this.#out(['view', cell.key, turn.sequence, turn.view.status, turn.view.view], position);
+    }
+  }
+
+  /** Gives a receipt for a tell that needs no turn. */
+  receipt(call: number): void {
+    this.#receipts.push(call);
+  }
+
+  /** Answers `call` too when the open request under this key is answered. */
+  attach(key: CellKey, idempotencyKey: string, call: number): void {
+    const name = `${key}\0${idempotencyKey}`;
+    const calls = this.#attached.get(name);
+    if (calls === undefined) this.#attached.set(name, [call]);
+    else calls.push(call);
+  }
+
+  /** Hands over the receipts collected since the last call. */
+  flushReceipts(): void {
+    if (this.#receipts.length === 0) return;
+    this.#out(['receipts', this.#receipts], -1);
+    this.#receipts = [];
+  }
+
+  /** Takes a message to wherever its cell lives. */
+  route(envelope: Envelope, position: number, sender: Cell | undefined): void {
+    const { slot, hosts } = this.#ports;
+    const target = hosts === 1 ? slot : placementOf(envelope.to, hosts);
+    if (target === slot) {
+      const cell = this.#ports.deliver(envelope);
+      if (cell !== undefined && sender !== undefined && cell !== sender && cell.full && !sender.full) {
+        this.#ports.pause(sender, { drained: cell });
+      }
+      return;
+    }
+    const link = this.#ports.link(target);
+    if (position < 0) link.push(envelope);
+    else link.push(envelope, position);
+    if (!link.writable && sender !== undefined && !sender.full) this.#ports.pause(sender, { writable: link });
+  }
+
+  #execute(turn: PendingTurn, position: number): void {
+    const { cell, intents } = turn;
+    const { effects, timers, slot } = this.#ports;
+    let index = 0;
+    for (const intent of intents) {
+      switch (intent.kind) {
+        case 'send': {
+          const sent = intent.envelope;
+          if (position >= 0) sent.id = { stream: slot, position, index };
+          index += 1;
+          this.route(sent, position, cell);
+          break;
+        }
+        case 'reply':
+          for (const call of this.#callers(cell.key, intent)) this.#out(['reply', call, intent.value], position);
+          break;
+        case 'fail':
+          for (const call of this.#callers(cell.key, intent)) this.#out(['fail', call, intent.error], position);
+          break;
+        case 'effect.start':
+          effects.start(cell, intent.id, turn.sequence);
+          break;
+        case 'effect.cancel':
+          effects.cancel(cell.key, intent.id);
+          break;
+        case 'effect.send':
+          effects.send(cell.key, intent.id, intent.message);
+          break;
+        case 'timer.set':
+          timers.add(cell.key, intent.id, intent.dueMs, turn.sequence);
+          break;
+        case 'emit':
+          if (this.#ports.observed(cell.key)) this.#out(['event', cell.key, intent.event], position);
+          break;
+        case 'exit':
+          effects.cancelAll(cell.key);
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  /** Who outside waits for this answer: nobody when they asked an earlier run of the system. */
+  #callers(key: CellKey, answer: Extract<Intent, { kind: 'reply' | 'fail' }>): readonly number[] {
+    const { to, idempotencyKey } = answer;
+    const own = to.kind === 'outside' && OUTSIDE_STREAM_BASE + to.run === this.#ports.outsideStream ? [to.call] : [];
+    if (idempotencyKey === undefined || this.#attached.size === 0) return own;
+    const name = `${key}\0${idempotencyKey}`;
+    const attached = this.#attached.get(name);
+    if (attached === undefined) return own;
+    this.#attached.delete(name);
+    return [...own, ...attached];
+  }
+
+  #receipt(turn: PendingTurn, call: number): void {
+    // A tell to an actor that has stopped or never was has not been accepted by anybody.
+    if (turn.error !== undefined && turn.refused) {
+      this.#out(['fail', call, encodeError(turn.error)], -1);
+    } else {
+      this.#receipts.push(call);
+    }
+  }
+
+  #out(item: Outbound, position: number): void {
+    const link = this.#ports.outside();
+    if (position < 0) link.push(item);
+    else link.push(item, position);
+  }
+}

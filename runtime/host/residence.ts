@@ -1,0 +1,238 @@
+/**
+ * Which cells are in memory: loading, unloading, and storing them for checkpoints.
+ *
+ * Owns: the cells of one host by key, the requests for those that are loading, the sweep that unloads idle ones, and images.
+ *
+ * Invariants:
+ * V1. A key has at most one cell in memory, and only on the host that its placement names.
+ * V2. A durable cell is unloaded only when an image of its last turn is in the batch before it: whoever loads it next gets it.
+ * V3. A cell with anything running or observed in this process stays.
+ * V4. A checkpoint is answered when every cell with turns, and every message with an id in a mailbox, below its target is imaged,
+ *     and everything that this host released below it was accepted by its receiver.
+ */
+import type { CellKey } from '../kernel/address.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Definition } from '../kernel/definition.ts';
+import { Cell } from '../cell/cell.ts';
+import type { CellTurn } from '../cell/cell-turn.ts';
+import { imageOf } from '../cell/image.ts';
+import { recover } from '../cell/replay.ts';
+import type { HostJournal } from '../journal/host-journal.ts';
+import type { LoadedCell } from '../journal/turn-record.ts';
+import type { CommitQueue } from './commit-queue.ts';
+
+export interface ResidencePorts {
+  readonly clock: Clock;
+  readonly journal: HostJournal;
+  readonly commits: CommitQueue;
+  readonly turn: CellTurn;
+  readonly run: number;
+  readonly residentCellsLimit: number;
+  /** The cell is in memory, recovered or blocked. */
+  arrived(cell: Cell): void;
+  /** Smallest position that this host has released and no receiver has accepted. */
+  oldestUnaccepted(): number | undefined;
+}
+
+/** Cells looked at in one sweep between two slices. */
+const SWEEP_CELLS = 64;
+/** Cells imaged for a checkpoint between two slices. */
+const CHECKPOINT_CELLS = 256;
+/** Cells asked for in one request. */
+const LOAD_CELLS = 512;
+
+interface Checkpoint {
+  readonly round: number;
+  readonly target: number;
+  readonly queue: Iterator<Cell>;
+  imaged: boolean;
+}
+
+export class Residence {
+  readonly #ports: ResidencePorts;
+  readonly #cells = new Map<CellKey, Cell>();
+  #toLoad: CellKey[] = [];
+  #hand: Iterator<Cell> | undefined;
+  #checkpoint: Checkpoint | undefined;
+  #loading = 0;
+
+  constructor(ports: ResidencePorts) {
+    this.#ports = ports;
+  }
+
+  get size(): number {
+    return this.#cells.size;
+  }
+
+  get loading(): number {
+    return this.#loading;
+  }
+
+  get(key: CellKey): Cell | undefined {
+    return this.#cells.get(key);
+  }
+
+  values(): IterableIterator<Cell> {
+    return this.#cells.values();
+  }
+
+  /** The cell of `key`, which begins to load if it was not in memory. */
+  activate(key: CellKey, definition: Definition): Cell {
+    const known = this.#cells.get(key);
+    if (known !== undefined) return known;
+    const cell = new Cell(key, definition);
+    this.#cells.set(key, cell);
+    if (cell.durable) {
+      this.#toLoad.push(key);
+      this.#loading += 1;
+    } else {
+      cell.run();
+    }
+    return cell;
+  }
+
+  /** Sends the requests for cells that are to be loaded. Call after sealing the batch: an image in it must be there first. */
+  flushLoads(): void {
+    while (this.#toLoad.length > 0) {
+      const keys = this.#toLoad.splice(0, LOAD_CELLS);
+      this.#ports.journal.load(keys, (cells) => {
+        for (const loaded of cells) this.#loaded(loaded);
+      });
+    }
+  }
+
+  get hasLoads(): boolean {
+    return this.#toLoad.length > 0;
+  }
+
+  /** Takes a blocked cell out and loads it again, with what waits in its mailbox. */
+  reload(cell: Cell): void {
+    const fresh = new Cell(cell.key, cell.definition);
+    for (const envelope of cell.mailbox.waiting()) if (envelope.id === undefined) fresh.mailbox.push(envelope);
+    this.#cells.set(cell.key, fresh);
+    this.#toLoad.push(cell.key);
+    this.#loading += 1;
+  }
+
+  /** Marks that the cell has a turn which no image covers. */
+  dirty(cell: Cell): void {
+    if (cell.dirtyFrom < 0) cell.dirtyFrom = this.#ports.commits.committedEnd;
+  }
+
+  /** Stores the cell's state when it has had enough turns since the last time. */
+  imageIfDue(cell: Cell): void {
+    if (cell.sequence - cell.imagedSequence >= cell.definition.snapshotEveryTurns) this.image(cell);
+  }
+
+  image(cell: Cell): void {
+    this.#ports.commits.image(imageOf(cell, this.#ports.run));
+    cell.imagedSequence = cell.sequence;
+    cell.dirtyFrom = -1;
+  }
+
+  /** Drops a cell that nothing is to be kept of. */
+  forget(cell: Cell): void {
+    this.#cells.delete(cell.key);
+  }
+
+  /** Unloads cells that were idle for long, or, over the limit, the first ones found untouched since the last round. */
+  sweep(): void {
+    const { clock, residentCellsLimit } = this.#ports;
+    const nowMs = clock.now();
+    const over = this.#cells.size > residentCellsLimit;
+    let budget = over ? SWEEP_CELLS * 16 : SWEEP_CELLS;
+    while (budget > 0 && this.#cells.size > 0) {
+      budget -= 1;
+      this.#hand ??= this.#cells.values();
+      const next = this.#hand.next();
+      if (next.done === true) {
+        this.#hand = undefined;
+        return;
+      }
+      const cell = next.value;
+      if (!this.#idle(cell)) continue;
+      if (cell.touched) {
+        cell.touched = false;
+        continue;
+      }
+      const crowded = this.#cells.size > residentCellsLimit;
+      if (crowded || nowMs - cell.lastActiveMs >= cell.definition.passivateAfterMs) this.#unload(cell);
+    }
+  }
+
+  /** Begins a round of a checkpoint. */
+  checkpoint(round: number, target: number): void {
+    this.#checkpoint = { round, target, queue: this.#cells.values(), imaged: false };
+  }
+
+  get checkpointing(): boolean {
+    return this.#checkpoint !== undefined;
+  }
+
+  /** Goes on with the checkpoint; true when there is more to do at once. */
+  continueCheckpoint(): boolean {
+    const checkpoint = this.#checkpoint;
+    if (checkpoint === undefined) return false;
+    if (!checkpoint.imaged) {
+      for (let i = 0; i < CHECKPOINT_CELLS; i++) {
+        const next = checkpoint.queue.next();
+        if (next.done === true) {
+          checkpoint.imaged = true;
+          break;
+        }
+        if (this.#owes(next.value, checkpoint.target)) this.image(next.value);
+      }
+      if (!checkpoint.imaged) return true;
+    }
+    // A loading cell may hold messages below the target; a cell that ran while we went round may owe again.
+    if (this.#loading > 0) return false;
+    const unaccepted = this.#ports.oldestUnaccepted();
+    if (this.#ports.commits.committedEnd < checkpoint.target && !this.#ports.commits.idle) return false;
+    if (unaccepted !== undefined && unaccepted < checkpoint.target) return false;
+    for (const cell of this.#cells.values()) if (this.#owes(cell, checkpoint.target)) this.image(cell);
+    this.#checkpoint = undefined;
+    // The images are in the batch being written: `clean` must come after it.
+    this.#ports.commits.seal();
+    this.#ports.journal.clean(checkpoint.round, this.#blocked());
+    return false;
+  }
+
+  /** Images every cell that has turns without one: before a shutdown. */
+  imageAll(): void {
+    for (const cell of this.#cells.values()) if (cell.phase.kind === 'running' && cell.dirtyFrom >= 0) this.image(cell);
+  }
+
+  /** They cannot be imaged: the journal keeps what it knows of them. */
+  #blocked(): CellKey[] {
+    const keys: CellKey[] = [];
+    for (const cell of this.#cells.values()) if (cell.phase.kind === 'blocked') keys.push(cell.key);
+    return keys;
+  }
+
+  #owes(cell: Cell, target: number): boolean {
+    if (!cell.durable || cell.phase.kind === 'loading' || cell.phase.kind === 'blocked') return false;
+    if (cell.dirtyFrom >= 0 && cell.dirtyFrom < target) return true;
+    return cell.mailbox.length > 0 && cell.mailbox.waiting().some((e) => e.id !== undefined && e.id.position < target);
+  }
+
+  #idle(cell: Cell): boolean {
+    if (!cell.durable) return cell.book.status.kind === 'stopped' && cell.mailbox.length === 0;
+    return cell.phase.kind === 'running' && cell.holds === 0 && !cell.runnable && cell.mailbox.length === 0;
+  }
+
+  #unload(cell: Cell): void {
+    if (cell.durable && cell.dirtyFrom >= 0) this.image(cell);
+    this.#cells.delete(cell.key);
+  }
+
+  #loaded(loaded: LoadedCell): void {
+    const cell = this.#cells.get(loaded.key);
+    this.#loading -= 1;
+    if (cell === undefined || cell.phase.kind !== 'loading') return;
+    const result = recover(cell, loaded, this.#ports.turn);
+    if (loaded.turns.length > 0 || loaded.damage !== undefined) cell.dirtyFrom = 0;
+    if (result.kind === 'blocked') cell.phase = { kind: 'blocked', error: result.error };
+    else cell.run();
+    this.#ports.arrived(cell);
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Reading the log: rows as batches, in order or at a position, with what is wrong with them.
+ *
+ * Owns: the check that rows follow each other without a gap, and a small memory of batches that were just read.
+ *
+ * Invariants:
+ * G1. Positions of undamaged rows are gapless: a row that is missing is reported, never passed over in silence.
+ */
+import type { CellKey } from '../kernel/address.ts';
+import { DataDamagedError } from '../kernel/errors.ts';
+import { HEADER_BYTES } from './batch-layout.ts';
+import { BatchReader, type BatchDamage } from './batch-reader.ts';
+import type { LogRow, Store } from './store.ts';
+
+/** Batches kept for the next look: a cell's turns are often neighbours. */
+const CACHED_BATCHES = 8;
+
+/** One row of the log. Without `batch`, nothing of it can be read. */
+export interface ReadRow {
+  readonly position: number;
+  readonly bytes: number;
+  readonly batch: BatchReader | undefined;
+  readonly damage: BatchDamage | undefined;
+}
+
+/** What is wrong in the log, in words. */
+export interface LogFault {
+  readonly position: number;
+  readonly error: DataDamagedError;
+  readonly cells: readonly CellKey[] | undefined;
+  readonly receivers: readonly CellKey[] | undefined;
+}
+
+export class LogReader {
+  readonly #store: Store;
+  readonly #cache = new Map<number, ReadRow>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Rows of `[from, to)`; `fault` hears of damaged and missing ones. `bodies`: whether bodies are summed too. */
+  *rows(from: number, to: number, bodies: boolean, fault?: (fault: LogFault) => void): Generator<ReadRow> {
+    let expected = from;
+    for (const row of this.#store.logFrom(from)) {
+      if (row.position >= to) break;
+      if (row.position > expected && fault !== undefined) fault(missing(expected, row.position));
+      const read = readRow(row, bodies);
+      if (read.damage !== undefined && fault !== undefined) fault(damaged(read.position, read.damage));
+      // How many turns a row has that cannot be read is told by its neighbour.
+      expected = isSound(read) ? read.position + read.batch.turns : Number.POSITIVE_INFINITY;
+      yield read;
+    }
+  }
+
+  /** Where the next turn goes: behind the last row. */
+  end(): number {
+    const last = this.#store.logAt(Number.MAX_SAFE_INTEGER);
+    if (last === undefined) return 1;
+    const read = readRow(last, false);
+    // Ids must never be given twice, so a last row that cannot be read counts for as many turns as it could hold at most.
+    return last.position + (isSound(read) ? read.batch.turns : Math.ceil(last.bytes.length / HEADER_BYTES) + 1);
+  }
+
+  /** The batch that holds `position`, and the offset of its turn's header. Throws `DataDamagedError` when it cannot be had. */
+  turnAt(position: number): { readonly batch: BatchReader; readonly at: number } {
+    const read = this.#rowAt(position);
+    if (read?.batch === undefined || !isSound(read) || position >= read.position + read.batch.turns)
+      throw damaged(position, { turns: [0], cells: undefined, receivers: undefined }).error;
+    return { batch: read.batch, at: read.batch.header(position - read.position) };
+  }
+
+  /** Bytes of the rows at and above `from`. */
+  bytesFrom(from: number): number {
+    let bytes = 0;
+    for (const row of this.#store.logFrom(from)) bytes += row.bytes.length;
+    return bytes;
+  }
+
+  /** Forgets what was read: after rows were removed. */
+  forget(): void {
+    this.#cache.clear();
+  }
+
+  #rowAt(position: number): ReadRow | undefined {
+    for (const read of this.#cache.values()) {
+      if (read.batch !== undefined && position >= read.position && position < read.position + read.batch.turns) return read;
+    }
+    const row = this.#store.logAt(position);
+    if (row === undefined) return undefined;
+    const read = readRow(row, false);
+    this.#cache.set(row.position, read);
+    if (this.#cache.size > CACHED_BATCHES) this.#cache.delete(this.#cache.keys().next().value as number);
+    return read;
+  }
+}
+
+/** Whether headers can be trusted: all sums of prelude, keys and headers fit, or single turns are known to be damaged. */
+function isSound(read: ReadRow): read is ReadRow & { batch: BatchReader } {
+  return read.batch !== undefined && (read.damage === undefined || read.damage.cells !== undefined);
+}
+
+function readRow(row: LogRow, bodies: boolean): ReadRow {
+  let batch: BatchReader;
+  try {
+    batch = new BatchReader(row.bytes);
+  } catch (error) {
+    if (!(error instanceof DataDamagedError)) throw error;
+    return { position: row.position, bytes: row.bytes.length, batch: undefined, damage: { turns: [], cells: undefined, receivers: undefined } };
+  }
+  const damage = batch.damage(bodies);
+  return { position: row.position, bytes: row.bytes.length, batch: damage !== undefined && damage.cells === undefined ? undefined : batch, damage };
+}
+
+function damaged(position: number, damage: BatchDamage): LogFault {
+  const { cells, receivers } = damage;
+  const turns = damage.turns.map((i) => position + i);
+  const lost = cells === undefined ? 'which cells lost turns cannot be said' : `turns of ${cells.join(', ') || 'no cell'} are lost`;
+  return {
+    position,
+    cells,
+    receivers,
+    error: new DataDamagedError(`the log is damaged at position ${turns[0] ?? position}: ${lost}`, {
+      details: { table: 'log', position, turns, ...(cells === undefined ? {} : { cells, receivers }) },
+    }),
+  };
+}
+
+function missing(from: number, to: number): LogFault {
+  return {
+    position: from,
+    cells: undefined,
+    receivers: undefined,
+    error: new DataDamagedError(`the log has no turns ${from} to ${to - 1}: they are lost`, {
+      details: { table: 'log', position: from, to },
+    }),
+  };
+}

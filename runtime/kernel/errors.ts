@@ -1,0 +1,274 @@
+/**
+ * Errors: one class per way in which something can fail, each with a stable `code` that survives threads and the journal.
+ *
+ * Owns: the classes, and their form as plain data. Imports nothing, so that everything may import it.
+ *
+ * Invariants:
+ * E1. `decodeError(encodeError(e))` has the same class, code, message, retryable, details and cause chain, as far as plain data goes.
+ * E2. A message names the value at fault and, where there is one, the remedy.
+ */
+
+/** Base of every error that this library throws. */
+export abstract class BlocksError extends Error {
+  /** Stable, upper case; what programs should test. */
+  abstract readonly code: string;
+  /** Whether the same call may succeed later without a change. */
+  readonly retryable: boolean = false;
+  /** Further facts, plain data. */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.details = options.details ?? {};
+  }
+
+  override get name(): string {
+    return this.constructor.name;
+  }
+
+  toJSON(): EncodedError {
+    return encodeError(this);
+  }
+}
+
+/** A definition name, id or key that cannot be an address. */
+export class InvalidAddressError extends BlocksError {
+  readonly code = 'INVALID_ADDRESS';
+}
+/** Options that do not fit; `details.faults` lists all of them. */
+export class InvalidOptionsError extends BlocksError {
+  readonly code = 'INVALID_OPTIONS';
+}
+/** A definition that cannot work: no behavior, two behaviors, a closure where a module is needed. */
+export class InvalidDefinitionError extends BlocksError {
+  readonly code = 'INVALID_DEFINITION';
+}
+/** A machine uses something that cannot be made durable; the message names it and the remedy. */
+export class UnsupportedLogicError extends BlocksError {
+  readonly code = 'UNSUPPORTED_LOGIC';
+}
+/** No loaded module exports a definition of this name. */
+export class UnknownDefinitionError extends BlocksError {
+  readonly code = 'UNKNOWN_DEFINITION';
+}
+/** A module of definitions that could not be loaded. */
+export class DefinitionModuleError extends BlocksError {
+  readonly code = 'DEFINITION_MODULE';
+}
+/** `spawn` of an id that is already living. */
+export class ActorAlreadyExistsError extends BlocksError {
+  readonly code = 'ACTOR_ALREADY_EXISTS';
+}
+/** A message to an actor that was never spawned and is not virtual. */
+export class ActorNotFoundError extends BlocksError {
+  readonly code = 'ACTOR_NOT_FOUND';
+}
+/** A message to an actor that has stopped. */
+export class ActorStoppedError extends BlocksError {
+  readonly code = 'ACTOR_STOPPED';
+}
+/** An actor whose recorded past its present code cannot repeat; it waits for a fix and `system.unblock`. */
+export class ActorBlockedError extends BlocksError {
+  readonly code = 'ACTOR_BLOCKED';
+}
+/** A value that a message, state or input cannot carry; `details.path` says where. */
+export class UnserializableValueError extends BlocksError {
+  readonly code = 'UNSERIALIZABLE_VALUE';
+}
+/** A message over the limit. */
+export class MessageTooLargeError extends BlocksError {
+  readonly code = 'MESSAGE_TOO_LARGE';
+}
+/** The mailbox had no room until the deadline. */
+export class MailboxFullError extends BlocksError {
+  readonly code = 'MAILBOX_FULL';
+  override readonly retryable = true;
+}
+/** No receipt before the deadline. The message may still be handled: repeat it with an idempotency key. */
+export class TellTimeoutError extends BlocksError {
+  readonly code = 'TELL_TIMEOUT';
+  override readonly retryable = true;
+}
+/** No reply before the deadline. The request may still be handled: repeat it with the same idempotency key. */
+export class AskTimeoutError extends BlocksError {
+  readonly code = 'ASK_TIMEOUT';
+  override readonly retryable = true;
+}
+/** The actor handled the request and neither replied nor kept the reply handle. */
+export class NoReplyError extends BlocksError {
+  readonly code = 'NO_REPLY';
+}
+/** The handler threw, `details.attempts` times; the message is parked among the dead letters. */
+export class HandlerError extends BlocksError {
+  readonly code = 'HANDLER_FAILED';
+}
+/** The message waited longer than its time to live. */
+export class MessageExpiredError extends BlocksError {
+  readonly code = 'MESSAGE_EXPIRED';
+}
+/** The system is stopping or stopped. */
+export class SystemStoppedError extends BlocksError {
+  readonly code = 'SYSTEM_STOPPED';
+}
+/** A host thread died while it held the call, and the call cannot be repeated safely. */
+export class HostLostError extends BlocksError {
+  readonly code = 'HOST_LOST';
+  override readonly retryable = true;
+}
+/** A control call did not answer before its deadline. */
+export class ControlTimeoutError extends BlocksError {
+  readonly code = 'CONTROL_TIMEOUT';
+  override readonly retryable = true;
+}
+/** A batch of a host that was replaced; the host stops itself. */
+export class FencedError extends BlocksError {
+  readonly code = 'FENCED';
+}
+/** The disk is full; nothing acknowledged is lost, and intake resumes when there is room. */
+export class StorageFullError extends BlocksError {
+  readonly code = 'STORAGE_FULL';
+  override readonly retryable = true;
+}
+/** The store failed in another way. */
+export class StorageError extends BlocksError {
+  readonly code = 'STORAGE_FAILED';
+}
+/** A data folder written by a newer version. */
+export class DataFormatError extends BlocksError {
+  readonly code = 'DATA_FORMAT';
+}
+/** A data folder in use by another process (`details.pid`). */
+export class DataFolderLockedError extends BlocksError {
+  readonly code = 'DATA_FOLDER_LOCKED';
+  override readonly retryable = true;
+}
+/** A data folder that cannot be written. */
+export class DataFolderReadOnlyError extends BlocksError {
+  readonly code = 'DATA_FOLDER_READ_ONLY';
+}
+/** Damaged bytes in the store: `details` has the table, key and position. Never served. */
+export class DataDamagedError extends BlocksError {
+  readonly code = 'DATA_DAMAGED';
+}
+/** An `at_most_once` effect was running when its host died: whether it happened is not known. */
+export class UnknownOutcomeError extends BlocksError {
+  readonly code = 'UNKNOWN_OUTCOME';
+}
+/** An effect ran over its timeout. */
+export class EffectTimeoutError extends BlocksError {
+  readonly code = 'EFFECT_TIMEOUT';
+  override readonly retryable = true;
+}
+/** A frame that does not decode, or is out of bounds. */
+export class FrameError extends BlocksError {
+  readonly code = 'FRAME_REFUSED';
+}
+/** An error of a class that this library does not know, as it came from another thread or the journal. */
+export class RemoteError extends BlocksError {
+  readonly code: string;
+  readonly #name: string;
+
+  constructor(name: string, code: string, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super(message, options);
+    this.#name = name;
+    this.code = code;
+  }
+
+  override get name(): string {
+    return this.#name;
+  }
+}
+
+/** An error as plain data. */
+export interface EncodedError {
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly cause?: EncodedError;
+}
+
+type BlocksErrorClass = new (message: string, options?: { cause?: unknown; details?: Record<string, unknown> }) => BlocksError;
+
+const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
+  Object.entries({
+    INVALID_ADDRESS: InvalidAddressError,
+    INVALID_OPTIONS: InvalidOptionsError,
+    INVALID_DEFINITION: InvalidDefinitionError,
+    UNSUPPORTED_LOGIC: UnsupportedLogicError,
+    UNKNOWN_DEFINITION: UnknownDefinitionError,
+    DEFINITION_MODULE: DefinitionModuleError,
+    ACTOR_ALREADY_EXISTS: ActorAlreadyExistsError,
+    ACTOR_NOT_FOUND: ActorNotFoundError,
+    ACTOR_STOPPED: ActorStoppedError,
+    ACTOR_BLOCKED: ActorBlockedError,
+    UNSERIALIZABLE_VALUE: UnserializableValueError,
+    MESSAGE_TOO_LARGE: MessageTooLargeError,
+    MAILBOX_FULL: MailboxFullError,
+    TELL_TIMEOUT: TellTimeoutError,
+    ASK_TIMEOUT: AskTimeoutError,
+    NO_REPLY: NoReplyError,
+    HANDLER_FAILED: HandlerError,
+    MESSAGE_EXPIRED: MessageExpiredError,
+    SYSTEM_STOPPED: SystemStoppedError,
+    HOST_LOST: HostLostError,
+    CONTROL_TIMEOUT: ControlTimeoutError,
+    FENCED: FencedError,
+    STORAGE_FULL: StorageFullError,
+    STORAGE_FAILED: StorageError,
+    DATA_FORMAT: DataFormatError,
+    DATA_FOLDER_LOCKED: DataFolderLockedError,
+    DATA_FOLDER_READ_ONLY: DataFolderReadOnlyError,
+    DATA_DAMAGED: DataDamagedError,
+    UNKNOWN_OUTCOME: UnknownOutcomeError,
+    EFFECT_TIMEOUT: EffectTimeoutError,
+    FRAME_REFUSED: FrameError,
+  }),
+);
+
+/** Causes kept when an error becomes data; a longer chain is cut. */
+const CAUSE_DEPTH_LIMIT = 8;
+
+/** Any thrown value as plain data. */
+export function encodeError(error: unknown, depth = 0): EncodedError {
+  if (!(error instanceof Error)) return { name: 'Error', code: 'THROWN_VALUE', message: describeThrown(error) };
+  const code: unknown = (error as { code?: unknown }).code;
+  const details: unknown = (error as { details?: unknown }).details;
+  return {
+    name: error.name,
+    code: typeof code === 'string' ? code : 'ERROR',
+    message: error.message,
+    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    ...(isPlainDetails(details) ? { details } : {}),
+    ...(error.cause === undefined || depth >= CAUSE_DEPTH_LIMIT ? {} : { cause: encodeError(error.cause, depth + 1) }),
+  };
+}
+
+/** The error that `encoded` was made from: of its class when it is one of ours, else a `RemoteError`. */
+export function decodeError(encoded: EncodedError): BlocksError {
+  const options = {
+    ...(encoded.cause === undefined ? {} : { cause: decodeError(encoded.cause) }),
+    details: { ...encoded.details },
+  };
+  const Class = CLASSES.get(encoded.code);
+  const error =
+    Class !== undefined && Class.name === encoded.name
+      ? new Class(encoded.message, options)
+      : new RemoteError(encoded.name, encoded.code, encoded.message, options);
+  if (encoded.stack !== undefined) error.stack = encoded.stack;
+  return error;
+}
+
+function isPlainDetails(details: unknown): details is Record<string, unknown> {
+  return typeof details === 'object' && details !== null && Object.keys(details).length > 0;
+}
+
+function describeThrown(value: unknown): string {
+  if (typeof value === 'string') return value;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return String(value);
+  }
+}

@@ -1,0 +1,374 @@
+/**
+ * The actor system: what an application starts, and everything that it does with actors from outside.
+ *
+ * Owns: the life of the system and the public verbs. Calls under way are `calls.ts`, what is looked at `observations.ts`, threads
+ * `topology.ts`, the past `history.ts`, dead letters `dead-letters.ts`.
+ *
+ * Invariants:
+ * Y1. After `stop`, no thread, port, timer or lock of the system is left.
+ * Y2. A call made before `stop` settles: it is finished within the drain time, or rejected with `SystemStoppedError`.
+ */
+import { availableParallelism } from 'node:os';
+import { assertCellId, type CellKey, keyOf, placementOf } from '../kernel/address.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
+import { type Definition, isDefinition } from '../kernel/definition.ts';
+import {
+  type BlocksError,
+  decodeError,
+  InvalidDefinitionError,
+  StorageFullError,
+  SystemStoppedError,
+} from '../kernel/errors.ts';
+import type { Envelope } from '../kernel/message.ts';
+import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
+import { DefinitionTable } from '../host/definition-table.ts';
+import type { HostStats } from '../host/host.ts';
+import type { CellReport, Notice, Outbound } from '../host/items.ts';
+import type { JournalStats, OpenReport, Recovery } from '../journal/journal-control.ts';
+import { ActorRef, type RefPorts } from './actor-ref.ts';
+import { Calls } from './calls.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { History } from './history.ts';
+import { InlineTopology } from './inline-topology.ts';
+import { Observations } from './observations.ts';
+import { type ResolvedOptions, resolveOptions, type SystemOptions } from './options.ts';
+import { ThreadTopology } from './thread-topology.ts';
+import type { HostLoss, Topology } from './topology.ts';
+
+/** What `system.on` can listen to. */
+export interface SystemEvents {
+  /** An actor cannot be brought back by the present code. */
+  blocked: { readonly key: CellKey; readonly error: BlocksError };
+  dead_letter: { readonly id: string; readonly key: CellKey; readonly error: BlocksError };
+  /** A host thread died or hung, and is being replaced. */
+  host_lost: { readonly slot: number } & HostLoss;
+  host_replaced: { readonly slot: number };
+  storage: { readonly state: 'full' | 'ok' };
+  /** The journal failed: the system is stopping. */
+  failed: { readonly error: Error };
+}
+
+export interface SpawnOptions<TInput = unknown> {
+  /** The actor's id: with its definition, its address. 1 to 512 characters, without "~". */
+  readonly id: string;
+  readonly input?: TInput;
+  /** For an id that lives already. `refuse` (default): `ActorAlreadyExistsError`. `attach`: a reference to it. */
+  readonly ifExists?: 'refuse' | 'attach';
+  readonly timeoutMs?: number;
+}
+
+export interface SystemStats {
+  readonly hosts: readonly HostStats[];
+  readonly journal: JournalStats;
+  readonly callsUnderWay: number;
+}
+
+/** What a test may put in place of the machine's own. */
+export interface SystemSeams {
+  readonly clock?: Clock;
+  readonly topology?: Topology;
+}
+
+type Listener<K extends keyof SystemEvents> = (event: SystemEvents[K]) => void;
+
+export class ActorSystem implements AsyncDisposable {
+  readonly #options: ResolvedOptions;
+  readonly #clock: Clock;
+  readonly #topology: Topology;
+  readonly #definitions = new DefinitionTable();
+  readonly #listeners = new Map<string, Set<(event: never) => void>>();
+  readonly #blocked = new Map<CellKey, BlocksError>();
+  readonly #refPorts: RefPorts;
+  #calls!: Calls;
+  readonly #observations: Observations;
+  #stopping: Promise<void> | undefined;
+  /** What the journal found when it was opened. */
+  #opened!: OpenReport;
+
+  /** Messages that were set aside: list, redrive, purge. */
+  readonly deadLetters: DeadLetters;
+
+  private constructor(options: ResolvedOptions, seams: SystemSeams) {
+    this.#options = options;
+    this.#clock = seams.clock ?? systemClock;
+    this.#topology =
+      seams.topology ?? (options.threads === 0 ? new InlineTopology(options, this.#clock) : new ThreadTopology(options, this.#clock));
+    this.#observations = new Observations({
+      clock: this.#clock,
+      observe: (key) => this.#command(key, (call) => ['observe', key, call], Number.POSITIVE_INFINITY),
+      unobserve: (key) => this.#topology.link(placementOf(key, this.#topology.hosts))?.push(['unobserve', key]),
+    });
+    this.#refPorts = {
+      tellTimeoutMs: options.tellTimeoutMs,
+      askTimeoutMs: options.askTimeoutMs,
+      deliver: (envelope, ask, callOptions) => this.#calls.deliver(envelope, ask, callOptions),
+      report: (key, timeoutMs) => this.#command(key, (call) => ['inspect', key, call], timeoutMs),
+      observations: this.#observations,
+      nowMs: () => this.#clock.now(),
+    };
+    this.deadLetters = new DeadLetters(this.#topology.journal, (envelope, timeoutMs) => this.#redeliver(envelope, timeoutMs));
+  }
+
+  /**
+   * Starts a system: opens the journal, recovers what it holds, starts the hosts.
+   *
+   * @throws InvalidOptionsError with all faults, DefinitionModuleError, InvalidDefinitionError, DataFolderLockedError,
+   *   DataFolderReadOnlyError, DataFormatError, DataDamagedError, StorageError
+   * @example await using system = await ActorSystem.start({ dataDir: './data', actors: [import.meta.url] })
+   */
+  static start(options: SystemOptions = {}): Promise<ActorSystem> {
+    return ActorSystem.startWith(options, {});
+  }
+
+  /** `start` with another clock or other threads: for tests and simulation. @internal */
+  static async startWith(options: SystemOptions, seams: SystemSeams): Promise<ActorSystem> {
+    const resolved = resolveOptions(options, availableParallelism());
+    const system = new ActorSystem(resolved, seams);
+    await system.#start();
+    return system;
+  }
+
+  /** What the journal found at the start: run number, turns read, damage. */
+  get opened(): OpenReport {
+    return this.#opened;
+  }
+
+  /**
+   * Creates an actor and resolves with its reference once its first turn is on disk.
+   *
+   * @throws ActorAlreadyExistsError, InvalidDefinitionError, InvalidAddressError, HandlerError (its initial state threw)
+   * @example const ref = await system.spawn(order, { id: 'o-42', input: { customer: 'c-7' } })
+   */
+  async spawn<D extends Definition>(definition: D, options: SpawnOptions): Promise<RefOf<D>> {
+    await this.#know(definition);
+    const ref = this.ref(definition, options.id);
+    const control = { kind: 'spawn', logic: [], input: options.input, ifExists: options.ifExists ?? 'refuse' } as const;
+    const timeoutMs = options.timeoutMs ?? this.#options.askTimeoutMs;
+    await new Promise((resolve, reject) => {
+      this.#calls.deliver({ to: ref.key, message: undefined, control }, true, { timeoutMs, settle: { resolve, reject } });
+    });
+    return ref;
+  }
+
+  /** A reference to the actor `id` of `definition` (or of the definition of that name), which need not exist. */
+  ref<D extends Definition>(definition: D | string, id: string): RefOf<D> {
+    const name = typeof definition === 'string' ? this.#definitions.require(definition).name : definition.name;
+    assertCellId(id);
+    return new ActorRef(keyOf(name, id), this.#refPorts) as RefOf<D>;
+  }
+
+  /** A reference by its key (`definition/id`), as references write themselves. */
+  refOf(key: CellKey): ActorRef {
+    return new ActorRef(key, this.#refPorts);
+  }
+
+  /** The turns of an actor, its state at any of them, and a fork from there. */
+  history(ref: { readonly key: CellKey }): History {
+    return new History(ref.key, {
+      journal: this.#topology.journal,
+      definitions: this.#definitions,
+      run: this.#opened.run,
+      report: (key) => this.#command(key, (call) => ['inspect', key, call], this.#options.askTimeoutMs),
+      refOf: (key) => this.refOf(key),
+    });
+  }
+
+  /** Actors known to be blocked, with why. An actor is found blocked when it is loaded. */
+  blocked(): ReadonlyMap<CellKey, BlocksError> {
+    return new Map(this.#blocked);
+  }
+
+  /** Tries to bring a blocked actor back. Resolves with whether it could be. */
+  async unblock(ref: { readonly key: CellKey }): Promise<boolean> {
+    const report = await this.#command(ref.key, (call) => ['unblock', ref.key, call], this.#options.askTimeoutMs);
+    if (report.status !== 'blocked') this.#blocked.delete(ref.key);
+    return report.status !== 'blocked';
+  }
+
+  /** Listens; the returned function stops. */
+  on<K extends keyof SystemEvents>(kind: K, listener: Listener<K>): () => void {
+    const listeners = this.#listeners.get(kind) ?? new Set();
+    this.#listeners.set(kind, listeners);
+    listeners.add(listener as (event: never) => void);
+    return () => void listeners.delete(listener as (event: never) => void);
+  }
+
+  /** Figures of hosts and journal, as of now. */
+  async stats(): Promise<SystemStats> {
+    const [hosts, journal] = await Promise.all([this.#topology.stats(), this.#topology.journal.stats()]);
+    return { hosts, journal, callsUnderWay: this.#calls.size };
+  }
+
+  /** Stores every actor's state, so that a restart reads nothing older. Resolves with the position reached. */
+  checkpoint(): Promise<number> {
+    return this.#topology.journal.checkpoint();
+  }
+
+  /** A consistent copy of the data folder, made while the system runs. Never copy the files of a running system. */
+  backup(targetDir: string): Promise<void> {
+    return this.#topology.journal.backup(targetDir);
+  }
+
+  /** Finishes what is under way, within `drainTimeoutMs`, then ends every thread. Idempotent. */
+  stop(options: { readonly drainTimeoutMs?: number } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(options.drainTimeoutMs ?? this.#options.drainTimeoutMs);
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #start(): Promise<void> {
+    for (const module of this.#options.actors) await this.#definitions.load(module);
+    this.#opened = await this.#topology.start(
+      {
+        items: (slot, items) => this.#items(slot, items),
+        refused: (_slot, item, error) => this.#refused(item, error),
+        replaced: (slot, recovery) => this.#replaced(slot, recovery),
+        lost: (slot, loss) => this.#emit('host_lost', { slot, ...loss }),
+        failed: (error) => this.#failed(error),
+      },
+      this.#definitions.modules,
+      (run) => {
+        this.#calls = new Calls({
+          clock: this.#clock,
+          run,
+          hosts: this.#topology.hosts,
+          outsideStream: OUTSIDE_STREAM_BASE + run,
+          limit: this.#options.callsLimit,
+          link: (slot) => this.#topology.link(slot),
+        });
+      },
+    );
+  }
+
+  async #stop(drainTimeoutMs: number): Promise<void> {
+    const error = new SystemStoppedError('the actor system is stopping');
+    this.#calls.refuse(error);
+    try {
+      await this.#topology.stop(drainTimeoutMs);
+    } finally {
+      this.#calls.stop(new SystemStoppedError('the actor system has stopped before this call was finished'));
+      this.#observations.close();
+    }
+  }
+
+  async #know(definition: Definition): Promise<void> {
+    if (!isDefinition(definition)) {
+      const what = typeof definition === 'function' ? 'a function' : typeof definition;
+      throw new InvalidDefinitionError(
+        `spawn needs a definition, got ${what}: export const order = defineActor(import.meta.url, 'order', { machine }), ` +
+          'and pass order. A closure or a machine alone cannot be loaded by another thread',
+      );
+    }
+    if (this.#definitions.get(definition.name) === definition) return;
+    await this.#definitions.load(definition.module);
+    this.#definitions.require(definition.name);
+    await this.#topology.load(definition.module);
+  }
+
+  #command(key: CellKey, make: (call: number) => never | readonly ['observe' | 'inspect' | 'unblock', CellKey, number], timeoutMs: number): Promise<CellReport> {
+    return new Promise((resolve, reject) => {
+      this.#calls.command(key, make as never, { timeoutMs, settle: { resolve: resolve as (value: unknown) => void, reject } });
+    });
+  }
+
+  #redeliver(envelope: Envelope, timeoutMs: number): Promise<void> {
+    const { to, message, traceparent } = envelope;
+    return new Promise((resolve, reject) => {
+      this.#calls.deliver({ to, message, traceparent }, false, { timeoutMs, settle: { resolve: () => resolve(), reject } });
+    });
+  }
+
+  #items(slot: number, items: readonly unknown[]): void {
+    for (const item of items as readonly Outbound[]) {
+      switch (item[0]) {
+        case 'receipts':
+          this.#calls.receipts(item[1]);
+          break;
+        case 'reply':
+          this.#calls.reply(item[1], item[2]);
+          break;
+        case 'fail':
+          this.#calls.fail(item[1], item[2]);
+          break;
+        case 'busy':
+          this.#calls.busy(item[1], item[2]);
+          break;
+        case 'ready':
+          this.#calls.ready(item[1]);
+          break;
+        case 'view':
+          this.#observations.view(item[1], { sequence: item[2], status: item[3] as CellReport['status'], view: item[4] });
+          break;
+        case 'event':
+          this.#observations.event(item[1], item[2]);
+          break;
+        case 'notice':
+          this.#notice(slot, item[1]);
+          break;
+      }
+    }
+  }
+
+  #notice(_slot: number, notice: Notice): void {
+    switch (notice.kind) {
+      case 'blocked': {
+        const error = decodeError(notice.error);
+        this.#blocked.set(notice.key, error);
+        this.#emit('blocked', { key: notice.key, error });
+        break;
+      }
+      case 'unblocked':
+        this.#blocked.delete(notice.key);
+        break;
+      case 'dead_letter':
+        this.#emit('dead_letter', { id: notice.id, key: notice.key, error: decodeError(notice.error) });
+        break;
+      case 'log':
+        this.#options.onLog(notice.key, notice.values);
+        break;
+      case 'storage':
+        this.#emit('storage', { state: notice.state });
+        if (notice.state === 'full') {
+          this.#calls.refuse(
+            new StorageFullError('the disk of the data folder is full: nothing acknowledged is lost; make room and it resumes by itself'),
+          );
+        } else if (this.#stopping === undefined) {
+          this.#calls.accept();
+        }
+        break;
+    }
+  }
+
+  #refused(item: unknown, error: Error): void {
+    const call = Array.isArray(item) ? undefined : (item as Envelope).id?.position;
+    if (call !== undefined) this.#calls.reject(call, error);
+  }
+
+  #replaced(slot: number, recovery: Recovery): void {
+    for (const answer of recovery.answers) {
+      if (answer.to.kind !== 'outside') continue;
+      if (answer.error === undefined) this.#calls.reply(answer.to.call, answer.value);
+      else this.#calls.fail(answer.to.call, answer.error);
+    }
+    this.#calls.resend(slot);
+    for (const key of this.#observations.keys) {
+      if (placementOf(key, this.#topology.hosts) === slot) this.#observations.renew(key);
+    }
+    this.#emit('host_replaced', { slot });
+  }
+
+  #failed(error: Error): void {
+    this.#emit('failed', { error });
+    void this.stop({ drainTimeoutMs: 0 });
+  }
+
+  #emit<K extends keyof SystemEvents>(kind: K, event: SystemEvents[K]): void {
+    for (const listener of [...(this.#listeners.get(kind) ?? [])]) (listener as Listener<K>)(event);
+  }
+}
+
+/** The type of references to a definition's actors. */
+export type RefOf<D> = D extends { readonly types?: { readonly message: infer M; readonly view: infer V } } ? ActorRef<M, V> : ActorRef;

@@ -1,0 +1,268 @@
+/**
+ * Calls from outside: tells, asks and spawns under way to the hosts.
+ *
+ * Owns: numbering them, keeping them until their receipt or reply, holding them while an actor or a host has no room, sending them
+ * again to a replaced host, and their deadlines.
+ *
+ * Invariants:
+ * L1. To one actor, calls are sent in the order in which they were made, whatever is held or sent again in between: the actor's
+ *     watermark for the outside stream depends on it.
+ * L2. Every call settles once: with its receipt, its reply, an error, or at its deadline.
+ * L3. At most `limit` calls are under way; beyond it a call is refused with `MailboxFullError`.
+ */
+import { type CellKey, placementOf } from '../kernel/address.ts';
+import type { Clock, Wait } from '../kernel/clock.ts';
+import {
+  AskTimeoutError,
+  type BlocksError,
+  decodeError,
+  type EncodedError,
+  MailboxFullError,
+  SystemStoppedError,
+  TellTimeoutError,
+} from '../kernel/errors.ts';
+import type { Envelope } from '../kernel/message.ts';
+import type { HostLink, Inbound } from '../host/items.ts';
+
+export interface CallOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Absent for `send`: nobody waits. */
+  readonly settle?: { resolve(value: unknown): void; reject(error: unknown): void } | undefined;
+}
+
+interface Call {
+  readonly number: number;
+  readonly item: Inbound;
+  /** Undefined for commands, which no mailbox holds up. */
+  readonly envelope: Envelope | undefined;
+  readonly key: CellKey;
+  readonly slot: number;
+  readonly timeoutMs: number;
+  readonly settle: CallOptions['settle'];
+  readonly unlisten: (() => void) | undefined;
+  state: 'waiting' | 'sent' | 'held';
+}
+
+export interface CallsPorts {
+  readonly clock: Clock;
+  readonly run: number;
+  readonly hosts: number;
+  readonly outsideStream: number;
+  readonly limit: number;
+  link(slot: number): HostLink | undefined;
+}
+
+/** Deadlines are kept in steps of this size: one wait of the clock serves thousands of calls. */
+const DEADLINE_STEP_MS = 16;
+
+export class Calls {
+  readonly #ports: CallsPorts;
+  readonly #calls = new Map<number, Call>();
+  /** Per slot, calls that the link had no room for, in order. */
+  readonly #waiting: Call[][];
+  readonly #held = new Map<CellKey, Call[]>();
+  readonly #deadlines = new Map<number, number[]>();
+  #wait: Wait | undefined;
+  #waitingForMs = Number.POSITIVE_INFINITY;
+  #next = 1;
+  #stopped: BlocksError | undefined;
+
+  constructor(ports: CallsPorts) {
+    this.#ports = ports;
+    this.#waiting = Array.from({ length: ports.hosts }, () => []);
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** Sends a message to its actor; `ask` for one that wants a reply. */
+  deliver(envelope: Omit<Envelope, 'id' | 'replyTo'>, ask: boolean, options: CallOptions): void {
+    const number = this.#next;
+    const id = { stream: this.#ports.outsideStream, position: number, index: 0 };
+    const full: Envelope = ask
+      ? { ...envelope, id, replyTo: { kind: 'outside', call: number, run: this.#ports.run } }
+      : { ...envelope, id };
+    this.#begin(full, full, envelope.to, options);
+  }
+
+  /** Sends a command about an actor to its host; `make` gets the call's number. */
+  command(key: CellKey, make: (call: number) => Exclude<Inbound, Envelope>, options: CallOptions): void {
+    this.#begin(make(this.#next), undefined, key, options);
+  }
+
+  receipts(numbers: readonly number[]): void {
+    for (const number of numbers) this.#settle(number)?.settle?.resolve(undefined);
+  }
+
+  reply(number: number, value: unknown): void {
+    this.#settle(number)?.settle?.resolve(value);
+  }
+
+  fail(number: number, error: EncodedError): void {
+    const call = this.#settle(number);
+    if (call?.settle !== undefined) call.settle.reject(decodeError(error));
+  }
+
+  busy(number: number, key: CellKey): void {
+    const held = this.#held.get(key) ?? [];
+    this.#held.set(key, held);
+    const call = this.#calls.get(number);
+    if (call === undefined) return;
+    call.state = 'held';
+    held.push(call);
+  }
+
+  ready(key: CellKey): void {
+    const held = this.#held.get(key) ?? [];
+    this.#held.delete(key);
+    const slot = placementOf(key, this.#ports.hosts);
+    this.#ports.link(slot)?.push(['resume', key]);
+    held.sort((a, b) => a.number - b.number);
+    for (const call of held) if (this.#calls.has(call.number)) this.#send(call);
+  }
+
+  /** The slot has a new host: everything unsettled goes to it, in order. */
+  resend(slot: number): void {
+    const again: Call[] = [];
+    for (const call of this.#calls.values()) if (call.slot === slot) again.push(call);
+    for (const key of [...this.#held.keys()]) if (placementOf(key, this.#ports.hosts) === slot) this.#held.delete(key);
+    this.#waiting[slot] = [];
+    again.sort((a, b) => a.number - b.number);
+    for (const call of again) this.#send(call);
+  }
+
+  /** Sends what had no room on the link. */
+  flow(slot: number): void {
+    const waiting = this.#waiting[slot] ?? [];
+    this.#waiting[slot] = [];
+    for (const call of waiting) if (this.#calls.has(call.number)) this.#send(call);
+  }
+
+  /** Rejects everything that is under way and everything to come. */
+  stop(error: BlocksError = new SystemStoppedError('the actor system has stopped')): void {
+    this.#stopped = error;
+    this.#wait?.cancel();
+    for (const number of [...this.#calls.keys()]) this.#settle(number)?.settle?.reject(error);
+  }
+
+  /** A link could not carry the call. */
+  reject(number: number, error: Error): void {
+    this.#settle(number)?.settle?.reject(error);
+  }
+
+  /** Calls to come are refused; those under way go on. */
+  refuse(error: BlocksError): void {
+    this.#stopped = error;
+  }
+
+  /** Calls are taken again after `refuse`. */
+  accept(): void {
+    this.#stopped = undefined;
+  }
+
+  #begin(item: Inbound, envelope: Envelope | undefined, key: CellKey, options: CallOptions): void {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    if (this.#calls.size >= this.#ports.limit) {
+      throw new MailboxFullError(
+        `${this.#ports.limit} calls are under way: wait for some of them (await tell), or raise callsLimit`,
+      );
+    }
+    const number = this.#next;
+    this.#next += 1;
+    const { signal } = options;
+    const abort = (): void => {
+      this.#settle(number)?.settle?.reject(signal?.reason);
+    };
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', abort, { once: true });
+    const call: Call = {
+      number,
+      item,
+      envelope,
+      key,
+      slot: placementOf(key, this.#ports.hosts),
+      timeoutMs: options.timeoutMs,
+      settle: options.settle,
+      unlisten: signal === undefined ? undefined : () => signal.removeEventListener('abort', abort),
+      state: 'waiting',
+    };
+    this.#calls.set(number, call);
+    this.#deadline(call);
+    const waiting = this.#waiting[call.slot];
+    if (waiting !== undefined && waiting.length > 0) waiting.push(call);
+    else this.#send(call);
+  }
+
+  #send(call: Call): void {
+    const held = call.envelope === undefined ? undefined : this.#held.get(call.key);
+    if (held !== undefined) {
+      call.state = 'held';
+      held.push(call);
+      return;
+    }
+    const link = this.#ports.link(call.slot);
+    if (link === undefined || !link.writable) {
+      call.state = 'waiting';
+      const waiting = this.#waiting[call.slot];
+      waiting?.push(call);
+      if (link !== undefined && waiting?.length === 1) link.onceWritable(() => this.flow(call.slot));
+      return;
+    }
+    call.state = 'sent';
+    link.push(call.item);
+  }
+
+  #settle(number: number): Call | undefined {
+    const call = this.#calls.get(number);
+    if (call === undefined) return undefined;
+    this.#calls.delete(number);
+    call.unlisten?.();
+    return call;
+  }
+
+  #deadline(call: Call): void {
+    if (!Number.isFinite(call.timeoutMs)) return;
+    const dueMs = Math.ceil((this.#ports.clock.monotonicMs() + call.timeoutMs) / DEADLINE_STEP_MS) * DEADLINE_STEP_MS;
+    const step = this.#deadlines.get(dueMs);
+    if (step === undefined) this.#deadlines.set(dueMs, [call.number]);
+    else step.push(call.number);
+    if (dueMs < this.#waitingForMs) this.#rearm(dueMs);
+  }
+
+  #rearm(dueMs: number): void {
+    this.#wait?.cancel();
+    this.#waitingForMs = dueMs;
+    this.#wait = this.#ports.clock.wait(Math.max(0, dueMs - this.#ports.clock.monotonicMs()), () => this.#expire());
+  }
+
+  #expire(): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [dueMs, numbers] of this.#deadlines) {
+      if (dueMs > nowMs) {
+        if (dueMs < nextMs) nextMs = dueMs;
+        continue;
+      }
+      this.#deadlines.delete(dueMs);
+      for (const number of numbers) {
+        const call = this.#settle(number);
+        call?.settle?.reject(timeoutOf(call));
+      }
+    }
+    this.#waitingForMs = Number.POSITIVE_INFINITY;
+    if (nextMs < Number.POSITIVE_INFINITY) this.#rearm(nextMs);
+  }
+}
+
+function timeoutOf(call: Call): BlocksError {
+  const { key, timeoutMs, envelope, state } = call;
+  if (state === 'held') {
+    return new MailboxFullError(`the mailbox of ${key} had no room for ${timeoutMs} ms: it is slower than its senders`);
+  }
+  if (envelope !== undefined && envelope.replyTo === undefined) {
+    return new TellTimeoutError(`no receipt from ${key} within ${timeoutMs} ms; the message may still be handled: repeat it with an idempotencyKey`);
+  }
+  return new AskTimeoutError(`no reply from ${key} within ${timeoutMs} ms; it may still be handled: repeat it with the same idempotencyKey`);
+}

@@ -1,0 +1,225 @@
+/**
+ * The fleet: one host a slot, their links, and what happens when one dies.
+ *
+ * Owns: starting hosts in order, replacing a dead one, and how often that may happen. How a host is made (a thread, an object
+ * in this one) is handed in.
+ *
+ * Replacing, step by step, and why nothing is lost or doubled:
+ *   1. The slot's epoch is raised in the journal: whatever the dead host may still have in a port is refused.
+ *   2. Every other host closes its link to the slot and keeps what it has for it. When all have said so, whatever they sent on
+ *      the old link was committed below some position; the journal is read up to `end`, which is above it.
+ *   3. The successor gets from the journal every message to its cells below `end`, and sends again what the dead one had
+ *      committed and may not have sent.
+ *   4. The others open their link to it and send what they kept from `end` on. What is below is in the journal.
+ *   5. Calls from outside are sent again; the cells' watermarks drop those that were handled.
+ *
+ * Invariants:
+ * FL1. One replacement at a time; a second death waits its turn.
+ * FL2. More than `RESTARTS_LIMIT` replacements in `RESTARTS_PERIOD_MS` end the system: a host that cannot live is no use trying.
+ */
+import type { Clock } from '../kernel/clock.ts';
+import { HostLostError } from '../kernel/errors.ts';
+import { rootOf } from '../kernel/address.ts';
+import type { HostStats } from '../host/host.ts';
+import type { Beginning } from '../host/host-shell.ts';
+import type { HostLink } from '../host/items.ts';
+import { PeerLink } from '../host/peer-link.ts';
+import type { JournalControl, Recovery } from '../journal/journal-control.ts';
+import type { FramePort } from '../transport/frame-port.ts';
+import type { HostLoss, TopologyEvents } from './topology.ts';
+
+/** A living host, however it lives. `TPort` is what one end of a link between hosts is made of. */
+export interface HostHandle<TPort> {
+  readonly slot: number;
+  /** This side's end of the link between the host and the outside. */
+  readonly outside: FramePort;
+  /** Settles when the host dies without having been asked to. */
+  readonly lost: Promise<HostLoss>;
+  load(modules: readonly string[]): Promise<void>;
+  linkUp(slot: number, port: TPort, from: number): Promise<void>;
+  linkDown(slot: number): Promise<void>;
+  begin(beginning: Beginning): Promise<void>;
+  drained(timeoutMs: number): Promise<void>;
+  stats(): Promise<HostStats>;
+  /** Ends it in good order. */
+  stop(): Promise<void>;
+  /** Ends it at once. Safe: a host never writes to the store. */
+  terminate(): Promise<void>;
+}
+
+export interface FleetPorts<TPort> {
+  readonly clock: Clock;
+  readonly hosts: number;
+  readonly journal: JournalControl;
+  readonly events: TopologyEvents;
+  start(slot: number, epoch: number): Promise<HostHandle<TPort>>;
+  /** Two connected ends for a link between hosts. */
+  channel(): readonly [TPort, TPort];
+}
+
+const RESTARTS_LIMIT = 20;
+const RESTARTS_PERIOD_MS = 60_000;
+
+export class Fleet<TPort> {
+  readonly #ports: FleetPorts<TPort>;
+  readonly #handles: (HostHandle<TPort> | undefined)[] = [];
+  readonly #outside: PeerLink[] = [];
+  readonly #epochs: number[] = [];
+  readonly #modules: string[] = [];
+  /** Actors that were running when their host died, with how often in a row. */
+  readonly #suspects = new Map<string, number>();
+  #restarts: number[] = [];
+  #work: Promise<void> = Promise.resolve();
+  #stopping = false;
+
+  constructor(ports: FleetPorts<TPort>) {
+    this.#ports = ports;
+    for (let slot = 0; slot < ports.hosts; slot++) this.#outside.push(this.#newLink(slot));
+  }
+
+  link(slot: number): HostLink | undefined {
+    return this.#outside[slot];
+  }
+
+  /** Starts all hosts, links them, and lets them begin with what the journal holds for them. */
+  async start(modules: readonly string[]): Promise<void> {
+    this.#modules.push(...modules);
+    const { hosts, journal } = this.#ports;
+    const slots = Array.from({ length: hosts }, (_, slot) => slot);
+    await Promise.all(
+      slots.map(async (slot) => {
+        this.#epochs[slot] = 1;
+        await journal.fence(slot, 1);
+        const handle = await this.#ports.start(slot, 1);
+        this.#adopt(handle);
+        await handle.load(this.#modules);
+      }),
+    );
+    for (const slot of slots) for (let other = slot + 1; other < hosts; other++) await this.#connect(slot, other, 0, 0);
+    for (const slot of slots) {
+      const recovery = await journal.recover(slot);
+      await this.#living(slot).begin({ wake: recovery.wake, resend: [], suspects: [] });
+    }
+  }
+
+  async load(module: string): Promise<void> {
+    if (this.#modules.includes(module)) return;
+    this.#modules.push(module);
+    await this.#work;
+    await Promise.all(this.#alive().map((handle) => handle.load([module])));
+  }
+
+  stats(): Promise<readonly HostStats[]> {
+    return Promise.all(this.#alive().map((handle) => handle.stats()));
+  }
+
+  async stop(drainTimeoutMs: number): Promise<void> {
+    this.#stopping = true;
+    await this.#work;
+    if (drainTimeoutMs > 0) {
+      // Twice: what one host finishes may be work for another.
+      for (let round = 0; round < 2; round++) {
+        await Promise.allSettled(this.#alive().map((handle) => handle.drained(drainTimeoutMs)));
+      }
+    }
+    await Promise.allSettled(this.#alive().map((handle) => handle.stop()));
+    for (const link of this.#outside) link.down();
+  }
+
+  #adopt(handle: HostHandle<TPort>): void {
+    this.#handles[handle.slot] = handle;
+    this.#outside[handle.slot]?.up(handle.outside, Number.POSITIVE_INFINITY);
+    void handle.lost.then((loss) => {
+      if (this.#handles[handle.slot] !== handle || this.#stopping) return;
+      this.#handles[handle.slot] = undefined;
+      this.#outside[handle.slot]?.down();
+      this.#ports.events.lost(handle.slot, loss);
+      this.#suspect(loss);
+      this.#work = this.#work.then(() => this.#replace(handle, loss)).catch((error: unknown) => {
+        this.#ports.events.failed(error instanceof Error ? error : new Error(String(error)));
+      });
+    });
+  }
+
+  async #replace(dead: HostHandle<TPort>, loss: HostLoss): Promise<void> {
+    if (this.#stopping) return;
+    const { journal, events } = this.#ports;
+    const { slot } = dead;
+    this.#count(slot, loss);
+    await dead.terminate();
+    const epoch = (this.#epochs[slot] ?? 0) + 1;
+    this.#epochs[slot] = epoch;
+    await journal.fence(slot, epoch);
+    await Promise.all(this.#alive().map((handle) => handle.linkDown(slot).catch(ignoreLost)));
+    const recovery = await journal.recover(slot);
+    const handle = await this.#ports.start(slot, epoch);
+    await handle.load(this.#modules);
+    this.#adopt(handle);
+    for (const other of this.#alive()) {
+      if (other !== handle) await this.#connect(slot, other.slot, 0, recovery.end).catch(ignoreLost);
+    }
+    await handle.begin(this.#beginningOf(recovery)).catch(ignoreLost);
+    events.replaced(slot, recovery);
+  }
+
+  /** Links two hosts; `fromA` is where A begins with what it kept for B. */
+  async #connect(a: number, b: number, fromA: number, fromB: number): Promise<void> {
+    const [endA, endB] = this.#ports.channel();
+    await this.#living(a).linkUp(b, endA, fromA);
+    await this.#living(b).linkUp(a, endB, fromB);
+  }
+
+  #beginningOf(recovery: Recovery): Beginning {
+    return { wake: recovery.wake, resend: recovery.resend, suspects: [...this.#suspects] };
+  }
+
+  #suspect(loss: HostLoss): void {
+    if (loss.running === undefined) return;
+    this.#suspects.set(loss.running, (this.#suspects.get(loss.running) ?? 0) + 1);
+    // Inline children run on their root's host and may be named by it.
+    if (rootOf(loss.running) === loss.running && this.#suspects.size > 100) {
+      const first = this.#suspects.keys().next();
+      if (!first.done) this.#suspects.delete(first.value);
+    }
+  }
+
+  #count(slot: number, loss: HostLoss): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    this.#restarts = this.#restarts.filter((at) => nowMs - at < RESTARTS_PERIOD_MS);
+    this.#restarts.push(nowMs);
+    if (this.#restarts.length > RESTARTS_LIMIT) {
+      throw new HostLostError(
+        `hosts died ${this.#restarts.length} times within ${RESTARTS_PERIOD_MS / 1_000} s; the last, slot ${slot}: ${loss.message}`,
+      );
+    }
+  }
+
+  #alive(): HostHandle<TPort>[] {
+    return this.#handles.filter((handle) => handle !== undefined);
+  }
+
+  #living(slot: number): HostHandle<TPort> {
+    const handle = this.#handles[slot];
+    if (handle === undefined) throw new HostLostError(`host ${slot} is gone`);
+    return handle;
+  }
+
+  #newLink(slot: number): PeerLink {
+    return new PeerLink({
+      clock: this.#ports.clock,
+      onFrame: (items, accept) => {
+        this.#ports.events.items(slot, items);
+        accept();
+      },
+      onLost: () => {
+        // The thread's end says the same, and with a reason.
+      },
+      onRefused: (item, error) => this.#ports.events.refused(slot, item, error),
+    });
+  }
+}
+
+function ignoreLost(error: unknown): void {
+  // The peer died meanwhile: its own replacement will link it to everybody.
+  if (!(error instanceof HostLostError)) throw error;
+}

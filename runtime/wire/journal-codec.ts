@@ -1,0 +1,87 @@
+/**
+ * The journal's way to msgpack: many values packed one after another, without a buffer of its own for each.
+ *
+ * Owns: one packer and one unpacker per thread, with the same forms as `value-codec.ts`. It neither scans what it reads, since the
+ * journal has summed its bytes, nor limits sizes, since a state may be larger than a message.
+ *
+ * Invariants:
+ * Z1. What `packNext` returns is valid until the next pack of any codec of this thread: copy it at once.
+ * Z2. A value that cannot be carried throws `UnserializableValueError`, and nothing has been captured.
+ * Z3. Every value can be read alone, by any thread, at any time.
+ */
+import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
+import { StorageError } from '../kernel/errors.ts';
+import { MESSAGE_DEPTH_LIMIT } from '../kernel/limits.ts';
+import {
+  enterDecoding,
+  enterEncoding,
+  leaveDecoding,
+  leaveEncoding,
+  type ReviveReference,
+  reviveAsReference,
+} from './special-values.ts';
+import { unserializable } from './value-fault.ts';
+
+export type { ReviveReference } from './special-values.ts';
+
+/** msgpackr's own target buffer, with the place of what was just packed. */
+export interface Packed extends Buffer {
+  readonly start: number;
+  readonly end: number;
+  /** A view of the whole buffer. */
+  readonly dataView: DataView;
+}
+
+/** The first byte of a value with a Map in it, as in `value-codec.ts`. */
+const WITH_RECORDS = 0xc1;
+
+// The same place of the same buffer again and again: it stays in the cache, and no buffer is allocated for every 8 KiB.
+const MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE;
+
+const MAP_MET = Symbol('a Map was met');
+
+class PlainPackr extends Packr {
+  get mapAsEmptyObject(): boolean {
+    throw MAP_MET;
+  }
+}
+
+const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, variableMapSize: true, copyBuffers: true });
+const records = new Packr({ copyBuffers: true });
+
+/** `value` in msgpackr's buffer. An error names the path of the fault in `blamed`. */
+export function packNext(value: unknown, blamed: unknown = value): Packed {
+  const before = enterEncoding();
+  try {
+    return packPlainOrRecords(value);
+  } catch (cause) {
+    throw unserializable(blamed, MESSAGE_DEPTH_LIMIT, cause);
+  } finally {
+    leaveEncoding(before);
+  }
+}
+
+function packPlainOrRecords(value: unknown): Packed {
+  try {
+    return plain.pack(value, MODE) as Packed;
+  } catch (error) {
+    if (error !== MAP_MET) throw error;
+  }
+  const packed = records.pack(value, MODE | RESERVE_START_SPACE | 1) as Packed;
+  packed[packed.start] = WITH_RECORDS;
+  return packed;
+}
+
+/** The value in `bytes`, which must be exactly what was packed. */
+export function unpackOne(bytes: Uint8Array, revive: ReviveReference = reviveAsReference): unknown {
+  // msgpackr answers in the class of its source, and a Buffer's `slice` is no copy.
+  const source = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const before = enterDecoding(revive);
+  try {
+    return source[0] === WITH_RECORDS ? records.unpack(source.subarray(1)) : plain.unpack(source);
+  } catch (cause) {
+    throw new StorageError('a value of the journal cannot be read by this version', { cause });
+  } finally {
+    leaveDecoding(before);
+  }
+}

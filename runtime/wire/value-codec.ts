@@ -1,0 +1,149 @@
+/**
+ * A value as bytes that stand for themselves: what the journal keeps, and what a message is once it is accepted.
+ *
+ * Owns: which values can be carried, and how large and deep they may be. Frames between threads, which share state from one to the
+ * next, are `frame-codec.ts`.
+ *
+ * Carried: null, undefined (also as a property), booleans, numbers (NaN and infinities too; -0 becomes 0), strings (well formed
+ * ones: a lone surrogate becomes U+FFFD), bigints of 64 bits, plain objects and arrays (a hole becomes undefined), Map, Set, Date,
+ * Uint8Array (a Buffer comes back as one), the other typed arrays, ArrayBuffer, `Reference`, `Error` (as `decodeError` makes it).
+ * Of a plain object: its own enumerable string keys. Anything else goes by its `toJSON()`, or is refused by path.
+ *
+ * Invariants:
+ * X1. Bytes depend on nothing but the value: any codec of this version decodes them, in any thread, at any time.
+ * X2. What `encodeValue` accepts `decodeValue` accepts, with the same limits.
+ * X3. `decodeValue` of any bytes gives a value or a `FrameError`; it never pollutes a prototype, runs out of stack, or makes
+ *     anything much larger than the bytes.
+ * X4. A refused value leaves no trace in the codec.
+ */
+import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE } from 'msgpackr';
+import { MessageTooLargeError } from '../kernel/errors.ts';
+import { MESSAGE_BYTES_LIMIT, MESSAGE_DEPTH_LIMIT } from '../kernel/limits.ts';
+import { ByteScan, refuse } from './byte-scan.ts';
+import {
+  enterDecoding,
+  enterEncoding,
+  leaveDecoding,
+  leaveEncoding,
+  type ReviveReference,
+  reviveAsReference,
+} from './special-values.ts';
+import { unserializable } from './value-fault.ts';
+
+export interface ValueCodec {
+  /**
+   * `value` as bytes. They are never written to again, but are a part of a larger buffer: copy them before they are posted to
+   * another thread or kept for long.
+   */
+  encodeValue(value: unknown): Uint8Array;
+  decodeValue(bytes: Uint8Array): unknown;
+  /** The length of what `encodeValue` gives. */
+  encodedSizeOf(value: unknown): number;
+}
+
+export interface ValueCodecOptions {
+  /** What a reference becomes; default: a plain `Reference`. */
+  readonly reviveReference?: ReviveReference | undefined;
+  /** Default `MESSAGE_BYTES_LIMIT`. */
+  readonly bytesLimit?: number | undefined;
+  /** Default `MESSAGE_DEPTH_LIMIT`. Objects and arrays count 1, a Set or an Error 3. */
+  readonly depthLimit?: number | undefined;
+}
+
+/** The first byte of a value with a Map in it. msgpack never uses it. */
+const WITH_RECORDS = 0xc1;
+
+const MAP_MET = Symbol('a Map was met');
+
+/**
+ * Writes objects as msgpack maps: the fastest form for single values. It has no word for a Map then, so the first one that is met
+ * (msgpackr asks for this option when it meets one) ends the attempt, and the value is written with records instead.
+ */
+class PlainPackr extends Packr {
+  get mapAsEmptyObject(): boolean {
+    throw MAP_MET;
+  }
+}
+
+// One of each for the thread: none of them keeps anything from one value to the next.
+const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, variableMapSize: true, copyBuffers: true });
+const records = new Packr({ copyBuffers: true });
+
+export function createValueCodec(options: ValueCodecOptions = {}): ValueCodec {
+  const reviveReference = options.reviveReference ?? reviveAsReference;
+  const bytesLimit = options.bytesLimit ?? MESSAGE_BYTES_LIMIT;
+  const depthLimit = options.depthLimit ?? MESSAGE_DEPTH_LIMIT;
+  const plainScan = new ByteScan({ records: false, depthLimit });
+  const recordsScan = new ByteScan({ records: true, depthLimit });
+
+  const scan = (bytes: Uint8Array): void => {
+    if (bytes[0] !== WITH_RECORDS) return plainScan.scan(bytes, 0);
+    recordsScan.reset();
+    recordsScan.scan(bytes, 1);
+  };
+
+  const encode = (value: unknown, mode: number): Uint8Array => {
+    const before = enterEncoding();
+    let bytes: Uint8Array;
+    try {
+      bytes = packPlainOrRecords(value, mode);
+      if (bytes.length <= bytesLimit) scan(bytes);
+    } catch (cause) {
+      throw unserializable(value, depthLimit, cause);
+    } finally {
+      leaveEncoding(before);
+    }
+    if (bytes.length > bytesLimit) throw tooLarge(bytes.length, bytesLimit);
+    return bytes;
+  };
+
+  return {
+    encodeValue: (value) => encode(value, 0),
+    encodedSizeOf: (value) => encode(value, RESET_BUFFER_MODE).length,
+
+    decodeValue(source) {
+      if (source.length > bytesLimit) {
+        throw refuse('a value', new Error(`it has ${source.length} bytes, the limit is ${bytesLimit}`));
+      }
+      // msgpackr answers in the class of its source, and a Buffer's `slice` is no copy.
+      const bytes =
+        source.constructor === Uint8Array ? source : new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+      const before = enterDecoding(reviveReference);
+      try {
+        scan(bytes);
+        return bytes[0] === WITH_RECORDS ? records.unpack(bytes.subarray(1)) : plain.unpack(bytes);
+      } catch (fault) {
+        throw refuse('a value', fault);
+      } finally {
+        leaveDecoding(before);
+      }
+    },
+  };
+}
+
+function packPlainOrRecords(value: unknown, mode: number): Uint8Array {
+  try {
+    return plain.pack(value, mode);
+  } catch (error) {
+    if (error !== MAP_MET) throw error;
+  }
+  const bytes = records.pack(value, mode | RESERVE_START_SPACE | 1);
+  bytes[0] = WITH_RECORDS;
+  return bytes;
+}
+
+function tooLarge(size: number, limit: number): MessageTooLargeError {
+  return new MessageTooLargeError(
+    `the value has ${size} bytes, the limit is ${limit}: keep large data in a store of its own and send its address`,
+    { details: { bytes: size, limit } },
+  );
+}
+
+const shared = createValueCodec();
+
+/** `encodeValue` of a codec with default options. */
+export const encodeValue: (value: unknown) => Uint8Array = shared.encodeValue;
+/** `decodeValue` of a codec with default options. */
+export const decodeValue: (bytes: Uint8Array) => unknown = shared.decodeValue;
+/** `encodedSizeOf` of a codec with default options. */
+export const encodedSizeOf: (value: unknown) => number = shared.encodedSizeOf;
