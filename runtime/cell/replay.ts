@@ -15,6 +15,7 @@ import type { LoadedCell, TurnRecord } from '../journal/turn-record.ts';
 import { applyTurn } from './book.ts';
 import type { Cell } from './cell.ts';
 import type { CellTurn } from './cell-turn.ts';
+import { uncarry } from './carry.ts';
 import { restoreImage, stateIn } from './image.ts';
 import { firstDifference } from './same-value.ts';
 import { asRefused, runBehavior } from './step.ts';
@@ -24,7 +25,14 @@ export type Recovered = { readonly kind: 'recovered' } | { readonly kind: 'block
 const RECOVERED: Recovered = { kind: 'recovered' };
 
 /** Fills a fresh cell. Its mailbox then begins with what it had not consumed. */
-export function recover(cell: Cell, loaded: LoadedCell, turn: CellTurn): Recovered {
+export function recover(cell: Cell, found: LoadedCell, turn: CellTurn): Recovered {
+  const loaded = uncarry(found);
+  const result = recoverFrom(cell, loaded, turn);
+  if (result.kind === 'blocked') cell.carried = loaded;
+  return result;
+}
+
+function recoverFrom(cell: Cell, loaded: LoadedCell, turn: CellTurn): Recovered {
   const early = cell.mailbox.waiting();
   if (loaded.damage !== undefined) {
     const cause = decodeError(loaded.damage);

@@ -120,6 +120,13 @@ export class HostShell {
     this.#journal?.close();
   }
 
+  /** Ends it as a thread's death would: nothing more is sent, committed or answered. */
+  kill(): void {
+    this.#host.stop();
+    this.#outside.abandon();
+    for (const peer of this.#peers) peer.abandon();
+  }
+
   stats(): HostStats {
     return this.#host.stats();
   }

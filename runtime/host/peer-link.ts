@@ -25,6 +25,7 @@ export class PeerLink implements HostLink {
   #link: Link | undefined;
   #kept: { readonly item: unknown; readonly mark: number }[] = [];
   #waiters: (() => void)[] = [];
+  #abandoned = false;
 
   constructor(ports: PeerLinkPorts) {
     this.#ports = ports;
@@ -58,7 +59,15 @@ export class PeerLink implements HostLink {
     link?.close();
   }
 
+  /** Ends it for good, with all that it keeps. */
+  abandon(): void {
+    this.down();
+    this.#kept = [];
+    this.#abandoned = true;
+  }
+
   push(item: unknown, mark = Number.POSITIVE_INFINITY): void {
+    if (this.#abandoned) return;
     if (this.#link === undefined) this.#kept.push({ item, mark });
     else this.#link.push(item, mark);
   }

@@ -15,6 +15,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Definition } from '../kernel/definition.ts';
 import { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
+import { carryImage } from '../cell/carry.ts';
 import { imageOf } from '../cell/image.ts';
 import { recover } from '../cell/replay.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
@@ -125,7 +126,7 @@ export class Residence {
   }
 
   image(cell: Cell): void {
-    this.#ports.commits.image(imageOf(cell, this.#ports.run));
+    this.#ports.commits.image(cell.carried === undefined ? imageOf(cell, this.#ports.run) : carryImage(cell, cell.carried));
     cell.imagedSequence = cell.sequence;
     cell.dirtyFrom = -1;
   }
@@ -193,7 +194,7 @@ export class Residence {
     this.#checkpoint = undefined;
     // The images are in the batch being written: `clean` must come after it.
     this.#ports.commits.seal();
-    this.#ports.journal.clean(checkpoint.round, this.#blocked());
+    this.#ports.journal.clean(checkpoint.round);
     return false;
   }
 
@@ -202,15 +203,8 @@ export class Residence {
     for (const cell of this.#cells.values()) if (cell.phase.kind === 'running' && cell.dirtyFrom >= 0) this.image(cell);
   }
 
-  /** They cannot be imaged: the journal keeps what it knows of them. */
-  #blocked(): CellKey[] {
-    const keys: CellKey[] = [];
-    for (const cell of this.#cells.values()) if (cell.phase.kind === 'blocked') keys.push(cell.key);
-    return keys;
-  }
-
   #owes(cell: Cell, target: number): boolean {
-    if (!cell.durable || cell.phase.kind === 'loading' || cell.phase.kind === 'blocked') return false;
+    if (!cell.durable || cell.phase.kind === 'loading') return false;
     if (cell.dirtyFrom >= 0 && cell.dirtyFrom < target) return true;
     return cell.mailbox.length > 0 && cell.mailbox.waiting().some((e) => e.id !== undefined && e.id.position < target);
   }

@@ -19,8 +19,10 @@ export interface CheckpointWork {
   allConnected(): boolean;
   readonly slots: number;
   ask(slot: number, round: number, target: number): void;
-  /** Cells of `slot` that nobody has loaded and whose images are behind. Asks their host to load them. */
-  summon(slot: number): readonly CellKey[];
+  /** Cells of `slot` that nobody has loaded and whose images are behind. */
+  behind(slot: number): readonly CellKey[];
+  /** Asks their hosts to load them. */
+  wake(keys: readonly CellKey[]): void;
   /** Both rounds are through. */
   commit(target: number): void;
 }
@@ -105,9 +107,13 @@ export class Checkpoint {
     const slots = Array.from({ length: this.#work.slots }, (_, slot) => slot);
     this.#state = { kind: 'running', target, round, first, unanswered: new Set(slots) };
     for (const slot of slots) {
-      const keys = first ? this.#work.summon(slot) : [];
-      if (keys.length > 0) this.#summoned.set(slot, new Set(keys));
-      else this.#work.ask(slot, round, target);
+      const keys = first ? this.#work.behind(slot) : [];
+      if (keys.length > 0) {
+        this.#summoned.set(slot, new Set(keys));
+        this.#work.wake(keys);
+      } else {
+        this.#work.ask(slot, round, target);
+      }
       // A host may answer at once, and the round may be over before the last one was asked.
       if (this.#state.kind !== 'running' || this.#state.round !== round) return;
     }

@@ -33,11 +33,8 @@ export interface HostJournal {
   append(number: number, bytes: Uint8Array): void;
   /** Reads cells, to be answered in one call. */
   load(keys: readonly CellKey[], loaded: (cells: readonly LoadedCell[]) => void): void;
-  /**
-   * Says that every obligation of this host below `target` is imaged or consumed, in answer to `checkpoint`; but for
-   * `blocked` cells, which cannot be imaged: the journal keeps what it knows of those.
-   */
-  clean(round: number, blocked: readonly CellKey[]): void;
+  /** Says that every obligation of this host below `target` is imaged or consumed, in answer to `checkpoint`. */
+  clean(round: number): void;
   close(): void;
 }
 

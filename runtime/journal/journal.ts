@@ -1,8 +1,8 @@
 /**
  * The journal: the single writer's core. Runs in the journal thread, on the calling thread with `threads: 0`, and in simulation.
  *
- * Owns: positions, group commit, fencing, the full disk, and what a host is told. Knows nothing of threads and ports; recovery is
- * `journal-recovery.ts`, looking into the past is `journal-queries.ts`, bytes are decoded by whoever asked.
+ * Owns: positions, group commit and the full disk. Who is connected is `host-sessions.ts`, recovery is `journal-recovery.ts`,
+ * looking into the past is `journal-queries.ts`; bytes are decoded by whoever asked. Knows nothing of threads and ports.
  *
  * Invariants:
  * J5. All batches that wait when a commit begins are one transaction; positions are given in that order, without a gap.
@@ -11,12 +11,13 @@
  * J8. A full disk holds batches, it does not refuse them: the same batches are committed when there is room, in the same order.
  * J9. Any other failure of the store ends the journal: nothing is committed after it, for what is on the disk is not known.
  */
-import { type CellKey, placementOf } from '../kernel/address.ts';
+import type { CellKey } from '../kernel/address.ts';
 import type { Clock, Wait } from '../kernel/clock.ts';
 import { StorageError, StorageFullError, SystemStoppedError } from '../kernel/errors.ts';
 import { BatchReader } from './batch-reader.ts';
 import { encodeParcels } from './cell-parcel.ts';
 import { Checkpoint } from './checkpoint.ts';
+import { type HostLink, HostSessions, type Session } from './host-sessions.ts';
 import type { JournalStats, OpenReport, Retention } from './journal-control.ts';
 import { JournalQueries } from './journal-queries.ts';
 import { JournalRecovery, type RawRecovery, type Reach } from './journal-recovery.ts';
@@ -27,8 +28,6 @@ import { WakeWatch } from './wake-watch.ts';
 
 /** How long a full disk is left alone before the next try. */
 const RETRY_FULL_MS = 500;
-/** Keys in one `wake`. */
-const WAKE_CHUNK = 10_000;
 
 export interface JournalSettings {
   readonly store: Store;
@@ -45,16 +44,6 @@ export interface JournalSettings {
   readonly failed: (error: unknown) => void;
 }
 
-/** What the journal tells a host, still as bytes. */
-export interface HostLink {
-  committed(number: number, position: number): void;
-  loaded(request: number, parcels: Uint8Array): void;
-  fenced(): void;
-  wake(keys: readonly CellKey[]): void;
-  storage(state: 'full' | 'ok'): void;
-  checkpoint(round: number, target: number): void;
-}
-
 /** A host's end of the journal. */
 export interface HostSession {
   append(number: number, bytes: Uint8Array): void;
@@ -63,25 +52,16 @@ export interface HostSession {
   close(): void;
 }
 
-interface Session {
-  readonly slot: number;
-  readonly epoch: number;
-  readonly link: HostLink;
-  state: 'open' | 'fenced' | 'closed';
-  nextNumber: number | undefined;
-  waiting: number;
-}
-
 interface WaitingBatch {
   readonly session: Session;
   readonly number: number;
   readonly batch: BatchReader;
 }
 
-interface WaitingLoad {
+/** Something that comes after the batches which its host appended before it. */
+interface WaitingCall {
   readonly session: Session;
-  readonly request: number;
-  readonly keys: readonly CellKey[];
+  readonly run: () => void;
 }
 
 interface Extra {
@@ -89,25 +69,27 @@ interface Extra {
   readonly done: () => void;
 }
 
+type State =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'open' }
+  | { readonly kind: 'full'; readonly retry: Wait }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'closed' };
+
 export class Journal {
+  readonly queries: JournalQueries;
   readonly #settings: JournalSettings;
   readonly #store: Store;
   readonly #recovery: JournalRecovery;
+  readonly #sessions: HostSessions;
   readonly #checkpoint: Checkpoint;
   readonly #trim: LogTrim;
   readonly #wakes: WakeWatch;
-  readonly queries: JournalQueries;
-  readonly #sessions = new Map<number, Session>();
-  readonly #epochs = new Map<number, number>();
-  /** Slots that have had a host in this run. */
-  readonly #hadHost = new Set<number>();
-  readonly #unsentWakes = new Map<number, Set<CellKey>>();
   #batches: WaitingBatch[] = [];
-  #loads: WaitingLoad[] = [];
+  #calls: WaitingCall[] = [];
   #extras: Extra[] = [];
   #checkpointWaiters: (() => void)[] = [];
-  #state: 'new' | 'open' | 'full' | 'failed' | 'closed' = 'new';
-  #failure: unknown;
+  #state: State = { kind: 'new' };
   #run = 0;
   #end = 1;
   #checkpointAt = 1;
@@ -116,7 +98,6 @@ export class Journal {
   #batchCount = 0;
   #bytes = 0;
   #scheduled = false;
-  #retry: Wait | undefined;
   #flush: Wait | undefined;
 
   constructor(settings: JournalSettings) {
@@ -125,30 +106,35 @@ export class Journal {
     this.#recovery = new JournalRecovery(settings.store, settings.hosts);
     this.queries = new JournalQueries(settings.store, this.#recovery.log);
     this.#trim = new LogTrim(settings.store, this.#recovery.log);
-    this.#wakes = new WakeWatch(settings.store, settings.clock, (keys) => this.#wake(keys));
+    this.#sessions = new HostSessions(settings.hosts, (fenced) => {
+      this.#batches = this.#batches.filter(({ session }) => session !== fenced);
+      this.#checkpoint.disconnected();
+    });
+    this.#wakes = new WakeWatch(settings.store, settings.clock, (keys) => this.#sessions.wake(keys));
     this.#checkpoint = new Checkpoint({
       slots: settings.hosts,
-      allConnected: () => this.#sessions.size === settings.hosts,
+      allConnected: () => this.#sessions.allConnected,
       ask: (slot, round, target) => this.#sessions.get(slot)?.link.checkpoint(round, target),
-      summon: (slot) => {
-        const keys = this.#recovery.behind(slot, this.#checkpointAt);
-        if (keys.length > 0) this.#wake(keys);
-        return keys;
-      },
+      behind: (slot) => this.#recovery.behind(slot, this.#checkpointAt),
+      wake: (keys) => this.#sessions.wake(keys),
       commit: (target) => this.#commitCheckpoint(target),
     });
   }
 
+  get run(): number {
+    return this.#run;
+  }
+
   /** Reads the tail and begins a new run. The first call. */
   open(): OpenReport {
-    const { store } = this.#settings;
+    const store = this.#store;
     this.#run = (store.meta('run') ?? 0) + 1;
     this.#checkpointAt = store.meta('checkpoint') ?? 1;
     store.commit((writes) => writes.meta('run', this.#run));
-    this.#end = this.#recovery.log.end();
+    this.#end = Math.max(this.#recovery.log.end(), this.#checkpointAt);
     const tail = this.#recovery.open(this.#reach);
     this.#bytesSinceCheckpoint = tail.bytes;
-    this.#state = 'open';
+    this.#state = { kind: 'open' };
     this.#wakes.start();
     return {
       run: this.#run,
@@ -159,74 +145,50 @@ export class Journal {
     };
   }
 
-  get #reach(): Reach {
-    return { checkpoint: this.#checkpointAt, end: this.#end, run: this.#run };
-  }
-
-  get run(): number {
-    return this.#run;
-  }
-
-  /** A host of `epoch` takes over `slot`; one of a lower epoch is fenced. */
+  /** A host of `epoch` takes over `slot`; one of a lower epoch is fenced. It hears nothing before this call has returned. */
   connect(slot: number, epoch: number, link: HostLink): HostSession {
     this.#assertUsable();
-    const session: Session = { slot, epoch, link, state: 'open', nextNumber: undefined, waiting: 0 };
-    if (epoch < (this.#epochs.get(slot) ?? 0)) {
-      this.#shutOut(session);
-    } else {
-      const before = this.#sessions.get(slot);
-      if (before !== undefined) this.#shutOut(before);
-      this.#epochs.set(slot, epoch);
-      this.#sessions.set(slot, session);
-      this.#hadHost.add(slot);
-      if (this.#state === 'full') link.storage('full');
-      const unsent = this.#unsentWakes.get(slot);
-      this.#unsentWakes.delete(slot);
-      if (unsent !== undefined) this.#wake([...unsent]);
+    const session = this.#sessions.connect(slot, epoch, link);
+    this.#settings.clock.defer(() => {
+      if (session.state !== 'open') return;
+      if (this.#state.kind === 'full') link.storage('full');
+      this.#sessions.sendKept(slot);
       this.#checkpoint.connected(this.#end);
-    }
+    });
     return {
       append: (number, bytes) => this.#append(session, number, bytes),
-      load: (request, keys) => {
-        if (session.state !== 'open') return;
-        this.#loads.push({ session, request, keys });
-        this.#schedule();
+      load: (request, keys) => this.#call(session, () => this.#load(session, request, keys)),
+      clean: (round) => this.#call(session, () => this.#checkpoint.clean(slot, round)),
+      close: () => {
+        this.#sessions.close(session);
+        this.#checkpoint.disconnected();
       },
-      clean: (round) => {
-        // What the host appended before it must be on the disk before the checkpoint is.
-        this.pump();
-        if (session.state === 'open') this.#checkpoint.clean(slot, round);
-      },
-      close: () => this.#disconnect(session, 'closed'),
     };
   }
 
   fence(slot: number, epoch: number): void {
-    if (epoch <= (this.#epochs.get(slot) ?? 0)) return;
-    this.#epochs.set(slot, epoch);
-    const session = this.#sessions.get(slot);
-    if (session !== undefined) this.#shutOut(session);
+    this.#sessions.fence(slot, epoch);
   }
 
   recover(slot: number): RawRecovery {
     this.#assertUsable();
     this.pump();
-    return this.#recovery.recover(slot, this.#reach, this.#settings.clock.now(), this.#hadHost.has(slot));
+    return this.#recovery.recover(slot, this.#reach, this.#settings.clock.now(), this.#sessions.hadHost(slot));
   }
 
-  /** Commits everything that waits, then answers loads. The driver calls it after `schedule`. */
+  /** Commits everything that waits, then answers what waited for it. The driver calls it after `schedule`. */
   pump(): void {
     this.#scheduled = false;
-    if (this.#state === 'open') this.#commit();
-    if (this.#state === 'open' || this.#state === 'full') this.#answerLoads();
+    if (this.#state.kind === 'open') this.#commit();
+    this.#answer();
   }
 
   /** Tries a full disk again, now. */
   retry(): void {
-    if (this.#state !== 'full') return;
-    this.#retry?.cancel();
+    if (this.#state.kind !== 'full') return;
+    this.#state.retry.cancel();
     this.#commit();
-    this.#answerLoads();
+    this.#answer();
   }
 
   /** Writes something that no host has sent. Resolves when it is durable. */
@@ -238,24 +200,22 @@ export class Journal {
     });
   }
 
-  putImage(key: CellKey, row: Uint8Array): Promise<void> {
+  async putImage(key: CellKey, row: Uint8Array): Promise<void> {
     const wakeAtMs = wakeAtOf(row);
-    const write = (writes: StoreWrites): void => {
+    await this.write((writes) => {
       writes.image(key, row, wakeAtMs);
       writes.removeDamage(key);
-    };
-    return this.write(write).then(() => {
-      this.#recovery.repaired(key);
-      this.#wakes.noted(key, wakeAtMs);
     });
+    this.#recovery.repaired(key);
+    this.#wakes.noted(key, wakeAtMs);
   }
 
   /** Moves the checkpoint as far as it goes; the new one is the answer. Without all hosts it stays where it is. */
   async checkpoint(): Promise<number> {
     this.#assertUsable();
-    if (this.#end > this.#checkpointAt && this.#sessions.size === this.#settings.hosts) {
+    this.pump();
+    if (this.#end > this.#checkpointAt && this.#sessions.allConnected) {
       const moved = new Promise<void>((resolve) => this.#checkpointWaiters.push(resolve));
-      this.pump();
       this.#checkpoint.start(this.#end);
       await moved;
     }
@@ -270,29 +230,34 @@ export class Journal {
       batches: this.#batchCount,
       bytes: this.#bytes,
       fileBytes: this.#store.fileBytes(),
-      storage: this.#state === 'full' ? 'full' : 'ok',
+      storage: this.#state.kind === 'full' ? 'full' : 'ok',
     };
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'closed' || this.#state === 'new') return;
+    if (this.#state.kind === 'closed' || this.#state.kind === 'new') return;
+    this.retry();
     this.pump();
-    for (const wait of [this.#retry, this.#flush]) wait?.cancel();
+    const last = this.#state;
+    this.#state = { kind: 'closed' };
+    if (last.kind === 'full') last.retry.cancel();
+    this.#flush?.cancel();
     this.#wakes.stop();
-    const failed = this.#state === 'failed';
-    this.#state = 'closed';
     this.#releaseCheckpointWaiters();
-    if (!failed) this.#store.flush();
+    if (last.kind !== 'failed') this.#store.flush();
     await this.#store.close();
+  }
+
+  get #reach(): Reach {
+    return { checkpoint: this.#checkpointAt, end: this.#end, run: this.#run };
   }
 
   #append(session: Session, number: number, bytes: Uint8Array): void {
     if (session.state !== 'open') return;
     const batch = new BatchReader(bytes);
-    const expected = session.nextNumber ?? number;
-    if (number !== expected || batch.slot !== session.slot || batch.epoch !== session.epoch) {
+    if (number !== (session.nextNumber ?? number) || batch.slot !== session.slot || batch.epoch !== session.epoch) {
       // A host that has lost count of its own batches must not write on.
-      this.#shutOut(session);
+      this.#sessions.shutOut(session);
       return;
     }
     session.nextNumber = number + 1;
@@ -301,10 +266,21 @@ export class Journal {
     this.#schedule();
   }
 
+  #call(session: Session, run: () => void): void {
+    if (session.state !== 'open') return;
+    this.#calls.push({ session, run });
+    this.#schedule();
+  }
+
+  #load(session: Session, request: number, keys: readonly CellKey[]): void {
+    session.link.loaded(request, encodeParcels(keys.map((key) => this.#recovery.load(key, this.#checkpointAt))));
+    for (const key of keys) this.#checkpoint.loaded(session.slot, key);
+  }
+
   #commit(): void {
     const batches = this.#batches;
     const extras = this.#extras;
-    if (batches.length === 0 && extras.length === 0) return;
+    if (batches.length === 0 && extras.length === 0 && !this.#trim.isBehind(this.#checkpointAt)) return;
     const images: [CellKey, number | undefined][] = [];
     let position = this.#end;
     let bytes = 0;
@@ -335,22 +311,20 @@ export class Journal {
     }
     this.#batches = [];
     this.#extras = [];
-    const before = this.#end;
+    let first = this.#end;
     this.#end = position;
     this.#commits++;
     this.#batchCount += batches.length;
     this.#bytes += bytes;
     this.#bytesSinceCheckpoint += bytes;
-    if (this.#state === 'full') this.#becomeOk();
+    this.#becomeOk();
     this.#armFlush();
     this.#trim.committed();
 
-    position = before;
     for (const { session, number, batch } of batches) {
       session.waiting--;
-      const first = position;
-      position += batch.turns;
       if (session.state === 'open') session.link.committed(number, first);
+      first += batch.turns;
     }
     for (const extra of extras) extra.done();
     for (const [key, wakeAtMs] of images) this.#wakes.noted(key, wakeAtMs);
@@ -358,15 +332,15 @@ export class Journal {
     if (this.#trim.isBehind(this.#checkpointAt)) this.#schedule();
   }
 
-  #answerLoads(): void {
-    if (this.#loads.length === 0) return;
-    // P4: a load waits for the batches that its host appended before it; they wait only while the disk is full.
-    const ready = this.#loads.filter(({ session }) => session.waiting === 0 && session.state === 'open');
-    this.#loads = this.#loads.filter(({ session }) => session.waiting > 0 && session.state === 'open');
-    for (const { session, request, keys } of ready) {
-      const cells = keys.map((key) => this.#recovery.load(key, this.#checkpointAt));
-      session.link.loaded(request, encodeParcels(cells));
-      for (const key of keys) this.#checkpoint.loaded(session.slot, key);
+  /** P4: a call comes after the batches that its host appended before it; they wait only while the disk is full. */
+  #answer(): void {
+    if (this.#calls.length === 0 || (this.#state.kind !== 'open' && this.#state.kind !== 'full')) return;
+    const calls = this.#calls;
+    this.#calls = [];
+    for (const call of calls) {
+      if (call.session.state !== 'open') continue;
+      if (call.session.waiting > 0) this.#calls.push(call);
+      else call.run();
     }
   }
 
@@ -384,9 +358,10 @@ export class Journal {
       for (const [key, damage] of damaged) writes.damage(key, encodeDamage(key, damage));
     };
     const done = (): void => {
+      // A share of the bytes by turns: near enough for when to begin the next one.
+      this.#bytesSinceCheckpoint *= (this.#end - target) / (this.#end - this.#checkpointAt);
       this.#checkpointAt = target;
       this.#recovery.checkpointed(target);
-      this.#bytesSinceCheckpoint = this.#recovery.log.bytesFrom(target);
       this.#checkpoint.committed();
       this.#trim.allow(this.#settings.retention);
       this.#releaseCheckpointWaiters();
@@ -401,62 +376,23 @@ export class Journal {
     for (const waiter of waiters) waiter();
   }
 
-  #wake(keys: readonly CellKey[]): void {
-    const bySlot = new Map<number, CellKey[]>();
-    for (const key of keys) {
-      const slot = placementOf(key, this.#settings.hosts);
-      const list = bySlot.get(slot);
-      if (list === undefined) bySlot.set(slot, [key]);
-      else list.push(key);
-    }
-    for (const [slot, list] of bySlot) {
-      const session = this.#sessions.get(slot);
-      if (session === undefined) {
-        const unsent = this.#unsentWakes.get(slot) ?? new Set();
-        for (const key of list) unsent.add(key);
-        this.#unsentWakes.set(slot, unsent);
-      } else {
-        for (let i = 0; i < list.length; i += WAKE_CHUNK) session.link.wake(list.slice(i, i + WAKE_CHUNK));
-      }
-    }
-  }
-
-  #shutOut(session: Session): void {
-    if (session.state !== 'open') return;
-    this.#disconnect(session, 'fenced');
-    session.link.fenced();
-  }
-
-  #disconnect(session: Session, state: 'fenced' | 'closed'): void {
-    if (session.state !== 'open') return;
-    session.state = state;
-    // A host that closed in peace has still appended these; a fenced one has lost the right to.
-    if (state === 'fenced') this.#batches = this.#batches.filter((waiting) => waiting.session !== session);
-    if (this.#sessions.get(session.slot) !== session) return;
-    this.#sessions.delete(session.slot);
-    this.#checkpoint.disconnected();
-    if (this.#sessions.size === 0) this.#releaseCheckpointWaiters();
-  }
-
   #schedule(): void {
-    if (this.#scheduled || this.#state === 'full' || this.#state === 'failed' || this.#state === 'closed') {
-      if (this.#state === 'full' && this.#loads.length > 0) this.#settings.clock.defer(() => this.#answerLoads());
-      return;
-    }
+    const { kind } = this.#state;
+    if (this.#scheduled || (kind !== 'open' && kind !== 'full')) return;
     this.#scheduled = true;
     this.#settings.schedule();
   }
 
   #becomeFull(): void {
-    const wasOk = this.#state === 'open';
-    this.#state = 'full';
-    this.#retry = this.#settings.clock.wait(RETRY_FULL_MS, () => this.retry());
-    if (wasOk) for (const session of this.#sessions.values()) session.link.storage('full');
+    const wasOk = this.#state.kind === 'open';
+    this.#state = { kind: 'full', retry: this.#settings.clock.wait(RETRY_FULL_MS, () => this.retry()) };
+    if (wasOk) this.#sessions.storage('full');
   }
 
   #becomeOk(): void {
-    this.#state = 'open';
-    for (const session of this.#sessions.values()) session.link.storage('ok');
+    if (this.#state.kind !== 'full') return;
+    this.#state = { kind: 'open' };
+    this.#sessions.storage('ok');
   }
 
   #armFlush(): void {
@@ -474,13 +410,15 @@ export class Journal {
   }
 
   #fail(error: unknown): void {
-    this.#state = 'failed';
-    this.#failure = error;
+    this.#state = { kind: 'failed', error };
+    this.#releaseCheckpointWaiters();
     this.#settings.failed(error);
   }
 
   #assertUsable(): void {
-    if (this.#state === 'failed') throw new StorageError('the journal has failed and writes nothing more', { cause: this.#failure });
-    if (this.#state === 'closed') throw new SystemStoppedError('the journal is closed');
+    const state = this.#state;
+    if (state.kind === 'failed')
+      throw new StorageError('the journal has failed and writes nothing more', { cause: state.error });
+    if (state.kind === 'closed' || state.kind === 'new') throw new SystemStoppedError('the journal is not open');
   }
 }

@@ -70,13 +70,6 @@ export class LogReader {
     return { batch: read.batch, at: read.batch.header(position - read.position) };
   }
 
-  /** Bytes of the rows at and above `from`. */
-  bytesFrom(from: number): number {
-    let bytes = 0;
-    for (const row of this.#store.logFrom(from)) bytes += row.bytes.length;
-    return bytes;
-  }
-
   /** Forgets what was read: after rows were removed. */
   forget(): void {
     this.#cache.clear();

@@ -12,6 +12,7 @@ import type { CellKey } from '../kernel/address.ts';
 import { StorageError, StorageFullError } from '../kernel/errors.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import type { KeyRange, LogRow, MetaName, Store, StoreWrites, WakeRow } from './store.ts';
+import { WriteList } from './write-list.ts';
 
 /** Faults for tests. Each is asked once a commit; what it throws comes out of `commit`. */
 export interface StoreFaults {
@@ -71,33 +72,29 @@ export class MemoryStore implements Store {
   commit(write: (writes: StoreWrites) => void): void {
     if (this.#faults.full?.() === true) throw new StorageFullError('the disk is full (a fault of the test)');
     this.#faults.beforeCommit?.();
-    // Collected first: a write that throws must leave nothing behind.
-    const changes: (() => void)[] = [];
-    let last = this.#log.at(-1)?.position ?? -1;
-    write({
-      log: (position, bytes) => {
-        if (position <= last) throw new StorageError(`position ${position} is not above the end of the log (${last})`);
-        last = position;
-        changes.push(() => {
-          this.#log.push({ position, bytes });
-          this.#bytes += bytes.length;
-        });
-      },
-      removeLog: (position) => changes.push(() => this.#removeLog(position)),
-      image: (key, row, wakeAtMs) => changes.push(() => this.#putImage(key, row, wakeAtMs)),
-      letter: (id, row) => changes.push(() => this.#putLetter(id, row)),
-      removeLetter: (id) =>
-        changes.push(() => {
-          this.#bytes -= this.#letters.get(id)?.length ?? 0;
-          if (this.#letters.delete(id)) this.#letterIds.remove(id);
-        }),
-      meta: (name, value) => changes.push(() => this.#meta.set(name, value)),
-      damage: (key, bytes) => changes.push(() => this.#damages.set(key, bytes)),
-      removeDamage: (key) => changes.push(() => this.#damages.delete(key)),
-    });
-    for (const change of changes) change();
+    const list = new WriteList();
+    write(list);
+    this.#checkPositions(list);
+    list.writeTo(this.#writes);
     this.#faults.afterCommit?.();
   }
+
+  readonly #writes: StoreWrites = {
+    log: (position, bytes) => {
+      this.#log.push({ position, bytes });
+      this.#bytes += bytes.length;
+    },
+    removeLog: (position) => this.#removeLog(position),
+    image: (key, row, wakeAtMs) => this.#putImage(key, row, wakeAtMs),
+    letter: (id, row) => this.#putLetter(id, row),
+    removeLetter: (id) => {
+      this.#bytes -= this.#letters.get(id)?.length ?? 0;
+      if (this.#letters.delete(id)) this.#letterIds.remove(id);
+    },
+    meta: (name, value) => this.#meta.set(name, value),
+    damage: (key, bytes) => this.#damages.set(key, bytes),
+    removeDamage: (key) => this.#damages.delete(key),
+  };
 
   meta(name: MetaName): number | undefined {
     return this.#meta.get(name);
@@ -156,6 +153,17 @@ export class MemoryStore implements Store {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Before anything is written: all or nothing. */
+  #checkPositions(list: WriteList): void {
+    let last = this.#log.at(-1)?.position ?? -1;
+    for (const write of list.writes) {
+      if (write.kind !== 'log') continue;
+      if (write.position <= last)
+        throw new StorageError(`position ${write.position} is not above the end of the log (${last})`);
+      last = write.position;
+    }
   }
 
   #firstAtOrAbove(position: number): number {

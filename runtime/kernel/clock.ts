@@ -42,3 +42,9 @@ export const systemClock: Clock = {
   },
   defer: (run) => void setImmediate(run),
 };
+
+/** Keeps the process alive until the returned function is called: waits of the clock alone do not. */
+export function holdProcess(): () => void {
+  const timer = setInterval(() => {}, TIMER_CHUNK_MS);
+  return () => clearInterval(timer);
+}

@@ -29,10 +29,8 @@ import { ActorRef, type RefPorts } from './actor-ref.ts';
 import { Calls } from './calls.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { History } from './history.ts';
-import { InlineTopology } from './inline-topology.ts';
 import { Observations } from './observations.ts';
 import { type ResolvedOptions, resolveOptions, type SystemOptions } from './options.ts';
-import { ThreadTopology } from './thread-topology.ts';
 import type { HostLoss, Topology } from './topology.ts';
 
 /** What `system.on` can listen to. */
@@ -88,11 +86,10 @@ export class ActorSystem implements AsyncDisposable {
   /** Messages that were set aside: list, redrive, purge. */
   readonly deadLetters: DeadLetters;
 
-  private constructor(options: ResolvedOptions, seams: SystemSeams) {
+  private constructor(options: ResolvedOptions, clock: Clock, topology: Topology) {
     this.#options = options;
-    this.#clock = seams.clock ?? systemClock;
-    this.#topology =
-      seams.topology ?? (options.threads === 0 ? new InlineTopology(options, this.#clock) : new ThreadTopology(options, this.#clock));
+    this.#clock = clock;
+    this.#topology = topology;
     this.#observations = new Observations({
       clock: this.#clock,
       observe: (key) => this.#command(key, (call) => ['observe', key, call], Number.POSITIVE_INFINITY),
@@ -123,7 +120,8 @@ export class ActorSystem implements AsyncDisposable {
   /** `start` with another clock or other threads: for tests and simulation. @internal */
   static async startWith(options: SystemOptions, seams: SystemSeams): Promise<ActorSystem> {
     const resolved = resolveOptions(options, availableParallelism());
-    const system = new ActorSystem(resolved, seams);
+    const clock = seams.clock ?? systemClock;
+    const system = new ActorSystem(resolved, clock, seams.topology ?? (await topologyOf(resolved, clock)));
     await system.#start();
     return system;
   }
@@ -368,6 +366,16 @@ export class ActorSystem implements AsyncDisposable {
   #emit<K extends keyof SystemEvents>(kind: K, event: SystemEvents[K]): void {
     for (const listener of [...(this.#listeners.get(kind) ?? [])]) (listener as Listener<K>)(event);
   }
+}
+
+/** Loaded when needed: a system on the calling thread starts no thread, and needs none of the code for it. */
+async function topologyOf(options: ResolvedOptions, clock: Clock): Promise<Topology> {
+  if (options.threads === 0) {
+    const { InlineTopology } = await import('./inline-topology.ts');
+    return new InlineTopology(options, clock);
+  }
+  const { ThreadTopology } = await import('./thread-topology.ts');
+  return new ThreadTopology(options, clock);
 }
 
 /** The type of references to a definition's actors. */

@@ -38,9 +38,15 @@ async function until(done: () => boolean, what: string): Promise<void> {
   }
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => systemClock.defer(resolve));
+const turn = (): Promise<void> =>
+  new Promise((resolve) => {
+    systemClock.defer(resolve);
+  });
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => systemClock.wait(ms, resolve));
+const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    systemClock.wait(ms, resolve);
+  });
 
 /** One end under test, with everything that happened to it. */
 class End {
@@ -135,7 +141,10 @@ export const transportContract: readonly TransportCase[] = [
       await turn();
     }
     await until(() => b.items.length === next, `${next} items`);
-    assert.deepEqual(b.items.map((item) => (item as { n: number }).n), numbers(next));
+    assert.deepEqual(
+      b.items.map((item) => (item as { n: number }).n),
+      numbers(next),
+    );
   }),
 
   contract('one flush a turn, or at once when asked for', async (pair) => {
@@ -175,7 +184,10 @@ export const transportContract: readonly TransportCase[] = [
     await until(() => a.link.queuedBytes === 0, 'the last acceptance');
     assert.equal(a.writables, 1);
     assert.equal(a.link.writable, true);
-    assert.deepEqual(b.items.map((item) => (item as [number])[0]), numbers(1_000));
+    assert.deepEqual(
+      b.items.map((item) => (item as [number])[0]),
+      numbers(1_000),
+    );
   }),
 
   contract('marks are held until their frames are accepted, in any order', async (pair) => {
@@ -301,7 +313,10 @@ export const transportContract: readonly TransportCase[] = [
         assert.equal(b.losses[0]?.kind, 'broken');
         assert.ok(b.losses[0].error instanceof FrameError);
         assert.equal(a.losses[0]?.kind, 'broken');
-        assert.deepEqual(b.items, numbers(fault === 'repeated' ? 3 : 2).map((n) => ({ [`shape${n % 2}`]: n })));
+        assert.deepEqual(
+          b.items,
+          numbers(fault === 'repeated' ? 3 : 2).map((n) => ({ [`shape${n % 2}`]: n })),
+        );
       }),
   ),
 
@@ -330,7 +345,7 @@ export const transportContract: readonly TransportCase[] = [
         block(1, 0, ...frameHead, 0x91, 0x41),
         block(1, 0, ...frameHead, 0x91, 0xd4, 0x72, 0x40, 0x91, 0xa9, ...Buffer.from('__proto__'), 0x01),
         block(1, 0, ...frameHead, 0x91, 0xd4, 0x78, 0x00, 0x92, 0xa1, 0x61, 0xa0),
-        block(1, 0, ...frameHead, ...new Array<number>(100_000).fill(0x91)),
+        block(1, 0, ...frameHead, ...Array.from({ length: 100_000 }, () => 0x91)),
         block(3, 0, 0xc1, 0xc1),
       ];
       const before = Object.getOwnPropertyNames(Object.prototype).join();

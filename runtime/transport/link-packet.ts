@@ -45,7 +45,8 @@ export function endPacket(accepted: number, reason: unknown): Uint8Array<ArrayBu
 
 /** What a block is. Throws `FrameError`. The body of a frame begins at `PACKET_HEADER_BYTES`. */
 export function readPacket(bytes: Uint8Array): LinkPacket {
-  if (bytes.length < PACKET_HEADER_BYTES) throw new FrameError(`a block of ${bytes.length} bytes is too short for a link`);
+  if (bytes.length < PACKET_HEADER_BYTES)
+    throw new FrameError(`a block of ${bytes.length} bytes is too short for a link`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, PACKET_HEADER_BYTES);
   const accepted = view.getFloat64(8);
   switch (view.getUint8(0)) {

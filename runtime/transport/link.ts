@@ -23,7 +23,14 @@ import { FrameDecoder, FrameEncoder } from '../wire/frame-codec.ts';
 import type { ReviveReference } from '../wire/special-values.ts';
 import { AcceptLedger } from './accept-ledger.ts';
 import type { FramePort } from './frame-port.ts';
-import { acceptedPacket, endPacket, type LinkPacket, markAsFrame, PACKET_HEADER_BYTES, readPacket } from './link-packet.ts';
+import {
+  acceptedPacket,
+  endPacket,
+  type LinkPacket,
+  markAsFrame,
+  PACKET_HEADER_BYTES,
+  readPacket,
+} from './link-packet.ts';
 import { SendWindow } from './send-window.ts';
 
 /** How a link was lost. */
@@ -196,7 +203,8 @@ export class Link {
     const size = bytes.length;
     try {
       packet = readPacket(bytes);
-      if (!this.#window.accepted(packet.accepted)) throw new FrameError(`${packet.accepted} frames accepted, which were not sent`);
+      if (!this.#window.accepted(packet.accepted))
+        throw new FrameError(`${packet.accepted} frames accepted, which were not sent`);
       if (packet.kind === 'frame') items = this.#decoder.decode(bytes, PACKET_HEADER_BYTES);
     } catch (fault) {
       return this.#break(fault instanceof FrameError ? fault : new FrameError('a block was refused', { cause: fault }));
@@ -262,7 +270,10 @@ const BROKEN = '$broken';
 
 function lossOf(reason: unknown): LinkLoss {
   if (typeof reason === 'object' && reason !== null && Object.hasOwn(reason, BROKEN)) {
-    return { kind: 'broken', error: new FrameError(`the other side: ${String((reason as Record<string, unknown>)[BROKEN])}`) };
+    return {
+      kind: 'broken',
+      error: new FrameError(`the other side: ${String((reason as Record<string, unknown>)[BROKEN])}`),
+    };
   }
   return { kind: 'closed', reason };
 }

@@ -219,7 +219,9 @@ const FIXED = Int8Array.from({ length: 256 }, (_, token) => {
 
 /** A fault of received bytes in the words of the library. */
 export function refuse(what: string, fault: unknown): FrameError {
-  return new FrameError(`${what} is refused: ${fault instanceof Error ? fault.message : String(fault)}`, { cause: fault });
+  return new FrameError(`${what} is refused: ${fault instanceof Error ? fault.message : String(fault)}`, {
+    cause: fault,
+  });
 }
 
 function uint(bytes: Uint8Array, at: number, size: 1 | 2 | 4): number {
@@ -272,7 +274,7 @@ function skipKey(bytes: Uint8Array, at: number, token: number): number {
   return from + length;
 }
 
-const PROTO = [...'__proto__'].map((character) => character.charCodeAt(0));
+const PROTO = Array.from({ length: 9 }, (_, i) => '__proto__'.charCodeAt(i));
 
 function isProto(bytes: Uint8Array, at: number): boolean {
   for (let i = 0; i < PROTO.length; i++) if (bytes[at + i] !== PROTO[i]) return false;

@@ -18,7 +18,14 @@ import { Packr, RESET_BUFFER_MODE, Unpackr } from 'msgpackr';
 import { FrameError, MessageTooLargeError, type UnserializableValueError } from '../kernel/errors.ts';
 import { FRAME_BYTES_LIMIT, MESSAGE_DEPTH_LIMIT } from '../kernel/limits.ts';
 import { ByteScan, refuse } from './byte-scan.ts';
-import { enterDecoding, enterEncoding, leaveDecoding, leaveEncoding, type ReviveReference, reviveAsReference } from './special-values.ts';
+import {
+  enterDecoding,
+  enterEncoding,
+  leaveDecoding,
+  leaveEncoding,
+  type ReviveReference,
+  reviveAsReference,
+} from './special-values.ts';
 import { createValueCodec } from './value-codec.ts';
 
 const MAGIC = 0xcb;
@@ -44,7 +51,10 @@ export interface EncodedFrame {
 
 const NONE_REFUSED: readonly RefusedItem[] = [];
 
-const checker = createValueCodec({ bytesLimit: FRAME_BYTES_LIMIT - FRAME_HEADER_BYTES - 16, depthLimit: FRAME_DEPTH_LIMIT });
+const checker = createValueCodec({
+  bytesLimit: FRAME_BYTES_LIMIT - FRAME_HEADER_BYTES - 16,
+  depthLimit: FRAME_DEPTH_LIMIT,
+});
 
 export class FrameEncoder {
   readonly #scan = new ByteScan({ records: true, depthLimit: FRAME_DEPTH_LIMIT });
@@ -154,10 +164,12 @@ export class FrameDecoder {
   #unpack(bytes: Uint8Array, offset: number): unknown[] {
     const size = bytes.length - offset;
     if (size < FRAME_HEADER_BYTES) throw new FrameError(`a frame of ${size} bytes is too short`);
-    if (size > FRAME_BYTES_LIMIT) throw new FrameError(`a frame of ${size} bytes is over the limit of ${FRAME_BYTES_LIMIT}`);
+    if (size > FRAME_BYTES_LIMIT)
+      throw new FrameError(`a frame of ${size} bytes is over the limit of ${FRAME_BYTES_LIMIT}`);
     const view = new DataView(bytes.buffer, bytes.byteOffset + offset, size);
     if (view.getUint8(0) !== MAGIC) throw new FrameError('these bytes are no frame');
-    if (view.getUint8(1) !== VERSION) throw new FrameError(`a frame of version ${view.getUint8(1)}, expected ${VERSION}`);
+    if (view.getUint8(1) !== VERSION)
+      throw new FrameError(`a frame of version ${view.getUint8(1)}, expected ${VERSION}`);
     const number = view.getFloat64(8);
     if (number !== this.#number) throw new FrameError(`frame ${number} came, expected ${this.#number}`);
     if (view.getUint8(2) === NEW_RECORDS) {
@@ -168,7 +180,8 @@ export class FrameDecoder {
     }
     this.#scan.scan(bytes, offset + FRAME_HEADER_BYTES);
     const items: unknown = this.#unpackr.unpack(bytes.subarray(offset + FRAME_HEADER_BYTES));
-    if (!Array.isArray(items) || items.length !== view.getUint32(4)) throw new FrameError('a frame has other items than it says');
+    if (!Array.isArray(items) || items.length !== view.getUint32(4))
+      throw new FrameError('a frame has other items than it says');
     this.#number += 1;
     return items;
   }

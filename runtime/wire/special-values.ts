@@ -96,7 +96,9 @@ export function specialOf(value: object): Special {
   encoding = false;
   try {
     const json: unknown = toJSON.call(value, '');
-    return json === value ? { kind: 'refused', reason: `${describeValue(value)} whose toJSON() returns itself` } : { kind: 'json', json };
+    return json === value
+      ? { kind: 'refused', reason: `${describeValue(value)} whose toJSON() returns itself` }
+      : { kind: 'json', json };
   } finally {
     encoding = before;
   }
@@ -144,7 +146,11 @@ const recognise = (test: (value: object) => boolean): (new () => object) =>
 
 const isOwn = (value: object): boolean => !(value instanceof Date) && !(value instanceof Uint8Array);
 
-type PackSpecial = (value: object, allocate: (size: number) => { target: Uint8Array; position: number }, pack: (value: unknown) => void) => void;
+type PackSpecial = (
+  value: object,
+  allocate: (size: number) => { target: Uint8Array; position: number },
+  pack: (value: unknown) => void,
+) => void;
 
 const packSpecial: PackSpecial = (value, allocate, pack) => {
   const special = specialOf(value);
@@ -171,4 +177,4 @@ addExtension({
 addExtension({
   Class: recognise(isPlain),
   write: (value: object) => value,
-} as unknown as Parameters<typeof addExtension>[0]);
+});

@@ -22,6 +22,7 @@ import { MESSAGE_BYTES_LIMIT, MESSAGE_DEPTH_LIMIT } from '../kernel/limits.ts';
 import { ByteScan, refuse } from './byte-scan.ts';
 import {
   enterDecoding,
+  EncodeFault,
   enterEncoding,
   leaveDecoding,
   leaveEncoding,
@@ -35,10 +36,10 @@ export interface ValueCodec {
    * `value` as bytes. They are never written to again, but are a part of a larger buffer: copy them before they are posted to
    * another thread or kept for long.
    */
-  encodeValue(value: unknown): Uint8Array;
-  decodeValue(bytes: Uint8Array): unknown;
+  readonly encodeValue: (value: unknown) => Uint8Array;
+  readonly decodeValue: (bytes: Uint8Array) => unknown;
   /** The length of what `encodeValue` gives. */
-  encodedSizeOf(value: unknown): number;
+  readonly encodedSizeOf: (value: unknown) => number;
 }
 
 export interface ValueCodecOptions {
@@ -53,7 +54,7 @@ export interface ValueCodecOptions {
 /** The first byte of a value with a Map in it. msgpack never uses it. */
 const WITH_RECORDS = 0xc1;
 
-const MAP_MET = Symbol('a Map was met');
+const MAP_MET = new EncodeFault('a Map was met');
 
 /**
  * Writes objects as msgpack maps: the fastest form for single values. It has no word for a Map then, so the first one that is met
@@ -107,7 +108,9 @@ export function createValueCodec(options: ValueCodecOptions = {}): ValueCodec {
       }
       // msgpackr answers in the class of its source, and a Buffer's `slice` is no copy.
       const bytes =
-        source.constructor === Uint8Array ? source : new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+        source.constructor === Uint8Array
+          ? source
+          : new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
       const before = enterDecoding(reviveReference);
       try {
         scan(bytes);

@@ -8,7 +8,7 @@ import { defineDynamicSupervisor, defineSupervisor } from '../../supervisors/def
 import { checkDynamicSpec, checkSupervisorSpec, type SupervisorSpec } from '../../supervisors/supervisor-spec.ts';
 import { WORKERS } from './support/workers.ts';
 
-const spec = (more: object = {}): ChildSpec => ({ id: 'a', actor: { definition: 'worker' }, ...more }) as ChildSpec;
+const spec = (more: object = {}): ChildSpec => ({ id: 'a', actor: { definition: 'worker' }, ...more });
 
 const faultOf = (run: () => unknown): { code: string; details: unknown; message: string } => {
   try {

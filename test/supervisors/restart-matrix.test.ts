@@ -31,12 +31,25 @@ const RESTARTED: Readonly<Record<RestartType, readonly string[]>> = {
 const RESTART_LOG: Readonly<Record<RestartStrategy, (again: string) => readonly string[]>> = {
   one_for_one: (again) => [`${again} b`],
   one_for_all: (again) => [
-    ...['stop d', 'end d shutdown', 'stop c', 'end c shutdown', 'stop a', 'end a shutdown'],
-    ...['resume a', `${again} b`, 'resume c', 'resume d'],
+    'stop d',
+    'end d shutdown',
+    'stop c',
+    'end c shutdown',
+    'stop a',
+    'end a shutdown',
+    'resume a',
+    `${again} b`,
+    'resume c',
+    'resume d',
   ],
   rest_for_one: (again) => [
-    ...['stop d', 'end d shutdown', 'stop c', 'end c shutdown'],
-    ...[`${again} b`, 'resume c', 'resume d'],
+    'stop d',
+    'end d shutdown',
+    'stop c',
+    'end c shutdown',
+    `${again} b`,
+    'resume c',
+    'resume d',
   ],
 };
 
@@ -73,7 +86,11 @@ describe.each(RESTART_STRATEGIES)('%s', (strategy) => {
     const log = world.takeLog().filter((entry) => !entry.startsWith('kill') && entry !== `end b ${kindOf(reason)}`);
     const { children, restarts } = world.view(sup) as SupervisorView;
     if (RESTARTED[restart].includes(reason)) {
-      expect(log).toEqual(RESTART_LOG[strategy](reason === 'normal' ? 'reset' : 'resume'));
+      expect(log).toEqual(
+        RESTART_LOG[strategy](reason === 'normal' ? 'reset' : 'resume')
+          .join(', ')
+          .split(', '),
+      );
       expect(children.map(({ id, status }) => `${id} ${status}`)).toEqual(
         ['a', 'b', 'c', 'd'].map((id) => `${id} running`),
       );

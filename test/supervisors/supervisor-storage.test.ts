@@ -76,7 +76,8 @@ const moves: fc.Arbitrary<readonly Move[]> = fc.array(
 const EXITS = [NORMAL, SHUTDOWN, ERROR, KILLED] as const;
 
 const dynamicOf = (spec: SupervisorSpec): Behavior<never> => {
-  const { id: _id, actor, ...rest } = spec.children[0] ?? (childrenOf(['a'])[0] as ChildSpec);
+  const [first = { id: 'a', actor: { definition: 'worker' } }] = spec.children;
+  const { id: _id, actor, ...rest } = first;
   const child = { ...rest, actor: { definition: actor.definition, input: 300 } };
   return dynamicSupervisorBehavior({ ...spec, child }) as Behavior<never>;
 };

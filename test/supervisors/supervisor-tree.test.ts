@@ -60,8 +60,15 @@ describe('escalation', () => {
     world.takeLog();
     fail(world, 2);
     expect(world.takeLog()).toEqual([
-      ...['end w1 error', 'resume w1', 'end w1 error', 'stop w2', 'end w2 shutdown', 'end leaf error'],
-      ...['reset leaf', 'resume w1', 'resume w2'],
+      'end w1 error',
+      'resume w1',
+      'end w1 error',
+      'stop w2',
+      'end w2 shutdown',
+      'end leaf error',
+      'reset leaf',
+      'resume w1',
+      'resume w2',
     ]);
   });
 

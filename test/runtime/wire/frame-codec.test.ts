@@ -63,7 +63,7 @@ test('F4: bytes are a buffer of their own, with the reserve in front', () => {
   const { bytes } = encoder.encode([{ a: 1 }], 16);
   assert.ok(bytes);
   expect(bytes.byteLength).toBe(bytes.buffer.byteLength);
-  expect([...bytes.subarray(0, 16)]).toEqual(new Array(16).fill(0));
+  expect([...bytes.subarray(0, 16)]).toEqual([...new Uint8Array(16)]);
   expect(new FrameDecoder().decode(bytes, 16)).toEqual([{ a: 1 }]);
 });
 
@@ -97,7 +97,14 @@ describe('F3: items that cannot be carried', () => {
     const decoder = new FrameDecoder();
     const cycle: unknown[] = [];
     cycle.push(cycle);
-    const { bytes, refused } = encoder.encode([1, cycle, 2n ** 70n, JSON.parse('{"__proto__":1}'), 'x'.repeat(FRAME_BYTES_LIMIT), 2]);
+    const { bytes, refused } = encoder.encode([
+      1,
+      cycle,
+      2n ** 70n,
+      JSON.parse('{"__proto__":1}'),
+      'x'.repeat(FRAME_BYTES_LIMIT),
+      2,
+    ]);
     expect(refused.map(({ index }) => index)).toEqual([1, 2, 3, 4]);
     expect(refused[0]?.error).toBeInstanceOf(UnserializableValueError);
     expect(refused[3]?.error).toBeInstanceOf(MessageTooLargeError);
@@ -106,7 +113,11 @@ describe('F3: items that cannot be carried', () => {
 
   test('nothing is left to send', () => {
     const encoder = new FrameEncoder();
-    expect(encoder.encode([bad, bad])).toMatchObject({ bytes: undefined, taken: 2, refused: [{ index: 0 }, { index: 1 }] });
+    expect(encoder.encode([bad, bad])).toMatchObject({
+      bytes: undefined,
+      taken: 2,
+      refused: [{ index: 0 }, { index: 1 }],
+    });
     expect(new FrameDecoder().decode(encodeAll(encoder, [1]))).toEqual([1]);
   });
 
@@ -187,7 +198,8 @@ describe('F1, F2: frames at fault', () => {
       const [first, second] = pairs[below(pairs.length)] as (typeof pairs)[number];
       const decoder = new FrameDecoder();
       const mutated = Uint8Array.from(second);
-      for (let n = 1 + below(3); n > 0; n--) mutated[FRAME_HEADER_BYTES + below(mutated.length - FRAME_HEADER_BYTES)] = below(256);
+      for (let n = 1 + below(3); n > 0; n--)
+        mutated[FRAME_HEADER_BYTES + below(mutated.length - FRAME_HEADER_BYTES)] = below(256);
       decoder.decode(first);
       try {
         decoder.decode(below(4) === 0 ? mutated.subarray(0, below(mutated.length)) : mutated);

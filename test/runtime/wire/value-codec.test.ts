@@ -55,7 +55,9 @@ test('what is documented to change does', () => {
   expect(roundTrip(Object.assign(Object.create(null), { a: 1 }))).toStrictEqual({ a: 1 });
   expect(roundTrip({ [Symbol('s')]: 1, a: 1 })).toStrictEqual({ a: 1 });
   expect(roundTrip(new URL('http://a.example/x'))).toBe('http://a.example/x');
-  expect(roundTrip({ amount: { toJSON: undefined, minor: 5 } })).toStrictEqual({ amount: { toJSON: undefined, minor: 5 } });
+  expect(roundTrip({ amount: { toJSON: undefined, minor: 5 } })).toStrictEqual({
+    amount: { toJSON: undefined, minor: 5 },
+  });
 });
 
 test('objects of another realm, and those with odd keys, are plain', () => {
@@ -74,7 +76,10 @@ test('references are revived as the codec says', () => {
   class LiveRef extends Reference {}
   const codec = createValueCodec({ reviveReference: (key) => new LiveRef(key) });
   const bytes = codec.encodeValue({ to: new LiveRef('order/1'), in: new Map([['x', new Reference('order/2')]]) });
-  expect(decodeValue(bytes)).toStrictEqual({ to: new Reference('order/1'), in: new Map([['x', new Reference('order/2')]]) });
+  expect(decodeValue(bytes)).toStrictEqual({
+    to: new Reference('order/1'),
+    in: new Map([['x', new Reference('order/2')]]),
+  });
   const live = codec.decodeValue(bytes) as { to: unknown };
   expect(live.to).toBeInstanceOf(LiveRef);
 });
@@ -133,7 +138,12 @@ describe('refused, by path', () => {
   cycle['next'] = { back: [cycle] };
   test.each<[string, unknown, string, RegExp]>([
     ['a function', () => 1, '', /the value cannot be carried: a function/],
-    ['a function in an array', { items: [1, 2, { callback: () => 1 }] }, 'items[2].callback', /a function \(callback\)/],
+    [
+      'a function in an array',
+      { items: [1, 2, { callback: () => 1 }] },
+      'items[2].callback',
+      /a function \(callback\)/,
+    ],
     ['a symbol', { a: { 'b c': Symbol('s') } }, 'a["b c"]', /a symbol \(s\)/],
     ['a class instance', { price: new Money() }, 'price', /an instance of Money/],
     ['a toJSON that returns itself', [new Itself()], '[0]', /an instance of Itself whose toJSON/],
@@ -150,7 +160,12 @@ describe('refused, by path', () => {
     ['in a map', new Map([['k', [Symbol('s')]]]), '.get("k")[0]', /a symbol/],
     ['in a set', { s: new Set([1, { f: () => 1 }]) }, '[...s][1].f', /a function/],
     ['the key __proto__', JSON.parse('{"a":{"__proto__":{"x":1}}}'), 'a.__proto__', /no object may have this key/],
-    ['the key __proto__ beside a map', [new Map(), JSON.parse('{"__proto__":1}')], '[1].__proto__', /no object may have/],
+    [
+      'the key __proto__ beside a map',
+      [new Map(), JSON.parse('{"__proto__":1}')],
+      '[1].__proto__',
+      /no object may have/,
+    ],
   ])('%s', (_what, value, path, message) => {
     const attempt = (): unknown => encodeValue(value);
     expect(attempt).toThrow(UnserializableValueError);
@@ -221,7 +236,11 @@ function mutate(source: Uint8Array, below: (n: number) => number): Uint8Array {
     case 0:
       return Uint8Array.from(bytes.subarray(0, below(bytes.length + 1)));
     case 1:
-      return Uint8Array.from([...bytes.subarray(0, below(bytes.length + 1)), below(256), ...bytes.subarray(below(bytes.length + 1))]);
+      return Uint8Array.from([
+        ...bytes.subarray(0, below(bytes.length + 1)),
+        below(256),
+        ...bytes.subarray(below(bytes.length + 1)),
+      ]);
     default:
       return Uint8Array.from(bytes);
   }

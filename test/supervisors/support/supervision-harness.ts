@@ -206,9 +206,7 @@ export class World {
           if (what.call !== undefined) this.calls[what.call] = { state: 'failed', value: 'ACTOR_STOPPED' };
           return;
         }
-        this.#turn(cell, { to, what, link }, (turn, state) =>
-          cell.behavior.receive(state as never, what.message, turn),
-        );
+        this.#turn(cell, { to, what, link }, (turn, state) => cell.behavior.receive(state, what.message, turn));
         return;
       case 'signal':
         if (cell?.living !== true) return;
@@ -269,7 +267,7 @@ export class World {
       const again: Wish[] = [];
       const nextAgain = run(this.#turnOf(cell, message, again), before);
       if (!isDeepStrictEqual(bare(wishes), bare(again))) throw new Error(`W2: ${cell.key} wished for other things`);
-      if (!isDeepStrictEqual(behavior.save(next as never), behavior.save(nextAgain as never)))
+      if (!isDeepStrictEqual(behavior.save(next), behavior.save(nextAgain)))
         throw new Error(`W2: ${cell.key} came to another state`);
     }
     cell.state = next;

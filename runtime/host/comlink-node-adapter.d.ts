@@ -1,0 +1,7 @@
+/** comlink's adapter for Node has no declaration that `nodenext` finds. */
+declare module 'comlink/dist/esm/node-adapter.mjs' {
+  import type { Endpoint } from 'comlink';
+  import type { MessagePort } from 'node:worker_threads';
+
+  export default function nodeEndpoint(port: MessagePort): Endpoint;
+}

@@ -1,0 +1,164 @@
+/**
+ * The journal's control side as plain calls: one table of methods, called directly with `threads: 0` and by messages otherwise.
+ *
+ * Owns: opening the store, and the methods. Arguments and answers are plain data and bytes; `journal-control-client.ts` gives
+ * them their types back.
+ *
+ * Invariants:
+ * I1. `open` is the first call, and is made once.
+ */
+import type { CellKey } from '../kernel/address.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { SystemStoppedError } from '../kernel/errors.ts';
+import type { HostLink } from './host-sessions.ts';
+import { type HostSession, Journal } from './journal.ts';
+import type { JournalOptions, JournalStats, OpenReport } from './journal-control.ts';
+import type { TurnRange } from './journal-queries.ts';
+import type { RawRecovery } from './journal-recovery.ts';
+import { openStore } from './open-store.ts';
+import type { KeyRange, Store } from './store.ts';
+
+/** With `sync: 'relaxed'`, how long after a commit it is flushed. What a power failure can cost. */
+const RELAXED_FLUSH_MS = 200;
+
+export interface RawLetter {
+  readonly id: string;
+  readonly row: Uint8Array;
+}
+
+/** What can be asked of the journal. */
+export interface RawJournalControl {
+  open(): Promise<OpenReport>;
+  fence(slot: number, epoch: number): void;
+  recover(slot: number): RawRecovery;
+  turns(key: CellKey, range: TurnRange | undefined): Uint8Array;
+  image(key: CellKey): Uint8Array | undefined;
+  putImage(key: CellKey, row: Uint8Array): Promise<void>;
+  keys(range: Partial<KeyRange>): readonly CellKey[];
+  letters(range: { readonly after?: string; readonly limit?: number } | undefined): readonly RawLetter[];
+  removeLetters(ids: readonly string[]): Promise<number>;
+  checkpoint(): Promise<number>;
+  backup(targetDir: string): Promise<void>;
+  stats(): JournalStats;
+  close(): Promise<void>;
+}
+
+export interface ServicePorts {
+  readonly clock: Clock;
+  /** Asks for `pump` soon. */
+  readonly schedule: () => void;
+  readonly failed: (error: unknown) => void;
+  /** In place of what the options name: for the testkit. */
+  readonly store?: Store | undefined;
+}
+
+export class JournalService implements RawJournalControl {
+  readonly #options: JournalOptions;
+  readonly #ports: ServicePorts;
+  #journal: Journal | undefined;
+  #store: Store | undefined;
+
+  constructor(options: JournalOptions, ports: ServicePorts) {
+    this.#options = options;
+    this.#ports = ports;
+  }
+
+  async open(): Promise<OpenReport> {
+    const { dataDir, sync } = this.#options;
+    const store = this.#ports.store ?? (await openStore(dataDir, sync));
+    this.#store = store;
+    this.#journal = new Journal({
+      ...this.#options,
+      ...this.#ports,
+      store,
+      flushAfterMs: sync === 'relaxed' ? RELAXED_FLUSH_MS : undefined,
+    });
+    try {
+      return this.#journal.open();
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  connect(slot: number, epoch: number, link: HostLink): HostSession {
+    return this.#opened.connect(slot, epoch, link);
+  }
+
+  /** Number of this run. */
+  get run(): number {
+    return this.#opened.run;
+  }
+
+  pump(): void {
+    this.#journal?.pump();
+  }
+
+  fence(slot: number, epoch: number): void {
+    this.#opened.fence(slot, epoch);
+  }
+
+  recover(slot: number): RawRecovery {
+    return this.#opened.recover(slot);
+  }
+
+  turns(key: CellKey, range: TurnRange | undefined): Uint8Array {
+    return this.#current.queries.turns(key, range);
+  }
+
+  image(key: CellKey): Uint8Array | undefined {
+    return this.#current.queries.image(key);
+  }
+
+  putImage(key: CellKey, row: Uint8Array): Promise<void> {
+    return this.#opened.putImage(key, row);
+  }
+
+  keys(range: Partial<KeyRange>): readonly CellKey[] {
+    return this.#current.queries.keys(range);
+  }
+
+  letters(range: { readonly after?: string; readonly limit?: number } | undefined): readonly RawLetter[] {
+    return this.#current.queries.letters(range);
+  }
+
+  async removeLetters(ids: readonly string[]): Promise<number> {
+    const journal = this.#current;
+    const known = [...new Set(ids)].filter((id) => journal.queries.hasLetter(id));
+    if (known.length > 0) {
+      await journal.write((writes) => {
+        for (const id of known) writes.removeLetter(id);
+      });
+    }
+    return known.length;
+  }
+
+  checkpoint(): Promise<number> {
+    return this.#opened.checkpoint();
+  }
+
+  backup(targetDir: string): Promise<void> {
+    void this.#current;
+    return (this.#store as Store).backup(targetDir);
+  }
+
+  stats(): JournalStats {
+    return this.#opened.stats();
+  }
+
+  async close(): Promise<void> {
+    await this.#journal?.close();
+  }
+
+  get #opened(): Journal {
+    if (this.#journal === undefined) throw new SystemStoppedError('the journal is not open');
+    return this.#journal;
+  }
+
+  /** The journal with everything appended so far committed: what was acknowledged nowhere yet may be read too. */
+  get #current(): Journal {
+    const journal = this.#opened;
+    journal.pump();
+    return journal;
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * The store in LMDB: one environment, one writer, every commit flushed before it returns.
+ *
+ * Owns: the environment, its tables, and what LMDB's errors mean. The folder's lock is `data-folder.ts`.
+ *
+ * How LMDB is used, and why (measurements in `runtime/docs/decisions/`):
+ *   - `overlappingSync: false` and synchronous transactions: when `transactionSync` has returned, data and meta page are flushed.
+ *   - `safeRestore`: after lost writes without a reboot, LMDB would otherwise trust a state that was never flushed.
+ *   - keys and values are bytes; nothing lies in the root table, where it would meet the names of the tables.
+ *   - no asynchronous writes: on a full disk they reject promises that nobody holds.
+ *   - room on the disk is made sure of before each commit (`disk-room.ts`).
+ *
+ * Invariants: S1 … S6 of `store.ts`.
+ */
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import type { CellKey } from '../kernel/address.ts';
+import {
+  BlocksError,
+  DataDamagedError,
+  DataFolderReadOnlyError,
+  StorageError,
+  StorageFullError,
+} from '../kernel/errors.ts';
+import { checkFormat, writeFormat } from './data-folder.ts';
+import { DiskRoom } from './disk-room.ts';
+import type { KeyRange, LogRow, MetaName, Store, StoreWrites, WakeRow } from './store.ts';
+import { WriteList } from './write-list.ts';
+
+type Table = Database<Buffer, Buffer>;
+
+/** Named tables in the environment, with room for later ones. */
+const TABLES_MAX = 16;
+/** Threads and processes that may read at the same time: the journal thread, a backup, tools. */
+const READERS_MAX = 64;
+
+/** Pages that a commit may write besides its rows: paths of six tables, the list of free pages, the root. */
+const PAGES_A_COMMIT = 64;
+/** Pages that one row may cost besides its bytes: a split, and the rest of its last page. */
+const PAGES_A_WRITE = 3;
+/** errno and LMDB codes that mean: no room. ENOSPC, EDQUOT, EFBIG. */
+const FULL_CODES = new Set<unknown>([28, 122, 27]);
+/** EPERM, EACCES, EROFS. */
+const READ_ONLY_CODES = new Set<unknown>([1, 13, 30]);
+/** MDB_CORRUPTED, MDB_PANIC, MDB_INVALID, MDB_PAGE_NOTFOUND, MDB_VERSION_MISMATCH. */
+const DAMAGE_CODES = new Set<unknown>([-30796, -30795, -30793, -30797, -30794]);
+
+const PAGE_BYTES = 4096;
+const WAKE_TIME_BYTES = 8;
+
+export function openLmdbStore(path: string): Store {
+  return new LmdbStore(path);
+}
+
+class LmdbStore implements Store {
+  readonly #path: string;
+  readonly #root: RootDatabase;
+  readonly #log: Table;
+  readonly #image: Table;
+  readonly #wake: Table;
+  readonly #letter: Table;
+  readonly #meta: Table;
+  readonly #damage: Table;
+  readonly #room: DiskRoom;
+  #state: 'open' | 'failed' | 'closed' = 'open';
+
+  constructor(path: string) {
+    this.#path = path;
+    try {
+      this.#root = open({
+        path,
+        maxDbs: TABLES_MAX,
+        maxReaders: READERS_MAX,
+        overlappingSync: false,
+        safeRestore: true,
+        encoding: 'binary',
+        keyEncoding: 'binary',
+      });
+      const table = (name: string): Table =>
+        this.#root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
+      this.#log = table('log');
+      this.#image = table('image');
+      this.#wake = table('wake');
+      this.#letter = table('letter');
+      this.#meta = table('meta');
+      this.#damage = table('damage');
+      this.#room = new DiskRoom(path, join(path, 'data.mdb'));
+    } catch (error) {
+      throw asStoreError(error, path, 'opened');
+    }
+  }
+
+  commit(write: (writes: StoreWrites) => void): void {
+    if (this.#state !== 'open') throw new StorageError(`the store in ${this.#path} is ${this.#state}`);
+    const list = new WriteList();
+    write(list);
+    const pages = PAGES_A_COMMIT + PAGES_A_WRITE * list.writes.length;
+    this.#room.reserve(list.bytes + pages * PAGE_BYTES, () => this.#usedEnd());
+    try {
+      this.#root.transactionSync(() => list.writeTo(this.#writes));
+    } catch (error) {
+      // Not even a full disk is an answer here: the room was there a moment ago, and LMDB's own failure leaves its memory in doubt.
+      this.#state = 'failed';
+      throw asStoreError(error, this.#path, 'written');
+    }
+  }
+
+  readonly #writes: StoreWrites = {
+    log: (position, bytes) => put(this.#log, numberKey(position), bytes, { append: true }),
+    removeLog: (position) => void this.#log.removeSync(numberKey(position)),
+    image: (key, row, wakeAtMs) => {
+      const name = Buffer.from(key);
+      this.#removeWake(name);
+      put(this.#image, name, imageValue(row, wakeAtMs));
+      if (wakeAtMs !== undefined) put(this.#wake, wakeKey(wakeAtMs, name), name);
+    },
+    letter: (id, row) => put(this.#letter, Buffer.from(id), row),
+    removeLetter: (id) => void this.#letter.removeSync(Buffer.from(id)),
+    meta: (name, value) => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeDoubleLE(value);
+      put(this.#meta, Buffer.from(name), bytes);
+    },
+    damage: (key, bytes) => put(this.#damage, Buffer.from(key), bytes),
+    removeDamage: (key) => void this.#damage.removeSync(Buffer.from(key)),
+  };
+
+  meta(name: MetaName): number | undefined {
+    return this.#get(this.#meta, Buffer.from(name))?.readDoubleLE();
+  }
+
+  *logFrom(from: number): Iterable<LogRow> {
+    for (const { key, value } of this.#range(this.#log, { start: numberKey(from) })) {
+      yield { position: numberOf(key), bytes: value };
+    }
+  }
+
+  logPositions(from: number, limit: number): readonly number[] {
+    return this.#read(() => [...this.#log.getKeys({ start: numberKey(from), limit })].map(numberOf));
+  }
+
+  logAt(position: number): LogRow | undefined {
+    for (const { key, value } of this.#range(this.#log, { start: numberKey(position), reverse: true, limit: 1 })) {
+      return { position: numberOf(key), bytes: value };
+    }
+    return undefined;
+  }
+
+  image(key: CellKey): Uint8Array | undefined {
+    return this.#get(this.#image, Buffer.from(key))?.subarray(WAKE_TIME_BYTES);
+  }
+
+  imageKeys(range: KeyRange): readonly CellKey[] {
+    return this.#names(this.#image, range);
+  }
+
+  wakes(afterMs: number, upToMs: number, limit: number): readonly WakeRow[] {
+    const found: WakeRow[] = [];
+    for (const { key } of this.#range(this.#wake, { start: wakeKey(Math.max(0, afterMs), Buffer.alloc(0)) })) {
+      const atMs = numberOf(key);
+      if (atMs > upToMs || found.length >= limit) break;
+      if (atMs > afterMs) found.push({ atMs, key: key.toString('utf8', WAKE_TIME_BYTES) });
+    }
+    return found;
+  }
+
+  letter(id: string): Uint8Array | undefined {
+    return this.#get(this.#letter, Buffer.from(id));
+  }
+
+  letterIds(range: KeyRange): readonly string[] {
+    return this.#names(this.#letter, range);
+  }
+
+  damages(): readonly { readonly key: CellKey; readonly bytes: Uint8Array }[] {
+    return [...this.#range(this.#damage, {})].map(({ key, value }) => ({ key: key.toString(), bytes: value }));
+  }
+
+  fileBytes(): number {
+    return statSync(join(this.#path, 'data.mdb')).size;
+  }
+
+  flush(): void {
+    // Every commit was flushed before it returned.
+  }
+
+  async backup(targetDir: string): Promise<void> {
+    try {
+      mkdirSync(targetDir, { recursive: true });
+      checkFormat(targetDir);
+      if (readdirSync(targetDir).length > 0) throw new StorageError(`${targetDir} is not empty: a backup needs a folder of its own`);
+      await this.#root.backup(targetDir, false);
+      writeFormat(targetDir);
+    } catch (error) {
+      throw asStoreError(error, targetDir, 'written');
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#room.close();
+    await this.#root.close();
+  }
+
+  /** Where the database's last page ends. */
+  #usedEnd(): number {
+    const { lastPageNumber } = this.#root.getStats() as { lastPageNumber: number };
+    return (lastPageNumber + 1) * PAGE_BYTES;
+  }
+
+  #removeWake(name: Buffer): void {
+    const before = this.#image.getBinary(name);
+    if (before === undefined) return;
+    const atMs = before.readDoubleBE();
+    if (!Number.isNaN(atMs)) this.#wake.removeSync(wakeKey(atMs, name));
+  }
+
+  #get(table: Table, key: Buffer): Buffer | undefined {
+    return this.#read(() => table.getBinary(key));
+  }
+
+  #names(table: Table, { prefix = '', after, limit }: KeyRange): string[] {
+    const first = after === undefined || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0 ? prefix : after;
+    return this.#read(() => {
+      const names: string[] = [];
+      for (const key of table.getKeys(first === '' ? {} : { start: Buffer.from(first) })) {
+        const name = key.toString();
+        if (names.length >= limit || !name.startsWith(prefix)) break;
+        if (name !== after) names.push(name);
+      }
+      return names;
+    });
+  }
+
+  *#range(
+    table: Table,
+    options: { start?: Buffer; reverse?: boolean; limit?: number },
+  ): Iterable<{ key: Buffer; value: Buffer }> {
+    try {
+      yield* table.getRange({ ...options, snapshot: true });
+    } catch (error) {
+      throw asStoreError(error, this.#path, 'read');
+    }
+  }
+
+  #read<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      throw asStoreError(error, this.#path, 'read');
+    }
+  }
+}
+
+function put(table: Table, key: Buffer, value: Uint8Array, options: { append?: boolean } = {}): void {
+  const bytes = value instanceof Buffer ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (!table.putSync(key, bytes, options)) throw new StorageError(`LMDB refused a row of ${bytes.length} bytes`);
+}
+
+/** When the cell is woken stands before its row, so that the wake of an older row is found and removed. */
+function imageValue(row: Uint8Array, wakeAtMs: number | undefined): Buffer {
+  const value = Buffer.allocUnsafe(WAKE_TIME_BYTES + row.length);
+  value.writeDoubleBE(wakeAtMs ?? Number.NaN);
+  value.set(row, WAKE_TIME_BYTES);
+  return value;
+}
+
+/** Numbers of zero and above, in the order of their bytes. */
+function numberKey(value: number): Buffer {
+  const key = Buffer.alloc(8);
+  key.writeDoubleBE(value);
+  return key;
+}
+
+function numberOf(key: Buffer): number {
+  return key.readDoubleBE();
+}
+
+function wakeKey(atMs: number, name: Buffer): Buffer {
+  return Buffer.concat([numberKey(atMs), name]);
+}
+
+function asStoreError(error: unknown, path: string, what: 'opened' | 'read' | 'written'): BlocksError {
+  if (error instanceof BlocksError) return error;
+  const { code, message } = error instanceof Error ? (error as NodeJS.ErrnoException) : { code: undefined, message: String(error) };
+  const details = { path, reason: message };
+  if (what === 'opened') {
+    if (FULL_CODES.has(code)) return new StorageFullError(`${path} is on a disk without room`, { cause: error, details });
+    if (READ_ONLY_CODES.has(code)) return new DataFolderReadOnlyError(`${path} cannot be written`, { cause: error, details });
+  }
+  if (DAMAGE_CODES.has(code) || /MDB_(?:CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC|VERSION_MISMATCH)/.test(message))
+    return new DataDamagedError(`the database in ${path} is damaged and cannot be ${what}: ${message}`, { cause: error, details });
+  return new StorageError(`the database in ${path} cannot be ${what}: ${message}`, { cause: error, details });
+}

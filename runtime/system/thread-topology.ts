@@ -1,0 +1,94 @@
+/**
+ * A thread a host, and one for the journal.
+ *
+ * Owns: starting and ending them in order.
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { Clock } from '../kernel/clock.ts';
+import { HOST_SLICE_MS } from '../kernel/limits.ts';
+import type { HostStats } from '../host/host.ts';
+import type { HostLink } from '../host/items.ts';
+import type { JournalControl, OpenReport } from '../journal/journal-control.ts';
+import { JournalThread } from '../journal/journal-thread.ts';
+import { Fleet } from './fleet.ts';
+import { HostThread } from './host-thread.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { Topology, TopologyEvents } from './topology.ts';
+
+export class ThreadTopology implements Topology {
+  readonly hosts: number;
+  readonly #options: ResolvedOptions;
+  readonly #clock: Clock;
+  readonly #journal: JournalThread;
+  #fleet: Fleet<MessagePort> | undefined;
+  #events: TopologyEvents | undefined;
+
+  constructor(options: ResolvedOptions, clock: Clock) {
+    this.hosts = options.threads;
+    this.#options = options;
+    this.#clock = clock;
+    this.#journal = new JournalThread({
+      dataDir: options.dataDir,
+      sync: options.sync,
+      retention: options.retention,
+      checkpointEveryTurns: options.checkpointEveryTurns,
+      checkpointEveryBytes: options.checkpointEveryBytes,
+      hosts: options.threads,
+      clock,
+      onFailure: (error) => this.#events?.failed(error),
+    });
+  }
+
+  get journal(): JournalControl {
+    return this.#journal;
+  }
+
+  async start(events: TopologyEvents, modules: readonly string[], opened: (run: number) => void): Promise<OpenReport> {
+    this.#events = events;
+    const report = await this.#journal.open();
+    opened(report.run);
+    const { residentCellsLimit, hangAfterMs, hostHeapMb } = this.#options;
+    this.#fleet = new Fleet<MessagePort>({
+      clock: this.#clock,
+      hosts: this.hosts,
+      journal: this.#journal,
+      events,
+      channel: () => {
+        const { port1, port2 } = new MessageChannel();
+        return [port1, port2];
+      },
+      start: async (slot, epoch) =>
+        new HostThread({
+          config: { slot, hosts: this.hosts, run: report.run, epoch, residentCellsLimit, sliceMs: HOST_SLICE_MS },
+          clock: this.#clock,
+          journal: await this.#journal.connect(slot),
+          hangAfterMs,
+          heapMb: hostHeapMb,
+        }),
+    });
+    try {
+      await this.#fleet.start(modules);
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+    return report;
+  }
+
+  link(slot: number): HostLink | undefined {
+    return this.#fleet?.link(slot);
+  }
+
+  async load(module: string): Promise<void> {
+    await this.#fleet?.load(module);
+  }
+
+  async stats(): Promise<readonly HostStats[]> {
+    return this.#fleet === undefined ? [] : this.#fleet.stats();
+  }
+
+  async stop(drainTimeoutMs: number): Promise<void> {
+    await this.#fleet?.stop(drainTimeoutMs);
+    await this.#journal.close();
+  }
+}
