@@ -91,6 +91,8 @@ class MachineBehavior implements Behavior<MachineState> {
         return this.#step.take(state, { type: `reply.${signal.ask}`, value: signal.value } as Event, turn);
       case 'ask.failed':
         return this.#step.take(state, { type: `ask.failed.${signal.ask}`, error: signal.error } as Event, turn);
+      case 'resumed':
+        return state;
       case 'stop':
         return this.#step.take(state, { type: XSTATE_STOP }, turn);
     }

@@ -30,6 +30,11 @@ export interface EffectEntry {
   readonly started: number;
 }
 
+export interface ChildEntry {
+  readonly key: CellKey;
+  readonly incarnation: number;
+}
+
 /** What a request under an idempotency key was answered; absent until it was. */
 export type KeyedAnswer =
   | { readonly kind: 'value'; readonly value: unknown }
@@ -49,6 +54,8 @@ export class Book {
   status: CellStatus = { kind: 'absent' };
   parent: CellKey | undefined;
   childId: string | undefined;
+  /** Which start by its parent this is. */
+  incarnation: number | undefined;
   /** Path of inline logic below the root's definition. */
   logic: readonly string[] = [];
   /** What the cell tells its parent besides its end. */
@@ -56,8 +63,10 @@ export class Book {
   timers: Map<string, TimerEntry> | undefined;
   effects: Map<string, EffectEntry> | undefined;
   asks: Set<string> | undefined;
-  children: Map<string, CellKey> | undefined;
+  children: Map<string, ChildEntry> | undefined;
   watchers: Set<CellKey> | undefined;
+  /** Whose end this cell has asked to be told. */
+  watching: Set<CellKey> | undefined;
   stash: Envelope[] | undefined;
   /** Taken out of the stash, not yet handled again: comes before everything in the users' lane. */
   unstashed: Envelope[] | undefined;
@@ -67,6 +76,7 @@ export class Book {
 
   /** Whether something will happen to the cell by itself. */
   get obliged(): boolean {
+    if (this.status.kind !== 'running') return this.unstashed !== undefined && this.unstashed.length > 0;
     return (
       (this.timers !== undefined && this.timers.size > 0) ||
       (this.effects !== undefined && this.effects.size > 0) ||
@@ -76,8 +86,9 @@ export class Book {
 
   /** Due time of the first timer; 0 when effects are in flight; undefined when nothing is to happen. */
   get wakeAtMs(): number | undefined {
-    if (this.effects !== undefined && this.effects.size > 0) return 0;
     if (this.unstashed !== undefined && this.unstashed.length > 0) return 0;
+    if (this.status.kind !== 'running') return undefined;
+    if (this.effects !== undefined && this.effects.size > 0) return 0;
     let first: number | undefined;
     if (this.timers !== undefined) {
       for (const timer of this.timers.values()) if (first === undefined || timer.dueMs < first) first = timer.dueMs;
@@ -140,8 +151,14 @@ function applyControl(book: Book, envelope: Envelope): void {
   if (control === undefined) return;
   switch (control.kind) {
     case 'spawn':
-      if (book.status.kind === 'running' && control.ifExists === 'attach') break;
+      if (book.status.kind === 'running') {
+        if (control.ifExists === 'resume') book.incarnation = control.incarnation;
+        break;
+      }
+      book.incarnation = control.incarnation;
+      if (control.ifExists !== 'resume') forgetUnfinished(book);
       book.status = { kind: 'running' };
+      if (control.logic === undefined) break;
       book.parent = control.parent;
       book.childId = control.childId;
       book.logic = control.logic;
@@ -155,7 +172,10 @@ function applyControl(book: Book, envelope: Envelope): void {
       book.watchers?.delete(control.watcher);
       break;
     case 'terminated':
-      if (control.childId !== undefined && book.children?.get(control.childId) === control.key) book.children.delete(control.childId);
+      if (control.childId !== undefined && book.children?.get(control.childId)?.key === control.key) {
+        book.children.delete(control.childId);
+      }
+      if (control.childId === undefined) book.watching?.delete(control.key);
       break;
     case 'timer':
       book.timers?.delete(control.id);
@@ -173,6 +193,13 @@ function applyControl(book: Book, envelope: Envelope): void {
     default:
       break;
   }
+}
+
+function forgetUnfinished(book: Book): void {
+  book.timers = undefined;
+  book.effects = undefined;
+  book.asks = undefined;
+  book.children = undefined;
 }
 
 function applyIntent(book: Book, envelope: Envelope, intent: Intent, sequence: number): void {
@@ -199,8 +226,13 @@ function applyIntent(book: Book, envelope: Envelope, intent: Intent, sequence: n
       }
       if (sent.control?.kind === 'spawn' && sent.control.childId !== undefined) {
         book.children ??= new Map();
-        book.children.set(sent.control.childId, sent.to);
+        book.children.set(sent.control.childId, { key: sent.to, incarnation: sequence });
       }
+      if (sent.control?.kind === 'watch') {
+        book.watching ??= new Set();
+        book.watching.add(sent.to);
+      }
+      if (sent.control?.kind === 'unwatch') book.watching?.delete(sent.to);
       break;
     }
     case 'reply':
@@ -219,11 +251,9 @@ function applyIntent(book: Book, envelope: Envelope, intent: Intent, sequence: n
       break;
     case 'exit':
       book.status = { kind: 'stopped', reason: intent.reason };
-      book.timers = undefined;
-      book.effects = undefined;
-      book.asks = undefined;
-      book.children = undefined;
       book.watchers = undefined;
+      // What was to happen is kept for one that did not finish: it may be resumed.
+      if (intent.reason.kind === 'normal') forgetUnfinished(book);
       // What was kept for later has to be answered for: it is refused like the rest of the mailbox.
       if (book.stash !== undefined) book.unstashed = [...book.stash, ...(book.unstashed ?? [])];
       book.stash = undefined;

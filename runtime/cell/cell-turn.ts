@@ -8,7 +8,7 @@
  * C1. Nothing leaves a step but its intents.
  * C2. What is read here (time, randomness, sequence) is recorded or derived from what is, so that a replay reads the same.
  */
-import { assertCellId, type CellKey, childKeyOf, keyOf } from '../kernel/address.ts';
+import { assertCellId, type CellKey, childKeyOf, keyOf, rootOf } from '../kernel/address.ts';
 import type { SpawnSpec, Turn } from '../kernel/behavior.ts';
 import { encodeError } from '../kernel/errors.ts';
 import type { ExitReason } from '../kernel/exit.ts';
@@ -142,6 +142,7 @@ export class CellTurn implements Turn {
       input: spec.input,
       parent: this.#cell.key,
       childId: spec.childId,
+      incarnation: this.sequence,
       reports: (spec.reportSnapshots === true ? 1 : 0) | (spec.reportEvents === true ? 2 : 0),
       ifExists: spec.ifExists ?? (spec.logic === undefined ? 'refuse' : 'reset'),
     });
@@ -211,13 +212,23 @@ export class CellTurn implements Turn {
   /** Tells parent, watchers and children of this cell's end. */
   announceExit(reason: ExitReason): void {
     const { book, key } = this.#cell;
-    if (book.parent !== undefined && book.childId !== undefined) {
-      this.#control(book.parent, { kind: 'terminated', key, childId: book.childId, reason });
+    const { parent, childId, incarnation } = book;
+    if (parent !== undefined && childId !== undefined) {
+      this.#control(parent, { kind: 'terminated', key, childId, ...(incarnation === undefined ? {} : { incarnation }), reason });
     }
     for (const watcher of book.watchers ?? []) {
-      if (watcher !== book.parent) this.#control(watcher, { kind: 'terminated', key, reason });
+      if (watcher !== parent) this.#control(watcher, { kind: 'terminated', key, reason });
     }
-    for (const child of book.children?.values() ?? []) this.#control(child, { kind: 'stop', reason: { kind: 'shutdown' } });
+    for (const child of book.children?.values() ?? []) this.#control(child.key, { kind: 'stop', reason: { kind: 'shutdown' } });
+  }
+
+  /** Lets inline children live again that were stopped with this cell. */
+  resumeChildren(): void {
+    for (const [childId, { key }] of this.#cell.book.children ?? []) {
+      if (rootOf(key) !== rootOf(this.#cell.key)) continue;
+      const incarnation = this.sequence;
+      this.#control(key, { kind: 'spawn', input: undefined, parent: this.#cell.key, childId, incarnation, ifExists: 'resume' });
+    }
   }
 
   /** Tells a parent that wants to know of the new state. */
@@ -227,8 +238,9 @@ export class CellTurn implements Turn {
   }
 
   /** Tells a parent of a child that could not be started. */
-  tellTerminated(parent: CellKey, childId: string, reason: ExitReason): void {
-    this.#control(parent, { kind: 'terminated', key: this.#cell.key, childId, reason });
+  tellTerminated(parent: CellKey, childId: string, incarnation: number | undefined, reason: ExitReason): void {
+    const told = incarnation === undefined ? {} : { incarnation };
+    this.#control(parent, { kind: 'terminated', key: this.#cell.key, childId, ...told, reason });
   }
 
   /** Tells a watcher that came too late. */

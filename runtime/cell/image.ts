@@ -11,7 +11,7 @@
 import { DataFormatError } from '../kernel/errors.ts';
 import { type Envelope, laneOf, type Stream } from '../kernel/message.ts';
 import type { ImageRow, Watermark } from '../journal/turn-record.ts';
-import type { Book, CellStatus, Consumed, EffectEntry, KeyedAnswer, TimerEntry } from './book.ts';
+import type { Book, CellStatus, ChildEntry, Consumed, EffectEntry, KeyedAnswer, TimerEntry } from './book.ts';
 import type { Cell } from './cell.ts';
 
 /** Streams from here on are outside streams: this plus the run's number. Below are hosts' slots. */
@@ -25,13 +25,15 @@ interface ImageBody {
   readonly status: CellStatus;
   readonly parent?: string | undefined;
   readonly childId?: string | undefined;
+  readonly incarnation?: number | undefined;
   readonly logic: readonly string[];
   readonly reports: number;
   readonly state: unknown;
   readonly timers?: readonly (readonly [string, TimerEntry])[] | undefined;
   readonly effects?: readonly (readonly [string, EffectEntry])[] | undefined;
   readonly asks?: readonly string[] | undefined;
-  readonly children?: readonly (readonly [string, string])[] | undefined;
+  readonly children?: readonly (readonly [string, ChildEntry])[] | undefined;
+  readonly watching?: readonly string[] | undefined;
   readonly watchers?: readonly string[] | undefined;
   readonly stash?: readonly Envelope[] | undefined;
   readonly unstashed?: readonly Envelope[] | undefined;
@@ -55,6 +57,7 @@ export function imageOf(cell: Cell, run: number): ImageRow {
     status: book.status,
     parent: book.parent,
     childId: book.childId,
+    incarnation: book.incarnation,
     logic: book.logic,
     reports: book.reports,
     state: cell.behavior === undefined ? undefined : cell.behavior.save(cell.state),
@@ -63,6 +66,7 @@ export function imageOf(cell: Cell, run: number): ImageRow {
     asks: values(book.asks),
     children: entries(book.children),
     watchers: values(book.watchers),
+    watching: values(book.watching),
     stash: book.stash,
     unstashed: book.unstashed,
     keys: entries(book.keys),
@@ -87,6 +91,7 @@ export function restoreImage(cell: Cell, row: ImageRow): void {
   book.status = body.status;
   book.parent = body.parent;
   book.childId = body.childId;
+  book.incarnation = body.incarnation;
   book.logic = body.logic;
   book.reports = body.reports;
   book.timers = mapOf(body.timers);
@@ -94,6 +99,7 @@ export function restoreImage(cell: Cell, row: ImageRow): void {
   book.asks = setOf(body.asks);
   book.children = mapOf(body.children);
   book.watchers = setOf(body.watchers);
+  book.watching = setOf(body.watching);
   book.stash = body.stash === undefined ? undefined : [...body.stash];
   book.unstashed = body.unstashed === undefined ? undefined : [...body.unstashed];
   book.keys = mapOf(body.keys);

@@ -114,7 +114,7 @@ function replayTurn(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered |
 /** `snapshot` durability: the state stands in the record. */
 function adopt(cell: Cell, record: TurnRecord): Recovered | undefined {
   const control = record.envelope.control;
-  if (control?.kind === 'spawn') cell.book.logic = control.logic;
+  if (control?.kind === 'spawn') cell.book.logic = control.logic ?? cell.book.logic;
   const behavior = cell.behavior ?? cell.resolveBehavior();
   if (behavior === undefined) return blocked(cell, `its inline logic "${cell.book.logic.join('.')}" is gone`);
   try {

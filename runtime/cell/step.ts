@@ -160,23 +160,24 @@ function signal(cell: Cell, what: Signal, turn: CellTurn): unknown {
 
 function spawn(cell: Cell, control: Extract<Envelope['control'], { kind: 'spawn' }>, turn: CellTurn): unknown {
   const { book } = cell;
+  // Alive already: whoever asked may have it (`refusalOf` has let nobody else through).
+  if (book.status.kind === 'running') {
+    turn.reply(cell.key);
+    return cell.state;
+  }
   const previousLogic = book.logic;
-  book.logic = control.logic;
+  book.logic = control.logic ?? book.logic;
   const behavior = cell.resolveBehavior();
   if (behavior === undefined) {
+    const missing = book.logic.join('.');
     book.logic = previousLogic;
-    throw new InvalidDefinitionError(
-      `definition "${cell.definition.name}" has no inline logic "${control.logic.join('.')}" for ${cell.key}`,
-    );
+    throw new InvalidDefinitionError(`definition "${cell.definition.name}" has no inline logic "${missing}" for ${cell.key}`);
   }
-  // A start again from the last good state: the first init has long been recorded.
+  // Again from the last good state: the first init has long been recorded.
   if (control.ifExists === 'resume' && book.status.kind === 'stopped' && cell.state !== undefined) {
     turn.reply(cell.key);
-    return cell.state;
-  }
-  if (control.ifExists === 'attach' && book.status.kind === 'running') {
-    turn.reply(cell.key);
-    return cell.state;
+    turn.resumeChildren();
+    return behavior.signal === undefined ? cell.state : behavior.signal(cell.state, { kind: 'resumed' }, turn);
   }
   const parent = book.parent;
   const childId = book.childId;
@@ -197,11 +198,14 @@ function spawn(cell: Cell, control: Extract<Envelope['control'], { kind: 'spawn'
   }
 }
 
+/**
+ * Ends the cell. What the behavior makes of its state in the end is not kept: one that did not finish may be resumed, from its
+ * last good state.
+ */
 function stop(cell: Cell, reason: ExitReason, turn: CellTurn): unknown {
   const behavior = behaviorOf(cell);
-  let state = cell.state;
   if (reason.kind !== 'killed' && behavior.signal !== undefined) {
-    state = behavior.signal(state, { kind: 'stop', reason }, turn);
+    const state = behavior.signal(cell.state, { kind: 'stop', reason }, turn);
     if (behavior.lingers === true) {
       turn.reply(undefined);
       return state;
@@ -209,7 +213,7 @@ function stop(cell: Cell, reason: ExitReason, turn: CellTurn): unknown {
   }
   turn.exit(reason);
   turn.reply(undefined);
-  return state;
+  return cell.state;
 }
 
 function isStale(cell: Cell, envelope: Envelope): boolean {
@@ -218,11 +222,18 @@ function isStale(cell: Cell, envelope: Envelope): boolean {
   const { book } = cell;
   switch (control.kind) {
     case 'timer':
+      if (book.status.kind !== 'running') return true;
       return book.timers?.get(control.id)?.armed !== control.armed;
     case 'effect.done':
     case 'effect.failed':
     case 'effect.event':
+      if (book.status.kind !== 'running') return true;
       return book.effects?.has(control.id) !== true;
+    case 'terminated': {
+      // The end of a child that was replaced meanwhile is not the end of its successor.
+      const child = control.childId === undefined ? undefined : book.children?.get(control.childId);
+      return child !== undefined && control.incarnation !== undefined && child.incarnation !== control.incarnation;
+    }
     default:
       return false;
   }
@@ -232,7 +243,8 @@ function refusalOf(cell: Cell, envelope: Envelope, nowMs: number): Error | undef
   const { book } = cell;
   const control = envelope.control;
   if (control?.kind === 'spawn') {
-    if (book.status.kind === 'running' && control.ifExists !== 'attach') {
+    const mine = control.ifExists === 'resume' && (control.logic === undefined || book.parent === control.parent);
+    if (book.status.kind === 'running' && control.ifExists !== 'attach' && !mine) {
       return new ActorAlreadyExistsError(
         `actor ${cell.key} already exists: use system.ref(definition, id) for it, or spawn with ifExists: 'attach'`,
       );
@@ -254,7 +266,7 @@ function refusalOf(cell: Cell, envelope: Envelope, nowMs: number): Error | undef
 function announceRefusedSpawn(turn: CellTurn, envelope: Envelope, error: Error): void {
   const control = envelope.control;
   if (control?.kind !== 'spawn' || control.parent === undefined || control.childId === undefined) return;
-  turn.tellTerminated(control.parent, control.childId, { kind: 'error', error: encodeError(error) });
+  turn.tellTerminated(control.parent, control.childId, control.incarnation, { kind: 'error', error: encodeError(error) });
 }
 
 function noReply(cell: Cell, envelope: Envelope): NoReplyError {

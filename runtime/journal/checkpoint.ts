@@ -15,8 +15,8 @@ import type { CellKey } from '../kernel/address.ts';
 
 /** What the checkpoint needs of the journal. */
 export interface CheckpointWork {
-  /** Whether every slot has a host. */
-  allConnected(): boolean;
+  /** Whether every slot has a host that knows what it owes. */
+  allReady(): boolean;
   readonly slots: number;
   ask(slot: number, round: number, target: number): void;
   /** Cells of `slot` that nobody has loaded and whose images are behind. */
@@ -58,15 +58,15 @@ export class Checkpoint {
   /** Starts, or will start when every host is there. */
   start(target: number): void {
     if (this.#state.kind === 'running' || this.#state.kind === 'committing') return;
-    if (!this.#work.allConnected()) {
+    if (!this.#work.allReady()) {
       this.#state = { kind: 'wanted' };
       return;
     }
     this.#enterRound(target, true);
   }
 
-  /** A host has come. */
-  connected(target: number): void {
+  /** A host has come, or was told what it owes. */
+  ready(target: number): void {
     if (this.#state.kind === 'wanted') this.start(target);
   }
 

@@ -5,7 +5,9 @@
  *
  * Invariants:
  * F1. A slot has at most one open session, of the highest epoch ever seen for it.
- * F2. A session that was fenced is told so once, and nothing after it.
+ * F2. A slot whose host was replaced is not ready until its recovery was read: its new host does not know yet what it owes, and would
+ *     call everything clean.
+ * F3. A session that was fenced is told so once, and nothing after it.
  */
 import { type CellKey, placementOf } from '../kernel/address.ts';
 
@@ -35,29 +37,34 @@ export interface Session {
 
 export class HostSessions {
   readonly #hosts: number;
-  /** A session's batches must not be committed any more. */
-  readonly #onFenced: (session: Session) => void;
+  /** Batches of the slot from lower epochs must not be committed any more. */
+  readonly #onFenced: (slot: number, epoch: number) => void;
   readonly #open = new Map<number, Session>();
   readonly #epochs = new Map<number, number>();
-  readonly #seen = new Set<number>();
+  /** How many sessions each slot has had. */
+  readonly #seen = new Map<number, number>();
+  readonly #unrecovered: Set<number>;
   readonly #unsent = new Map<number, Set<CellKey>>();
 
-  constructor(hosts: number, onFenced: (session: Session) => void) {
+  constructor(hosts: number, onFenced: (slot: number, epoch: number) => void) {
     this.#hosts = hosts;
     this.#onFenced = onFenced;
+    this.#unrecovered = new Set(Array.from({ length: hosts }, (_, slot) => slot));
   }
 
-  get allConnected(): boolean {
-    return this.#open.size === this.#hosts;
+  /** Whether every slot has a host, and every host has been told what there is to recover. */
+  get allReady(): boolean {
+    return this.#open.size === this.#hosts && this.#unrecovered.size === 0;
   }
 
   get(slot: number): Session | undefined {
     return this.#open.get(slot);
   }
 
-  /** Whether the slot has had a host since the journal was opened. */
-  hadHost(slot: number): boolean {
-    return this.#seen.has(slot);
+  /** Notes that `slot` was recovered. True when a host of it has died since the journal was opened. */
+  recovered(slot: number): boolean {
+    this.#unrecovered.delete(slot);
+    return (this.#seen.get(slot) ?? 0) > (this.#open.has(slot) ? 1 : 0);
   }
 
   /** A session for a host of `epoch`; fenced from the start when a higher one was seen. */
@@ -67,26 +74,29 @@ export class HostSessions {
       this.shutOut(session);
       return session;
     }
-    const before = this.#open.get(slot);
-    if (before !== undefined) this.shutOut(before);
-    this.#epochs.set(slot, epoch);
+    this.fence(slot, epoch);
+    const twin = this.#open.get(slot);
+    if (twin !== undefined) this.shutOut(twin);
     this.#open.set(slot, session);
-    this.#seen.add(slot);
+    this.#seen.set(slot, (this.#seen.get(slot) ?? 0) + 1);
     return session;
   }
 
   fence(slot: number, epoch: number): void {
     if (epoch <= (this.#epochs.get(slot) ?? 0)) return;
     this.#epochs.set(slot, epoch);
+    if (this.#seen.has(slot)) this.#unrecovered.add(slot);
     const session = this.#open.get(slot);
     if (session !== undefined) this.shutOut(session);
+    // A session that is closed may have left batches too.
+    else this.#onFenced(slot, epoch);
   }
 
   shutOut(session: Session): void {
     if (session.state !== 'open') return;
     session.state = 'fenced';
     this.#remove(session);
-    this.#onFenced(session);
+    this.#onFenced(session.slot, session.epoch + 1);
     session.link.fenced();
   }
 

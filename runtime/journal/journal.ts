@@ -106,14 +106,14 @@ export class Journal {
     this.#recovery = new JournalRecovery(settings.store, settings.hosts);
     this.queries = new JournalQueries(settings.store, this.#recovery.log);
     this.#trim = new LogTrim(settings.store, this.#recovery.log);
-    this.#sessions = new HostSessions(settings.hosts, (fenced) => {
-      this.#batches = this.#batches.filter(({ session }) => session !== fenced);
+    this.#sessions = new HostSessions(settings.hosts, (slot, epoch) => {
+      this.#batches = this.#batches.filter(({ session }) => session.slot !== slot || session.epoch >= epoch);
       this.#checkpoint.disconnected();
     });
     this.#wakes = new WakeWatch(settings.store, settings.clock, (keys) => this.#sessions.wake(keys));
     this.#checkpoint = new Checkpoint({
       slots: settings.hosts,
-      allConnected: () => this.#sessions.allConnected,
+      allReady: () => this.#sessions.allReady,
       ask: (slot, round, target) => this.#sessions.get(slot)?.link.checkpoint(round, target),
       behind: (slot) => this.#recovery.behind(slot, this.#checkpointAt),
       wake: (keys) => this.#sessions.wake(keys),
@@ -153,7 +153,7 @@ export class Journal {
       if (session.state !== 'open') return;
       if (this.#state.kind === 'full') link.storage('full');
       this.#sessions.sendKept(slot);
-      this.#checkpoint.connected(this.#end);
+      this.#checkpoint.ready(this.#end);
     });
     return {
       append: (number, bytes) => this.#append(session, number, bytes),
@@ -173,7 +173,10 @@ export class Journal {
   recover(slot: number): RawRecovery {
     this.#assertUsable();
     this.pump();
-    return this.#recovery.recover(slot, this.#reach, this.#settings.clock.now(), this.#sessions.hadHost(slot));
+    const died = this.#sessions.recovered(slot);
+    const recovery = this.#recovery.recover(slot, this.#reach, this.#settings.clock.now(), died);
+    this.#settings.clock.defer(() => this.#checkpoint.ready(this.#end));
+    return recovery;
   }
 
   /** Commits everything that waits, then answers what waited for it. The driver calls it after `schedule`. */
@@ -214,7 +217,7 @@ export class Journal {
   async checkpoint(): Promise<number> {
     this.#assertUsable();
     this.pump();
-    if (this.#end > this.#checkpointAt && this.#sessions.allConnected) {
+    if (this.#end > this.#checkpointAt && this.#sessions.allReady) {
       const moved = new Promise<void>((resolve) => this.#checkpointWaiters.push(resolve));
       this.#checkpoint.start(this.#end);
       await moved;

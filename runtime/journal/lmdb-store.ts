@@ -49,6 +49,9 @@ const DAMAGE_CODES = new Set<unknown>([-30796, -30795, -30793, -30797, -30794]);
 const PAGE_BYTES = 4096;
 const WAKE_TIME_BYTES = 8;
 
+/** `safeRestore` is missing from lmdb's types. */
+const DURABLE = { overlappingSync: false, safeRestore: true } as const;
+
 export function openLmdbStore(path: string): Store {
   return new LmdbStore(path);
 }
@@ -69,11 +72,10 @@ class LmdbStore implements Store {
     this.#path = path;
     try {
       this.#root = open({
+        ...DURABLE,
         path,
         maxDbs: TABLES_MAX,
         maxReaders: READERS_MAX,
-        overlappingSync: false,
-        safeRestore: true,
         encoding: 'binary',
         keyEncoding: 'binary',
       });
@@ -256,7 +258,9 @@ class LmdbStore implements Store {
 
 function put(table: Table, key: Buffer, value: Uint8Array, options: { append?: boolean } = {}): void {
   const bytes = value instanceof Buffer ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  if (!table.putSync(key, bytes, options)) throw new StorageError(`LMDB refused a row of ${bytes.length} bytes`);
+  // Typed as void, but within a transaction it says whether the row was taken.
+  const taken: unknown = table.putSync(key, bytes, options);
+  if (taken !== true) throw new StorageError(`LMDB refused a row of ${bytes.length} bytes`);
 }
 
 /** When the cell is woken stands before its row, so that the wake of an older row is found and removed. */

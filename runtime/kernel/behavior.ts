@@ -28,6 +28,8 @@ export type Signal =
   | { readonly kind: 'child.snapshot'; readonly childId: string; readonly snapshot: unknown }
   /** A child with `reportEvents` emitted an event. */
   | { readonly kind: 'child.event'; readonly childId: string; readonly event: unknown }
+  /** The cell had stopped and lives again, in its last good state: timers run on, effects are taken up, inline children live again. */
+  | { readonly kind: 'resumed' }
   /** The cell is being stopped; the last thing that it handles. */
   | { readonly kind: 'stop'; readonly reason: ExitReason };
 

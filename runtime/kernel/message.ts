@@ -38,11 +38,13 @@ export type ReplyTo =
 export type ControlMessage =
   | {
       readonly kind: 'spawn';
-      /** Path of inline logic below the root's definition; empty for a root. */
-      readonly logic: readonly string[];
+      /** Path of inline logic below the root's definition; empty for a root. Absent: as before, parent and reports too (`resume` only). */
+      readonly logic?: readonly string[];
       readonly input: unknown;
       readonly parent?: CellKey;
       readonly childId?: string;
+      /** Which start of this child by its parent it is: the parent's turn. Its end says the same. */
+      readonly incarnation?: number;
       /** What the child tells its parent besides its end: 1 its snapshots, 2 its emitted events, 3 both. */
       readonly reports?: number;
       /** What to do when the cell already lives: refuse, leave it, or start a stopped one again from its last good state. */
@@ -51,7 +53,13 @@ export type ControlMessage =
   | { readonly kind: 'stop'; readonly reason: ExitReason }
   | { readonly kind: 'watch'; readonly watcher: CellKey }
   | { readonly kind: 'unwatch'; readonly watcher: CellKey }
-  | { readonly kind: 'terminated'; readonly key: CellKey; readonly childId?: string; readonly reason: ExitReason }
+  | {
+      readonly kind: 'terminated';
+      readonly key: CellKey;
+      readonly childId?: string;
+      readonly incarnation?: number;
+      readonly reason: ExitReason;
+    }
   | { readonly kind: 'reply'; readonly ask: string; readonly value: unknown }
   | { readonly kind: 'ask.failed'; readonly ask: string; readonly error: EncodedError }
   | { readonly kind: 'child.snapshot'; readonly childId: string; readonly snapshot: unknown }

@@ -16,7 +16,7 @@
  */
 import { Packr, RESET_BUFFER_MODE, Unpackr } from 'msgpackr';
 import { FrameError, MessageTooLargeError, type UnserializableValueError } from '../kernel/errors.ts';
-import { FRAME_BYTES_LIMIT, MESSAGE_DEPTH_LIMIT } from '../kernel/limits.ts';
+import { FRAME_BYTES_LIMIT, MESSAGE_BYTES_LIMIT, MESSAGE_DEPTH_LIMIT } from '../kernel/limits.ts';
 import { ByteScan, refuse } from './byte-scan.ts';
 import {
   enterDecoding,
@@ -49,6 +49,14 @@ export interface EncodedFrame {
   readonly refused: readonly RefusedItem[];
 }
 
+/** Bytes that an envelope may add to its message. */
+const ENVELOPE_BYTES = 4_096;
+
+/** A message has its own limit; tuples are the runtime's, and bounded by the frame. */
+function limitOf(item: unknown): number {
+  return Array.isArray(item) ? FRAME_BYTES_LIMIT : MESSAGE_BYTES_LIMIT + ENVELOPE_BYTES;
+}
+
 const NONE_REFUSED: readonly RefusedItem[] = [];
 
 const checker = createValueCodec({
@@ -66,7 +74,8 @@ export class FrameEncoder {
   encode(items: readonly unknown[], reserve = 0): EncodedFrame {
     try {
       const bytes = this.#pack(items, reserve);
-      if (bytes.length - reserve <= FRAME_BYTES_LIMIT) return this.#sent(bytes, items.length, NONE_REFUSED);
+      // A frame no larger than the largest message holds none that is too large.
+      if (bytes.length - reserve <= MESSAGE_BYTES_LIMIT) return this.#sent(bytes, items.length, NONE_REFUSED);
     } catch {
       // What was wrong is found out item by item.
     }
@@ -83,6 +92,11 @@ export class FrameEncoder {
       try {
         // On its own an item is at least as long as in a frame that has no records yet, give or take a byte.
         const itemSize = checker.encodedSizeOf(items[taken]) + 16;
+        if (itemSize > limitOf(items[taken])) {
+          throw new MessageTooLargeError(
+            `a message of ${itemSize} bytes is over the limit of ${MESSAGE_BYTES_LIMIT}: keep large values elsewhere and send their address`,
+          );
+        }
         if (size + itemSize > FRAME_BYTES_LIMIT - FRAME_HEADER_BYTES && sound.length > 0) break;
         size += itemSize;
         sound.push(items[taken]);
