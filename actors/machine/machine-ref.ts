@@ -8,6 +8,7 @@
  * MR1. A reference is a value: key and id are all it has. It may sit in context, travel in events, and come back from the journal.
  * MR2. What would reach another actor now, outside of a turn, throws and says what to use.
  */
+import type { AnyActorRef } from 'xstate';
 import { type CellKey, keyOf } from '../../runtime/kernel/address.ts';
 import { UnsupportedLogicError } from '../../runtime/kernel/errors.ts';
 import { Reference } from '../../runtime/kernel/reference.ts';
@@ -115,8 +116,7 @@ export function adopt(actor: MadeActor, key: CellKey): MachineRef {
   return own as unknown as MachineRef;
 }
 
-
-/** The address that a root of `definition` named `id` has, as a target for `sendTo`. */
-export function refTo(definition: string, id: string): MachineRef {
-  return new MachineRef(keyOf(definition, id));
+/** The address that a root of `definition` named `id` has, as a target for `sendTo`: XState's type, so that the compiler takes it. */
+export function refTo(definition: string, id: string): AnyActorRef {
+  return new MachineRef(keyOf(definition, id)) as unknown as AnyActorRef;
 }

@@ -11,6 +11,7 @@ import type { Intent } from '../kernel/intent.ts';
 import { BATCH_TURNS_LIMIT, BATCHES_IN_FLIGHT_LIMIT } from '../kernel/limits.ts';
 import type { Envelope } from '../kernel/message.ts';
 import type { Cell } from '../cell/cell.ts';
+import type { Recorder } from '../cell/step.ts';
 import type { BatchBuilder, HostJournal } from '../journal/host-journal.ts';
 import type { DeadLetter, ImageRow, TurnRecord } from '../journal/turn-record.ts';
 
@@ -72,6 +73,19 @@ export class CommitQueue {
     }
   }
 
+  /** Writes turns of a cell that happen at `nowMs`. */
+  recorderOf(cell: Cell, nowMs: number): Recorder {
+    return (outcome, envelope, intents, state) => {
+      const record = { key: cell.key, sequence: cell.sequence + 1, timeMs: nowMs, envelope, outcome, intents };
+      const obliged = cell.book.obliged || intents.some(obliges);
+      if (cell.definition.durability === 'snapshot' && outcome === 'handled' && cell.behavior !== undefined) {
+        this.write({ ...record, obliged, state: cell.behavior.save(state) });
+      } else {
+        this.write({ ...record, obliged });
+      }
+    };
+  }
+
   /** What is to be released with the turn written last. */
   push(turn: PendingTurn): void {
     this.#entries.push(turn);
@@ -120,4 +134,8 @@ export class CommitQueue {
     }
     if (at > this.committedEnd) this.committedEnd = at;
   }
+}
+
+function obliges(intent: Intent): boolean {
+  return intent.kind === 'timer.set' || intent.kind === 'effect.start' || intent.kind === 'unstash';
 }

@@ -6,7 +6,7 @@
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { systemClock } from '../kernel/clock.ts';
 import { systemRandom } from '../kernel/random.ts';
-import { connectHostJournal } from '../journal/host-journal-port.ts';
+import { connectHostJournal, type JournalPort } from '../journal/host-journal-port.ts';
 import { createPortFramePort } from '../transport/port-frame-port.ts';
 import { decodeValue } from '../wire/value-codec.ts';
 import { serveControl } from './control-plane.ts';
@@ -32,6 +32,12 @@ const watch = new SharedWatch(memory);
 const pool = new CpuPool();
 installTurnGlobals();
 
+// A MessagePort's own overloads hide that it is one.
+const journalPort: JournalPort = {
+  postMessage: (value, transfer) => journal.postMessage(value, transfer),
+  on: (_event, listener) => journal.on('message', listener as (message: unknown) => void),
+  close: () => journal.close(),
+};
 const shell = new HostShell(config, {
   clock: systemClock,
   random: systemRandom,
@@ -39,7 +45,7 @@ const shell = new HostShell(config, {
   pool: pool.run,
   // A successor has the slot: whatever this thread still does is nobody's business any more.
   onFenced: () => process.exit(0),
-  connectJournal: (events) => connectHostJournal(journal, { slot: config.slot, epoch: config.epoch, run: config.run }, events),
+  connectJournal: (events) => connectHostJournal(journalPort, { slot: config.slot, epoch: config.epoch, run: config.run }, events),
 });
 shell.connect(createPortFramePort(outside));
 

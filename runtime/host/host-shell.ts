@@ -42,6 +42,8 @@ export interface Beginning {
   readonly resend: readonly Envelope[];
   /** Actors that were running when the last hosts of this slot died, with how often: to be run with care. */
   readonly suspects: readonly (readonly [CellKey, number])[];
+  /** Slots whose cells in memory died before this host began: its own, or all after a start of the process. */
+  readonly diedSlots: readonly number[];
 }
 
 export class HostShell {
@@ -58,34 +60,25 @@ export class HostShell {
     this.#ports = ports;
     this.#outside = this.#newLink();
     for (let slot = 0; slot < config.hosts; slot++) this.#peers.push(this.#newLink());
-    this.#host = new Host({
-      ...config,
-      ...ports,
-      definitions: this.#definitions,
-      link: (slot) => this.#peers[slot] as PeerLink,
-      outside: () => this.#outside,
-      links: () => this.#links(),
-    });
+    this.#host = new Host(
+      {
+        ...config,
+        ...ports,
+        definitions: this.#definitions,
+        link: (slot) => this.#peers[slot] as PeerLink,
+        outside: () => this.#outside,
+        links: () => this.#links(),
+      },
+      (events) => this.#connectJournal(events),
+    );
   }
 
   async load(modules: readonly string[]): Promise<void> {
     for (const module of modules) await this.#definitions.load(module);
   }
 
-  /** Connects journal and outside. */
+  /** Opens the link to the outside. */
   connect(outside: FramePort): void {
-    const host = this.#host;
-    this.#journal = this.#ports.connectJournal({
-      committed: (number, position) => host.committed(number, position),
-      fenced: () => {
-        host.fenced();
-        this.#ports.onFenced();
-      },
-      wake: (keys) => host.wake(keys),
-      storage: (state) => host.storage(state),
-      checkpoint: (round, target) => host.checkpoint(round, target),
-    });
-    host.start(this.#journal);
     this.#outside.up(outside, 0);
   }
 
@@ -93,13 +86,16 @@ export class HostShell {
     this.#peers[slot]?.up(port, from);
   }
 
+  /** The host of `slot` has died; what is sent to it from now on is kept for its successor. */
   linkDown(slot: number): void {
     this.#peers[slot]?.down();
+    this.#host.hostLost(slot);
   }
 
   /** Takes up what is unfinished: messages that a dead predecessor may not have sent, then the cells with work. */
   begin(beginning: Beginning): void {
     this.#host.suspect(beginning.suspects);
+    this.#host.diedBefore(beginning.diedSlots);
     for (const envelope of beginning.resend) {
       const target = placementOf(envelope.to, this.#config.hosts);
       if (target === this.#config.slot) this.#host.deliver(envelope);
@@ -113,7 +109,7 @@ export class HostShell {
   }
 
   stop(): void {
-    this.#host.stop();
+    this.#host.fenced();
     for (const link of this.#links()) link.flush();
     this.#outside.down();
     for (const peer of this.#peers) peer.down();
@@ -122,13 +118,28 @@ export class HostShell {
 
   /** Ends it as a thread's death would: nothing more is sent, committed or answered. */
   kill(): void {
-    this.#host.stop();
+    this.#host.fenced();
     this.#outside.abandon();
     for (const peer of this.#peers) peer.abandon();
   }
 
   stats(): HostStats {
     return this.#host.stats();
+  }
+
+  #connectJournal(events: HostJournalEvents): HostJournal {
+    const { onFenced } = this.#ports;
+    this.#journal = this.#ports.connectJournal({
+      committed: (number, position) => events.committed(number, position),
+      fenced: () => {
+        events.fenced();
+        onFenced();
+      },
+      wake: (keys) => events.wake(keys),
+      storage: (state) => events.storage(state),
+      checkpoint: (round, target) => events.checkpoint(round, target),
+    });
+    return this.#journal;
   }
 
   *#links(): Generator<PeerLink> {

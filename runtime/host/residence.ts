@@ -29,6 +29,8 @@ export interface ResidencePorts {
   readonly turn: CellTurn;
   readonly run: number;
   readonly residentCellsLimit: number;
+  /** Whether the cell of a key is journaled. */
+  isDurable(key: CellKey): boolean;
   /** The cell is in memory, recovered or blocked. */
   arrived(cell: Cell): void;
   /** Smallest position that this host has released and no receiver has accepted. */
@@ -63,6 +65,13 @@ export class Residence {
 
   get size(): number {
     return this.#cells.size;
+  }
+
+  /** Cells that cannot be brought back by the present code. */
+  get blocked(): number {
+    let blocked = 0;
+    for (const cell of this.#cells.values()) if (cell.phase.kind === 'blocked') blocked += 1;
+    return blocked;
   }
 
   get loading(): number {
@@ -131,9 +140,13 @@ export class Residence {
     cell.dirtyFrom = -1;
   }
 
-  /** Drops a cell that nothing is to be kept of. */
-  forget(cell: Cell): void {
-    this.#cells.delete(cell.key);
+  /** A cell that has stopped, or never was, has nothing left to do. */
+  settle(cell: Cell): void {
+    if (cell.durable && cell.book.status.kind === 'stopped') {
+      if (cell.dirtyFrom >= 0) this.image(cell);
+    } else if (cell.holds <= 0 && cell.mailbox.length === 0 && cell.phase.kind === 'running') {
+      this.#cells.delete(cell.key);
+    }
   }
 
   /** Unloads cells that were idle for long, or, over the limit, the first ones found untouched since the last round. */
@@ -211,7 +224,16 @@ export class Residence {
 
   #idle(cell: Cell): boolean {
     if (!cell.durable) return cell.book.status.kind === 'stopped' && cell.mailbox.length === 0;
-    return cell.phase.kind === 'running' && cell.holds === 0 && !cell.runnable && cell.mailbox.length === 0;
+    return cell.phase.kind === 'running' && cell.holds === 0 && cell.mailbox.length === 0 && !this.#mustStay(cell);
+  }
+
+  /** One that must hear of the end of cells in memory cannot be found by whoever loses them, unless it is in memory too. */
+  #mustStay(cell: Cell): boolean {
+    const { book } = cell;
+    if (book.unstashed !== undefined) return true;
+    for (const { key } of book.children?.values() ?? []) if (!this.#ports.isDurable(key)) return true;
+    for (const key of book.watching ?? []) if (!this.#ports.isDurable(key)) return true;
+    return false;
   }
 
   #unload(cell: Cell): void {

@@ -95,8 +95,6 @@ export class BatchWriter implements BatchBuilder {
   #turns = 0;
   #imageCount = 0;
   #letterCount = 0;
-  /** Everything since the mark, to take the counts of its keys back. */
-  readonly #since: number[] = [];
   readonly #mark: Mark = markAtZero();
 
   constructor(origin: BatchOrigin) {
@@ -173,7 +171,7 @@ export class BatchWriter implements BatchBuilder {
     view.setUint32(at + H_SUM, sum, true);
     headers.length = at + HEADER_BYTES;
     this.#bodies.raw(packed, start, end);
-    this.#count(key, 0);
+    (this.#keyCounts[key * 2] as number)++;
     this.#turns++;
   }
 
@@ -200,11 +198,16 @@ export class BatchWriter implements BatchBuilder {
     mark.imageBytes = this.#images.length;
     mark.letters = this.#letterCount;
     mark.letterBytes = this.#letters.length;
-    this.#since.length = 0;
   }
 
   rewind(): void {
     const mark = this.#mark;
+    for (let at = mark.headers; at < this.#headers.length; at += HEADER_BYTES) {
+      (this.#keyCounts[this.#headers.view.getUint32(at + H_KEY, true) * 2] as number)--;
+    }
+    for (let at = mark.sends; at < this.#sends.length; at += SEND_BYTES) {
+      (this.#keyCounts[this.#sends.view.getUint32(at + S_KEY, true) * 2 + 1] as number)--;
+    }
     this.#turns = mark.turns;
     this.#headers.length = mark.headers;
     this.#sends.length = mark.sends;
@@ -213,8 +216,6 @@ export class BatchWriter implements BatchBuilder {
     this.#images.length = mark.imageBytes;
     this.#letterCount = mark.letters;
     this.#letters.length = mark.letterBytes;
-    for (const counter of this.#since) (this.#keyCounts[counter] as number)--;
-    this.#since.length = 0;
     if (this.#keyIndex.size > mark.keys) {
       this.#keyCounts.length = mark.keys * 2;
       for (const [key, index] of this.#keyIndex) if (index >= mark.keys) this.#keyIndex.delete(key);
@@ -264,7 +265,6 @@ export class BatchWriter implements BatchBuilder {
 
   #clear(): void {
     Object.assign(this.#mark, markAtZero());
-    this.#since.length = 0;
     this.#keyIndex.clear();
     this.#keyCounts.length = 0;
     this.#turns = 0;
@@ -280,13 +280,7 @@ export class BatchWriter implements BatchBuilder {
     sends.view.setUint32(sends.length + S_KEY, key, true);
     sends.view.setUint32(sends.length + S_INDEX_AND_LANE, index * 2 + (laneOf(envelope) === 'signal' ? 1 : 0), true);
     sends.length += SEND_BYTES;
-    this.#count(key, 1);
-  }
-
-  #count(key: number, what: 0 | 1): void {
-    const counter = key * 2 + what;
-    (this.#keyCounts[counter] as number)++;
-    this.#since.push(counter);
+    (this.#keyCounts[key * 2 + 1] as number)++;
   }
 
   #keyOf(key: CellKey): number {

@@ -66,6 +66,7 @@ class LmdbStore implements Store {
   readonly #meta: Table;
   readonly #damage: Table;
   readonly #room: DiskRoom;
+  #lastPosition: number;
   #state: 'open' | 'failed' | 'closed' = 'open';
 
   constructor(path: string) {
@@ -88,6 +89,7 @@ class LmdbStore implements Store {
       this.#meta = table('meta');
       this.#damage = table('damage');
       this.#room = new DiskRoom(path, join(path, 'data.mdb'));
+      this.#lastPosition = this.logAt(Number.MAX_SAFE_INTEGER)?.position ?? -1;
     } catch (error) {
       throw asStoreError(error, path, 'opened');
     }
@@ -97,6 +99,7 @@ class LmdbStore implements Store {
     if (this.#state !== 'open') throw new StorageError(`the store in ${this.#path} is ${this.#state}`);
     const list = new WriteList();
     write(list);
+    const lastPosition = list.checkPositions(this.#lastPosition);
     const pages = PAGES_A_COMMIT + PAGES_A_WRITE * list.writes.length;
     this.#room.reserve(list.bytes + pages * PAGE_BYTES, () => this.#usedEnd());
     try {
@@ -106,6 +109,7 @@ class LmdbStore implements Store {
       this.#state = 'failed';
       throw asStoreError(error, this.#path, 'written');
     }
+    this.#lastPosition = lastPosition;
   }
 
   readonly #writes: StoreWrites = {

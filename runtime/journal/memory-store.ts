@@ -74,7 +74,7 @@ export class MemoryStore implements Store {
     this.#faults.beforeCommit?.();
     const list = new WriteList();
     write(list);
-    this.#checkPositions(list);
+    list.checkPositions(this.#log.at(-1)?.position ?? -1);
     list.writeTo(this.#writes);
     this.#faults.afterCommit?.();
   }
@@ -153,17 +153,6 @@ export class MemoryStore implements Store {
 
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  /** Before anything is written: all or nothing. */
-  #checkPositions(list: WriteList): void {
-    let last = this.#log.at(-1)?.position ?? -1;
-    for (const write of list.writes) {
-      if (write.kind !== 'log') continue;
-      if (write.position <= last)
-        throw new StorageError(`position ${write.position} is not above the end of the log (${last})`);
-      last = write.position;
-    }
   }
 
   #firstAtOrAbove(position: number): number {

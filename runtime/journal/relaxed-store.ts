@@ -49,6 +49,7 @@ class RelaxedStore implements Store {
   readonly #store: Store;
   readonly #fd: number;
   readonly #out = new ByteWriter(64 << 10);
+  #lastPosition: number;
   /** Number of the last frame. */
   #frame: number;
   #fileEnd = 0;
@@ -67,6 +68,7 @@ class RelaxedStore implements Store {
       this.#ahead.push(list);
     }
     this.flush();
+    this.#lastPosition = store.logAt(Number.MAX_SAFE_INTEGER)?.position ?? -1;
     // A torn tail must not stand before what is appended next.
     ftruncateSync(this.#fd, 0);
   }
@@ -74,7 +76,9 @@ class RelaxedStore implements Store {
   commit(write: (writes: StoreWrites) => void): void {
     const list = new WriteList();
     write(list);
+    const lastPosition = list.checkPositions(this.#lastPosition);
     this.#append(list);
+    this.#lastPosition = lastPosition;
     this.#frame++;
     this.#ahead.push(list);
     for (const one of list.writes) {

@@ -5,6 +5,7 @@
  * the relaxed store keeps the list as bytes.
  */
 import type { CellKey } from '../kernel/address.ts';
+import { StorageError } from '../kernel/errors.ts';
 import type { MetaName, StoreWrites } from './store.ts';
 
 export type StoreWrite =
@@ -52,6 +53,18 @@ export class WriteList implements StoreWrites {
 
   removeDamage(key: CellKey): void {
     this.#add({ kind: 'removeDamage', key });
+  }
+
+  /** Throws unless positions grow from `last` on; the last one is the answer. */
+  checkPositions(last: number): number {
+    for (const write of this.writes) {
+      if (write.kind !== 'log') continue;
+      if (write.position <= last) {
+        throw new StorageError(`position ${write.position} is not above the end of the log (${last})`);
+      }
+      last = write.position;
+    }
+    return last;
   }
 
   /** Does the same writes again, elsewhere. */

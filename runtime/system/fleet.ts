@@ -98,7 +98,7 @@ export class Fleet<TPort> {
     for (const slot of slots) for (let other = slot + 1; other < hosts; other++) await this.#connect(slot, other, 0, 0);
     for (const slot of slots) {
       const recovery = await journal.recover(slot);
-      await this.#living(slot).begin({ wake: recovery.wake, resend: [], suspects: [] });
+      await this.#living(slot).begin({ wake: recovery.wake, resend: [], suspects: [], diedSlots: slots });
     }
   }
 
@@ -158,7 +158,7 @@ export class Fleet<TPort> {
     for (const other of this.#alive()) {
       if (other !== handle) await this.#connect(slot, other.slot, 0, recovery.end).catch(ignoreLost);
     }
-    await handle.begin(this.#beginningOf(recovery)).catch(ignoreLost);
+    await handle.begin(this.#beginningOf(slot, recovery)).catch(ignoreLost);
     events.replaced(slot, recovery);
   }
 
@@ -169,8 +169,8 @@ export class Fleet<TPort> {
     await this.#living(b).linkUp(a, endB, fromB);
   }
 
-  #beginningOf(recovery: Recovery): Beginning {
-    return { wake: recovery.wake, resend: recovery.resend, suspects: [...this.#suspects] };
+  #beginningOf(slot: number, recovery: Recovery): Beginning {
+    return { wake: recovery.wake, resend: recovery.resend, suspects: [...this.#suspects], diedSlots: [slot] };
   }
 
   #suspect(loss: HostLoss): void {

@@ -2,7 +2,7 @@
  * Random statecharts for the conformance property.
  *
  * Every choice is read from a tape of numbers, and is the plainest one when the tape has ended: shrinking the tape shrinks the chart.
- * Charts are well formed and end every step: eventless transitions burn a fuel that is never filled up.
+ * Charts are well formed and end every step: eventless transitions and those of done states burn a fuel that is never filled up.
  */
 import { type AnyStateMachine, assign, cancel, createMachine, emit, fromPromise, raise, sendParent, sendTo, setup, spawnChild, stateIn } from 'xstate';
 
@@ -148,6 +148,16 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
     actions: actions(node, children),
   });
 
+  const fuelled = (given: Config): Config => {
+    const other = given['guard'] as ((args: Args) => boolean) | undefined;
+    return {
+      ...given,
+      actions: [burn, ...(given['actions'] as unknown[])],
+      // A built-in guard is no function of the arguments alone.
+      guard: ({ context, event }: Args) => context.fuel > 0 && (other === undefined || 'check' in other || other({ context, event })),
+    };
+  };
+
   const configure = (node: Node): Config => {
     if (node.type === 'history') return { id: node.id, type: 'history', history: node.deep ? 'deep' : 'shallow' };
     const entry = [note(`+${node.id}`)];
@@ -169,22 +179,13 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
     if (tape.rarely(8)) on['*'] = transition(node, children);
     const config: Config = { id: node.id, entry, exit, on, invoke };
     if (tape.rarely(4)) config['after'] = { [10 * (1 + tape.next(3))]: transition(node, children) };
-    if (tape.rarely(5)) {
-      const always = transition(node, []);
-      const other = always['guard'] as ((args: Args) => boolean) | undefined;
-      config['always'] = {
-        ...always,
-        actions: [burn, ...(always['actions'] as unknown[])],
-        // A built-in guard is no function of the arguments alone.
-        guard: ({ context, event }: Args) => context.fuel > 0 && (other === undefined || 'check' in other || other({ context, event })),
-      };
-    }
+    if (tape.rarely(5)) config['always'] = fuelled(transition(node, []));
     if (tape.rarely(4)) config['tags'] = [`tag-${node.id}`];
     if (node.type !== 'atomic') {
       config['states'] = states;
       if (node.type === 'parallel') config['type'] = 'parallel';
       else config['initial'] = Object.values(node.states)[0]?.id;
-      if (tape.rarely(3) && node !== root) config['onDone'] = transition(node, []);
+      if (tape.rarely(3) && node !== root) config['onDone'] = fuelled(transition(node, []));
     }
     return config;
   };

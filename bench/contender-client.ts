@@ -1,0 +1,133 @@
+/**
+ * A contender as the harness sees it: a child process that is opened, sampled and closed.
+ *
+ * Owns: the process and its folder, and deadlines: one that hangs is ended, and the bench goes on without it.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { FromContender, ToContender } from './contender-process.ts';
+import type { Contender, Sample, Setting, Workload } from './contract.ts';
+import { LIMIT_MS } from './contract.ts';
+
+const ENTRY = fileURLToPath(new URL('contender-process.ts', import.meta.url));
+
+export interface ClientOptions {
+  /** Folder in which each contender gets one of its own. */
+  readonly scratch: string;
+  readonly setting: Omit<Setting, 'dir'>;
+  /** Where to write a CPU profile of every thread. */
+  readonly profileDir?: string | undefined;
+}
+
+export class ContenderClient {
+  readonly contender: Contender;
+  readonly #child: ChildProcess;
+  readonly #dir: string;
+  readonly #limitMs: number;
+  #stderr = '';
+  #waiting: { resolve(message: FromContender): void; reject(error: Error): void } | undefined;
+  #ended: Error | undefined;
+
+  private constructor(workload: Workload, contender: Contender, options: ClientOptions, dir: string) {
+    this.contender = contender;
+    this.#dir = dir;
+    this.#limitMs = workload.limitMs ?? LIMIT_MS;
+    const profile = options.profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileDir}`];
+    const setting: Setting = { ...options.setting, dir };
+    this.#child = fork(ENTRY, [workload.name, contender.name, JSON.stringify(setting)], {
+      execArgv: [...(contender.execArgv ?? []), ...profile],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString()).slice(-4_000);
+    });
+    this.#child.on('message', (message: FromContender) => this.#waiting?.resolve(message));
+    this.#child.on('error', (error) => this.#end(error));
+    this.#child.on('exit', (code, signal) => {
+      const words = this.#stderr.trim();
+      this.#end(new Error(`its process ended (${signal ?? `code ${code}`})${words === '' ? '' : `: ${words}`}`));
+    });
+  }
+
+  /** Starts the process; resolves when the contender is warm. */
+  static async open(workload: Workload, contender: Contender, options: ClientOptions): Promise<ContenderClient> {
+    const dir = join(options.scratch, `${workload.name}-${contender.name}`);
+    await mkdir(dir, { recursive: true });
+    const client = new ContenderClient(workload, contender, options, dir);
+    try {
+      await client.#answer('opening', 'opened');
+      return client;
+    } catch (error) {
+      await client.kill();
+      throw error;
+    }
+  }
+
+  async sample(): Promise<Sample> {
+    const answer = await this.#ask('sample', 'sample');
+    if (answer.kind !== 'sample') throw new Error(`${answer.kind} in place of a sample`);
+    return answer.sample;
+  }
+
+  /** In good order; by force when that fails. */
+  async close(): Promise<void> {
+    try {
+      await this.#ask('close', 'closed');
+      await this.#exit();
+    } finally {
+      await this.kill();
+    }
+  }
+
+  /** Ends the process at once and removes its folder. */
+  async kill(): Promise<void> {
+    if (this.#ended === undefined) {
+      this.#child.kill('SIGKILL');
+      await this.#exit();
+    }
+    await rm(this.#dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  }
+
+  #ask(order: ToContender, kind: FromContender['kind']): Promise<FromContender> {
+    const answer = this.#answer(order, kind);
+    this.#child.send(order, (error) => {
+      if (error !== null) this.#end(error);
+    });
+    return answer;
+  }
+
+  async #answer(doing: string, kind: FromContender['kind']): Promise<FromContender> {
+    if (this.#ended !== undefined) throw this.#ended;
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      const message = await new Promise<FromContender>((resolve, reject) => {
+        this.#waiting = { resolve, reject };
+        timer = setTimeout(() => reject(new Error(`${doing} took more than ${this.#limitMs} ms`)), this.#limitMs);
+      });
+      if (message.kind === 'failed') throw new Error(message.message);
+      if (message.kind !== kind) throw new Error(`it answered "${message.kind}" to ${doing}`);
+      return message;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting = undefined;
+    }
+  }
+
+  async #exit(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
+      this.#child.once('exit', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error;
+    this.#waiting?.reject(this.#ended);
+  }
+}

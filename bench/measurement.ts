@@ -1,0 +1,141 @@
+/**
+ * One workload measured: every contender opened, then sampled in turn, round by round.
+ *
+ * Owns: the order of things, and what a result of a workload looks like. A contender that fails is left out with its reason; the
+ * others go on.
+ */
+import { type ClientOptions, ContenderClient } from './contender-client.ts';
+import type { Conditions, Contender, Metric, Sample, Workload } from './contract.ts';
+import { ratios, type Summary, summarize } from './statistics.ts';
+
+export interface ContenderResult {
+  readonly name: string;
+  readonly kind: Contender['kind'];
+  readonly label: string;
+  readonly note?: string;
+  /** One a round. Empty when it was left out. */
+  readonly runs: readonly Sample[];
+  /** By metric. */
+  readonly figures: Readonly<Record<string, Summary>>;
+  /** Why there are no figures. */
+  readonly missing?: string;
+  readonly failed?: string;
+}
+
+/** How one of ours compares with one baseline: above 1, ours is better. */
+export interface Ratio {
+  readonly metric: string;
+  readonly ours: string;
+  readonly baseline: string;
+  readonly ratio: Summary;
+}
+
+export interface WorkloadResult {
+  readonly name: string;
+  readonly title: string;
+  readonly what: string;
+  readonly conditions: Conditions;
+  readonly metrics: readonly Metric[];
+  readonly contenders: readonly ContenderResult[];
+  readonly ratios: readonly Ratio[];
+}
+
+export interface MeasureOptions extends ClientOptions {
+  readonly rounds: number;
+  /** Told what goes on. */
+  readonly say: (line: string) => void;
+}
+
+export async function measure(workload: Workload, options: MeasureOptions): Promise<WorkloadResult> {
+  const entries: Entry[] = [];
+  try {
+    for (const contender of workload.contenders) entries.push(await enter(workload, contender, options));
+    for (let round = 0; round < options.rounds; round++) {
+      for (const entry of entries) await sampleOnce(entry, options);
+    }
+  } finally {
+    for (const entry of entries) await leave(entry, options);
+  }
+  const contenders = entries.map(resultOf);
+  const { name, title, what, conditions, metrics } = workload;
+  return { name, title, what, conditions, metrics, contenders, ratios: compare(metrics, contenders) };
+}
+
+interface Entry {
+  readonly contender: Contender;
+  readonly runs: Sample[];
+  client?: ContenderClient | undefined;
+  missing?: string;
+  failed?: string;
+}
+
+async function enter(workload: Workload, contender: Contender, options: MeasureOptions): Promise<Entry> {
+  const missing = contender.missing?.();
+  if (missing !== undefined) {
+    options.say(`  ${contender.name}: left out, ${missing}`);
+    return { contender, runs: [], missing };
+  }
+  try {
+    return { contender, runs: [], client: await ContenderClient.open(workload, contender, options) };
+  } catch (error) {
+    const failed = error instanceof Error ? error.message : String(error);
+    options.say(`  ${contender.name}: FAILED to open: ${failed}`);
+    return { contender, runs: [], failed };
+  }
+}
+
+async function sampleOnce(entry: Entry, options: MeasureOptions): Promise<void> {
+  if (entry.client === undefined) return;
+  try {
+    entry.runs.push(await entry.client.sample());
+  } catch (error) {
+    entry.failed = error instanceof Error ? error.message : String(error);
+    options.say(`  ${entry.contender.name}: FAILED: ${entry.failed}`);
+    await entry.client.kill();
+    entry.client = undefined;
+  }
+}
+
+async function leave(entry: Entry, options: MeasureOptions): Promise<void> {
+  try {
+    await entry.client?.close();
+  } catch (error) {
+    // The figures stand; that it cannot be closed is worth a word.
+    options.say(`  ${entry.contender.name}: did not close: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function resultOf({ contender, runs, missing, failed }: Entry): ContenderResult {
+  const { name, kind, label, note } = contender;
+  const names = Object.keys(runs[0] ?? {});
+  const figures = failed === undefined ? names.map((metric) => [metric, summarize(valuesOf(runs, metric))] as const) : [];
+  return {
+    name,
+    kind,
+    label,
+    ...(note === undefined ? {} : { note }),
+    runs,
+    figures: Object.fromEntries(figures),
+    ...(missing === undefined ? {} : { missing }),
+    ...(failed === undefined ? {} : { failed }),
+  };
+}
+
+/** Every one of ours with every baseline that has the metric. */
+function compare(metrics: readonly Metric[], contenders: readonly ContenderResult[]): Ratio[] {
+  const found: Ratio[] = [];
+  for (const ours of contenders.filter(({ kind }) => kind === 'ours')) {
+    for (const baseline of contenders.filter(({ kind }) => kind === 'baseline')) {
+      for (const { name: metric, better } of metrics) {
+        if (ours.figures[metric] === undefined || baseline.figures[metric] === undefined) continue;
+        const ratio = summarize(ratios(valuesOf(ours.runs, metric), valuesOf(baseline.runs, metric), better));
+        found.push({ metric, ours: ours.name, baseline: baseline.name, ratio });
+      }
+    }
+  }
+  return found;
+}
+
+function valuesOf(runs: readonly Sample[], metric: string): number[] {
+  return runs.map((run) => run[metric]).filter((value) => value !== undefined);
+}

@@ -1,0 +1,250 @@
+/**
+ * One message of one cell: the step, what it leads to, and everything that may go wrong with it.
+ *
+ * Owns: retries and parking of failed messages, repeated idempotency keys, virtual actors, messages to actors that never were,
+ * and dead letters. Which cell runs when is the host's.
+ *
+ * Invariants:
+ * HD1. A message that was taken out of a mailbox is handled, refused with an answer, parked as a dead letter, or put back.
+ * HD2. A failed message is tried `maxAttempts` times, in its place; the messages behind it wait.
+ */
+import { type CellKey, parseKey, rootOf } from '../kernel/address.ts';
+import { delayMs } from '../kernel/backoff.ts';
+import type { Clock } from '../kernel/clock.ts';
+import {
+  ActorNotFoundError,
+  type BlocksError,
+  encodeError,
+  HandlerError,
+  HostLostError,
+  UnserializableValueError,
+} from '../kernel/errors.ts';
+import type { Intent } from '../kernel/intent.ts';
+import type { Envelope } from '../kernel/message.ts';
+import type { Random } from '../kernel/random.ts';
+import type { Cell } from '../cell/cell.ts';
+import type { CellTurn } from '../cell/cell-turn.ts';
+import { park, type Recorder, step } from '../cell/step.ts';
+import type { DeadLetter } from '../journal/turn-record.ts';
+import type { CommitQueue, PendingTurn } from './commit-queue.ts';
+import type { Inspection } from './inspection.ts';
+import type { Notice, Outbound } from './items.ts';
+import type { Releaser } from './release.ts';
+import type { Residence } from './residence.ts';
+
+export interface HandlerPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly outsideStream: number;
+  readonly turn: CellTurn;
+  readonly commits: CommitQueue;
+  readonly residence: Residence;
+  readonly releaser: Releaser;
+  readonly inspection: Inspection;
+  /** Timers and effects of a cell that lives again are taken up. */
+  rearm(cell: Cell): void;
+  /** The cell may have work again. */
+  schedule(cell: Cell): void;
+  out(item: Outbound): void;
+}
+
+export class Handler {
+  readonly #ports: HandlerPorts;
+  /** Actors that may have killed a host: how often. */
+  readonly #suspects = new Map<CellKey, number>();
+
+  constructor(ports: HandlerPorts) {
+    this.#ports = ports;
+  }
+
+  suspect(suspects: readonly (readonly [CellKey, number])[]): void {
+    for (const [key, deaths] of suspects) this.#suspects.set(key, deaths);
+  }
+
+  isSuspect(cell: Cell): boolean {
+    return this.#suspects.size > 0 && this.#suspects.has(cell.key);
+  }
+
+  acquit(cell: Cell): void {
+    this.#suspects.delete(cell.key);
+  }
+
+  handle(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): void {
+    const { status } = cell.book;
+    if (status.kind === 'absent' && envelope.control?.kind !== 'spawn' && !this.#spawnVirtual(cell, envelope, nowMs, record)) {
+      this.#absent(envelope);
+      return;
+    }
+    if (envelope.idempotencyKey !== undefined && this.#answerAgain(cell, envelope)) return;
+    if (this.isSuspect(cell) && this.#killer(cell, envelope, nowMs, record)) return;
+    const outcome = step(cell, envelope, this.#ports.turn, nowMs, record);
+    switch (outcome.kind) {
+      case 'handled':
+        this.#done(cell, envelope, outcome.intents, undefined, false);
+        if (envelope.control?.kind === 'spawn' && envelope.control.ifExists === 'resume') {
+          this.#ports.commits.after(() => this.#ports.rearm(cell));
+        }
+        break;
+      case 'refused':
+        this.#done(cell, envelope, outcome.intents, outcome.error, true);
+        this.#refusedLetter(cell, envelope, outcome.error, nowMs);
+        break;
+      case 'dropped':
+        this.#receiptAgain(envelope);
+        break;
+      case 'failed':
+        this.#failed(cell, envelope, outcome.error, nowMs, record);
+        break;
+    }
+  }
+
+  /** Answers whoever waits for a message that nobody will handle; one that nobody waits for becomes a dead letter. */
+  undeliverable(envelope: Envelope, reason: DeadLetter['reason'], error: BlocksError): void {
+    const { releaser, outsideStream, clock, out } = this.#ports;
+    const { replyTo, id } = envelope;
+    if (replyTo?.kind === 'outside') out(['fail', replyTo.call, encodeError(error)]);
+    else if (id !== undefined && id.stream === outsideStream) out(['fail', id.position, encodeError(error)]);
+    else if (replyTo?.kind === 'cell') {
+      const failed = { kind: 'ask.failed', ask: replyTo.ask, error: encodeError(error) } as const;
+      releaser.route({ to: replyTo.key, message: undefined, control: failed, from: envelope.to }, -1, undefined);
+    } else {
+      this.deadLetter(envelope.to, envelope, reason, error, 0, clock.now());
+    }
+  }
+
+  deadLetter(
+    key: CellKey,
+    envelope: Envelope,
+    reason: DeadLetter['reason'],
+    error: Error,
+    attempts: number,
+    timeMs: number,
+  ): void {
+    const { id } = envelope;
+    const sequence = this.#ports.residence.get(key)?.sequence ?? 0;
+    const name = id === undefined ? `${key}#${sequence}` : `${id.stream}/${id.position}/${id.index}`;
+    const encoded = encodeError(error);
+    this.#ports.commits.deadLetter({ id: name, timeMs, reason, error: encoded, attempts, envelope });
+    const notice: Notice = { kind: 'dead_letter', id: name, key, error: encoded };
+    this.#ports.commits.after(() => this.#ports.out(['notice', notice]));
+  }
+
+  #done(cell: Cell, envelope: Envelope, intents: readonly Intent[], error: Error | undefined, refused: boolean): void {
+    const { commits, residence, releaser, inspection } = this.#ports;
+    const view = inspection.viewOf(cell);
+    const turn: PendingTurn = { cell, envelope, intents, sequence: cell.sequence, view, refused, error };
+    if (cell.durable) {
+      residence.dirty(cell);
+      commits.push(turn);
+    } else if (intents.length > 0 || envelope.id !== undefined || view !== undefined) {
+      releaser.release(turn, -1);
+    }
+  }
+
+  #failed(cell: Cell, envelope: Envelope, error: unknown, nowMs: number, record: Recorder | undefined): void {
+    const { clock, random, schedule, turn } = this.#ports;
+    const control = envelope.control;
+    if (error instanceof UnserializableValueError && control?.kind === 'effect.done') {
+      cell.putBack({ ...envelope, control: { kind: 'effect.failed', id: control.id, error: encodeError(error) } });
+      return;
+    }
+    const { maxAttempts, backoff } = cell.definition.failure;
+    cell.failedAttempts += 1;
+    if (cell.failedAttempts < maxAttempts) {
+      cell.putBack(envelope);
+      cell.phase = { kind: 'waiting', attempts: cell.failedAttempts };
+      clock.wait(delayMs(backoff, cell.failedAttempts, random.next()), () => {
+        if (cell.phase.kind !== 'waiting') return;
+        cell.run();
+        schedule(cell);
+      });
+      return;
+    }
+    const attempts = cell.failedAttempts;
+    const cause = error instanceof Error ? error : new Error(String(error));
+    const failure = new HandlerError(
+      `${cell.key} failed ${attempts} times on ${describe(envelope)}, which is parked as a dead letter: ${cause.message}`,
+      { cause, details: { key: cell.key, attempts } },
+    );
+    const intents = park(cell, envelope, turn, nowMs, failure, record);
+    this.#done(cell, envelope, intents, failure, false);
+    this.deadLetter(cell.key, envelope, 'handler_failed', failure, attempts, nowMs);
+  }
+
+  /** Parks the message that has killed its host as often as a failing one may fail. */
+  #killer(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): boolean {
+    const deaths = this.#suspects.get(cell.key) ?? 0;
+    if (deaths < cell.definition.failure.maxAttempts) return false;
+    this.#suspects.delete(cell.key);
+    cell.failedAttempts = deaths - 1;
+    const error = new HostLostError(`its host died ${deaths} times while ${cell.key} was handling ${describe(envelope)}`);
+    this.#failed(cell, envelope, error, nowMs, record);
+    return true;
+  }
+
+  #refusedLetter(cell: Cell, envelope: Envelope, error: Error, nowMs: number): void {
+    const answered = envelope.replyTo !== undefined || envelope.id?.stream === this.#ports.outsideStream;
+    if (envelope.control !== undefined || answered) return;
+    const reason = cell.book.status.kind === 'running' ? 'expired' : 'actor_stopped';
+    this.deadLetter(cell.key, envelope, reason, error, 0, nowMs);
+  }
+
+  /** A tell that was handled before, and whose sender may not know. */
+  #receiptAgain(envelope: Envelope): void {
+    const { id } = envelope;
+    if (id === undefined || id.stream !== this.#ports.outsideStream || envelope.replyTo !== undefined) return;
+    this.#ports.commits.after(() => this.#ports.releaser.receipt(id.position));
+  }
+
+  #spawnVirtual(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): boolean {
+    if (!cell.definition.virtual || envelope.control !== undefined || rootOf(cell.key) !== cell.key) return false;
+    const { id } = parseKey(cell.key);
+    const control = { kind: 'spawn', logic: [], input: { id }, ifExists: 'attach' } as const;
+    this.handle(cell, { to: cell.key, message: undefined, control }, nowMs, record);
+    return cell.book.status.kind !== 'absent';
+  }
+
+  /** A message to an actor that never was. */
+  #absent(envelope: Envelope): void {
+    const { control, to } = envelope;
+    const error = new ActorNotFoundError(
+      `actor ${to} does not exist: spawn it first, or give its definition virtual: true`,
+      { details: { key: to } },
+    );
+    if (control?.kind === 'watch') {
+      const terminated = { kind: 'terminated', key: to, reason: { kind: 'error', error: encodeError(error) } } as const;
+      const told: Envelope = { to: control.watcher, message: undefined, control: terminated, from: to };
+      this.#ports.releaser.route(told, -1, undefined);
+    } else if (control === undefined) {
+      this.undeliverable(envelope, 'actor_not_found', error);
+    } else if (envelope.replyTo?.kind === 'outside') {
+      this.#ports.out(['fail', envelope.replyTo.call, encodeError(error)]);
+    }
+  }
+
+  /** A request under a key that the actor knows: the same answer, and no turn. */
+  #answerAgain(cell: Cell, envelope: Envelope): boolean {
+    const { commits, releaser, out } = this.#ports;
+    const key = envelope.idempotencyKey as string;
+    const answer = cell.book.keys?.get(key);
+    if (answer === undefined) return false;
+    const { replyTo } = envelope;
+    if (replyTo?.kind !== 'outside') {
+      const call = envelope.id?.position;
+      if (call !== undefined) commits.after(() => releaser.receipt(call));
+    } else if (answer.kind === 'open') {
+      releaser.attach(cell.key, key, replyTo.call);
+    } else {
+      commits.after(() =>
+        out(answer.kind === 'value' ? ['reply', replyTo.call, answer.value] : ['fail', replyTo.call, answer.error]),
+      );
+    }
+    return true;
+  }
+}
+
+function describe(envelope: Envelope): string {
+  if (envelope.control !== undefined) return `"${envelope.control.kind}"`;
+  const type: unknown = (envelope.message as { type?: unknown } | undefined)?.type;
+  return typeof type === 'string' ? `"${type}"` : 'a message';
+}
