@@ -16,11 +16,10 @@ import { kindOfLogic, type Logic, type LogicKind, type Machine } from './machine
 import type { LogicEvent, LogicInput, MachineEvent, MachineInput, MachineViewOf } from './machine/machine-inference.ts';
 import { type Reducer, reducerBehavior } from './reducer.ts';
 
-declare const PHANTOM: unique symbol;
-
 /** A definition that knows the types of its actors' messages, replies, views and input. They exist in the compiler only. */
 export interface ActorDefinition<TMessage = unknown, TReply = unknown, TView = unknown, TInput = unknown> extends Definition {
-  readonly [PHANTOM]?: {
+  /** Never there: for the compiler alone. The system's `RefOf` reads it. */
+  readonly types?: {
     readonly message: (message: TMessage) => void;
     readonly reply: TReply;
     readonly view: TView;

@@ -13,7 +13,7 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../kernel/clock.ts';
 import { ControlTimeoutError, decodeError, type EncodedError, encodeError } from '../kernel/errors.ts';
-import type { HostStats } from './host.ts';
+import type { HostStats } from './host-ports.ts';
 
 /** What a host's thread answers to. */
 export interface HostControl {

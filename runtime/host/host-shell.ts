@@ -13,7 +13,8 @@ import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts'
 import type { FramePort } from '../transport/frame-port.ts';
 import { DefinitionTable } from './definition-table.ts';
 import type { PoolRun } from './effect-runner.ts';
-import { Host, type HostStats } from './host.ts';
+import { Host } from './host.ts';
+import type { HostStats } from './host-ports.ts';
 import { PeerLink } from './peer-link.ts';
 import type { Watch } from './watch.ts';
 

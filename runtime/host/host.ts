@@ -12,55 +12,24 @@
  * X5. A fenced host runs nothing more.
  */
 import { type CellKey, definitionOf, placementOf } from '../kernel/address.ts';
-import type { Clock } from '../kernel/clock.ts';
 import { encodeError, UnknownDefinitionError } from '../kernel/errors.ts';
 import { CELL_SLICE_TURNS } from '../kernel/limits.ts';
 import type { Envelope, SelfMessage } from '../kernel/message.ts';
-import type { Random } from '../kernel/random.ts';
 import type { Cell } from '../cell/cell.ts';
 import { CellTurn } from '../cell/cell-turn.ts';
 import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
 import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';
 import { CommitQueue } from './commit-queue.ts';
-import type { DefinitionTable } from './definition-table.ts';
-import { EffectRunner, type PoolRun } from './effect-runner.ts';
+import { EffectRunner } from './effect-runner.ts';
 import { bereavements } from './bereavements.ts';
 import { Handler } from './handler.ts';
 import { Inspection } from './inspection.ts';
-import type { HostLink, Inbound, Outbound } from './items.ts';
+import type { HostPorts, HostStats } from './host-ports.ts';
+import type { Inbound, Outbound } from './items.ts';
 import { Pressure } from './pressure.ts';
 import { Releaser } from './release.ts';
 import { Residence } from './residence.ts';
 import { TimerQueue } from './timer-queue.ts';
-import type { Watch } from './watch.ts';
-
-export interface HostPorts {
-  readonly slot: number;
-  readonly hosts: number;
-  readonly run: number;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly definitions: DefinitionTable;
-  readonly pool: PoolRun;
-  readonly residentCellsLimit: number;
-  readonly sliceMs: number;
-  /** Told what the loop is doing, for a watchdog on another thread. */
-  readonly watch: Watch;
-  /** The link to another host. */
-  link(slot: number): HostLink;
-  outside(): HostLink;
-  links(): Iterable<HostLink>;
-}
-
-export interface HostStats {
-  readonly slot: number;
-  readonly cells: number;
-  readonly ready: number;
-  readonly effects: number;
-  readonly timers: number;
-  readonly turns: number;
-  readonly blocked: number;
-}
 
 /** Turns between two looks at the clock within a slice. */
 const CLOCK_EVERY_TURNS = 64;

@@ -22,7 +22,7 @@ import {
 import type { Envelope } from '../kernel/message.ts';
 import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
 import { DefinitionTable } from '../host/definition-table.ts';
-import type { HostStats } from '../host/host.ts';
+import type { HostStats } from '../host/host-ports.ts';
 import type { CellReport, Notice, Outbound } from '../host/items.ts';
 import type { JournalStats, OpenReport, Recovery } from '../journal/journal-control.ts';
 import { ActorRef, type RefPorts } from './actor-ref.ts';
@@ -379,4 +379,6 @@ async function topologyOf(options: ResolvedOptions, clock: Clock): Promise<Topol
 }
 
 /** The type of references to a definition's actors. */
-export type RefOf<D> = D extends { readonly types?: { readonly message: infer M; readonly view: infer V } } ? ActorRef<M, V> : ActorRef;
+export type RefOf<D> = D extends { readonly types?: { readonly message: (message: infer M) => void; readonly view: infer V } }
+  ? ActorRef<M, V>
+  : ActorRef;

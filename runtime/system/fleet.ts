@@ -20,7 +20,7 @@
 import type { Clock } from '../kernel/clock.ts';
 import { HostLostError } from '../kernel/errors.ts';
 import { rootOf } from '../kernel/address.ts';
-import type { HostStats } from '../host/host.ts';
+import type { HostStats } from '../host/host-ports.ts';
 import type { Beginning } from '../host/host-shell.ts';
 import type { HostLink } from '../host/items.ts';
 import { PeerLink } from '../host/peer-link.ts';

@@ -12,7 +12,7 @@ import type { Clock, Wait } from '../kernel/clock.ts';
 import { HostLostError } from '../kernel/errors.ts';
 import { CONTROL_TIMEOUT_MS } from '../kernel/limits.ts';
 import { ControlClient } from '../host/control-plane.ts';
-import type { HostStats } from '../host/host.ts';
+import type { HostStats } from '../host/host-ports.ts';
 import type { HostThreadData } from '../host/host-entry.ts';
 import type { Beginning, HostConfig } from '../host/host-shell.ts';
 import { newWatchMemory, WatchReader } from '../host/watch.ts';

@@ -7,7 +7,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { HostLostError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import { CpuPool } from '../host/cpu-pool.ts';
-import type { HostStats } from '../host/host.ts';
+import type { HostStats } from '../host/host-ports.ts';
 import { type Beginning, type HostConfig, HostShell } from '../host/host-shell.ts';
 import { unwatched } from '../host/watch.ts';
 import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';

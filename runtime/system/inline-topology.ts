@@ -6,7 +6,7 @@
 import { type Clock, holdProcess } from '../kernel/clock.ts';
 import { HOST_SLICE_MS } from '../kernel/limits.ts';
 import { systemRandom } from '../kernel/random.ts';
-import type { HostStats } from '../host/host.ts';
+import type { HostStats } from '../host/host-ports.ts';
 import type { HostLink } from '../host/items.ts';
 import { installTurnGlobals } from '../host/turn-globals.ts';
 import { createInlineJournal, type InlineJournal } from '../journal/inline-journal.ts';

@@ -6,7 +6,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '../kernel/clock.ts';
 import { HOST_SLICE_MS } from '../kernel/limits.ts';
-import type { HostStats } from '../host/host.ts';
+import type { HostStats } from '../host/host-ports.ts';
 import type { HostLink } from '../host/items.ts';
 import type { JournalControl, OpenReport } from '../journal/journal-control.ts';
 import { JournalThread } from '../journal/journal-thread.ts';

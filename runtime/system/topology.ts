@@ -5,7 +5,7 @@
  * one of its own.
  */
 import type { Recovery, JournalControl, OpenReport } from '../journal/journal-control.ts';
-import type { HostStats } from '../host/host.ts';
+import type { HostStats } from '../host/host-ports.ts';
 import type { HostLink } from '../host/items.ts';
 
 export interface TopologyEvents {

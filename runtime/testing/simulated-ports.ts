@@ -31,15 +31,7 @@ export class Pipe {
   /** Runs `deliver` on the other thread, after everything sent before it. */
   send(deliver: () => void): void {
     if (this.#cut || this.#from.hasEnded) return;
-    const startMs = this.#from.doneMs;
-    const atMs = Math.max(this.#lastMs, startMs + this.#delayMs());
-    this.#lastMs = atMs;
-    const nowMs = startMs - (startMs - this.#elapsed());
-    const wait = this.#to.wait(atMs - nowMs, () => {
-      this.#under.shift();
-      deliver();
-    });
-    this.#under.push(wait);
+    this.#schedule(Math.max(this.#lastMs, this.#from.doneMs + this.#delayMs()), deliver);
   }
 
   /** Things on their way. */
@@ -47,14 +39,21 @@ export class Pipe {
     return this.#under.length;
   }
 
-  /** Takes nothing more, and of what is on its way only the first `keep` arrive. */
-  cut(keep: number): void {
+  /** Takes nothing more; of what is on its way only the first `keep` arrive, and then `last`. */
+  cut(keep: number, last: () => void): void {
+    if (this.#cut) return;
     this.#cut = true;
     for (const wait of this.#under.splice(keep)) wait.cancel();
+    this.#schedule(this.#lastMs, last);
   }
 
-  #elapsed(): number {
-    return this.#to.elapsedMs;
+  #schedule(atMs: number, deliver: () => void): void {
+    this.#lastMs = atMs;
+    const wait = this.#to.wait(atMs - this.#to.elapsedMs, () => {
+      this.#under.shift();
+      deliver();
+    });
+    this.#under.push(wait);
   }
 }
 
@@ -101,8 +100,10 @@ export class SimulatedFramePort implements FramePort {
   #early: Uint8Array[] = [];
   #peerClosed = false;
   #overtaken: Uint8Array | undefined;
-  /** Frames of the other side that were touched: the next frame that comes must end the link. */
+  /** A frame of the other side was touched: from the first spoiled one on, none may be taken. */
   #spoiled = false;
+  /** A frame of this side was lost: the next one is spoiled. */
+  #spoilNext = false;
 
   constructor(thread: VirtualThread, out: Pipe, rules: FramePortRules, name: string) {
     this.#thread = thread;
@@ -146,8 +147,6 @@ export class SimulatedFramePort implements FramePort {
     if (fate !== 'delivered') this.#rules.hit(fate);
   }
 
-  #spoilNext = false;
-
   #send(bytes: Uint8Array<ArrayBuffer>, spoiled: boolean): void {
     const isSpoiled = spoiled || (this.#spoilNext && bytes[0] === FRAME_KIND);
     if (isSpoiled) this.#spoilNext = false;
@@ -177,8 +176,7 @@ export class SimulatedFramePort implements FramePort {
   /** The thread has died: a prefix of what it posted still arrives, then the end. */
   die(keep: (length: number) => number): void {
     this.#state = 'closed';
-    this.#out.cut(keep(this.#out.length));
-    this.#peer.#thread.defer(() => this.#peer.#ended());
+    this.#out.cut(keep(this.#out.length), () => this.#peer.#ended());
   }
 
   #arrive(bytes: Uint8Array, spoiled: boolean): void {

@@ -207,6 +207,11 @@ export class VirtualThread implements Clock {
     this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#ports.nowMs()) + ms;
   }
 
+  /** Virtual milliseconds since the start. */
+  get elapsedMs(): number {
+    return this.#ports.nowMs();
+  }
+
   /** When what is done now has an effect on others: at once, or when the stall is over. */
   get doneMs(): number {
     return Math.max(this.#busyUntilMs, this.#ports.nowMs());

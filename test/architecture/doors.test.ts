@@ -7,7 +7,7 @@ import { matchesPath, PRODUCT_FOLDERS, planted, readSources, resolveRelative, ty
 const DOORS: Readonly<Record<string, readonly string[]>> = {
   lmdb: ['runtime/journal/lmdb-*.ts'],
   msgpackr: ['runtime/wire/**'],
-  comlink: ['runtime/host/control-*.ts'],
+  comlink: ['runtime/host/control-*.ts', 'runtime/host/comlink-*.d.ts'],
   piscina: ['runtime/host/cpu-pool.ts'],
   xstate: ['actors/machine/**'],
   '@opentelemetry/api': ['runtime/telemetry/**'],
@@ -27,9 +27,14 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
 const BUILT_IN_DOORS: Readonly<Record<string, readonly string[]>> = {
   'node:worker_threads': [
     'runtime/system/thread-topology.ts',
+    'runtime/system/host-thread.ts',
     'runtime/host/host-entry.ts',
+    'runtime/host/control-plane.ts',
+    'runtime/host/comlink-*.d.ts',
     'runtime/host/cpu-*.ts',
     'runtime/journal/journal-entry.ts',
+    'runtime/journal/journal-thread.ts',
+    'runtime/journal/journal-messages.ts',
     'runtime/transport/port-*.ts',
   ],
 };

@@ -34,6 +34,10 @@ const OPEN_TO_PLUGINS = [
   'runtime/streams/contract/**',
 ];
 
+/** The package's entry puts runtime and plug-ins together (decision 0001): the one file that knows both. */
+const COMPOSITION_ROOT = 'runtime/index.ts';
+const COMPOSED = ['actors/index.ts'];
+
 /** Entry points are for users: no file of the product imports them. */
 const ENTRY_POINTS = ['runtime/index.ts', 'runtime/testing/index.ts', 'actors/index.ts', 'supervisors/index.ts'];
 
@@ -42,6 +46,7 @@ const pluginOf = (path: string): string | undefined =>
   ['actors', 'supervisors'].find((plugin) => path.startsWith(`${plugin}/`));
 
 const mayImport = (from: string, to: string): boolean => {
+  if (from === COMPOSITION_ROOT && COMPOSED.includes(to)) return true;
   if (ENTRY_POINTS.includes(to)) return false;
   const plugin = pluginOf(from);
   if (plugin !== undefined) return pluginOf(to) === plugin || OPEN_TO_PLUGINS.some((open) => matchesPath(to, open));

@@ -1,0 +1,36 @@
+/**
+ * What the demo and the process that runs the actors say to each other, over Node's own channel to a child process.
+ */
+import type { AirportBooks } from './check.ts';
+
+/** What the process is started with, as JSON in its first argument. */
+export interface RunOptions {
+  readonly flights: number;
+  readonly dataDir: string;
+  readonly threads: 'auto' | number;
+}
+
+export interface Progress {
+  readonly filed: number;
+  readonly waiting: number;
+  readonly atGate: number;
+  readonly inTheAir: number;
+  readonly landed: number;
+  /** The journal's last position: turns made durable so far. */
+  readonly turns: number;
+  readonly hosts: readonly { readonly slot: number; readonly actors: number; readonly turns: number }[];
+}
+
+export type RunMessage =
+  /** The journal is read and the hosts are up. */
+  | { readonly kind: 'started'; readonly startMs: number; readonly hosts: number; readonly turns: number; readonly tailTurns: number }
+  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'host_lost'; readonly slot: number; readonly message: string }
+  | { readonly kind: 'host_replaced'; readonly slot: number; readonly afterMs: number }
+  /** Something that must not happen in this demo. */
+  | { readonly kind: 'trouble'; readonly message: string }
+  | { readonly kind: 'finished'; readonly books: readonly AirportBooks[]; readonly deadLetters: number };
+
+export interface RunOrder {
+  readonly kind: 'crash_host';
+}
