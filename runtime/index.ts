@@ -1,7 +1,68 @@
 /**
  * The public names of `collaborative-blocks`, one by one. The package's only file that knows both the runtime and what plugs into it.
  */
-export { defineActor, type ActorDefinition } from '../actors/index.ts';
+export {
+  type ActorDefinition,
+  defineActor,
+  effect,
+  type EffectArgument,
+  type EffectOptions,
+  reply,
+  replyError,
+  replyTo,
+  stash,
+  takeReplyTo,
+  unstash,
+} from '../actors/index.ts';
+export type { Backoff } from './kernel/backoff.ts';
+export type {
+  Behavior,
+  EffectClass,
+  EffectContext,
+  EffectSpec,
+  Signal,
+  SpawnSpec,
+  Turn,
+} from './kernel/behavior.ts';
+export { type Definition, type DefinitionOptions, defineBehavior, type Durability, type FailurePolicy } from './kernel/definition.ts';
+export {
+  ActorAlreadyExistsError,
+  ActorBlockedError,
+  ActorNotFoundError,
+  ActorStoppedError,
+  AskTimeoutError,
+  BlocksError,
+  ControlTimeoutError,
+  DataDamagedError,
+  DataFolderLockedError,
+  DataFolderReadOnlyError,
+  DataFormatError,
+  DefinitionModuleError,
+  EffectTimeoutError,
+  HandlerError,
+  HostLostError,
+  InvalidAddressError,
+  InvalidDefinitionError,
+  InvalidOptionsError,
+  MailboxFullError,
+  MessageExpiredError,
+  MessageTooLargeError,
+  NoReplyError,
+  RemoteError,
+  StorageError,
+  StorageFullError,
+  SystemStoppedError,
+  TellTimeoutError,
+  UnknownDefinitionError,
+  UnknownOutcomeError,
+  UnserializableValueError,
+  UnsupportedLogicError,
+} from './kernel/errors.ts';
+export type { ExitReason } from './kernel/exit.ts';
+export type { ReplyTo } from './kernel/message.ts';
+export { Reference } from './kernel/reference.ts';
 export { ActorRef, type ActorSnapshot, type MessageOptions } from './system/actor-ref.ts';
 export { ActorSystem, type SpawnOptions, type SystemEvents, type SystemStats } from './system/actor-system.ts';
+export type { DeadLetter, DeadLetters } from './system/dead-letters.ts';
+export type { History, PastState, TurnEntry } from './system/history.ts';
 export type { SystemOptions } from './system/options.ts';

@@ -26,8 +26,9 @@ import { assertDurable } from './durability-check.ts';
 import { effectOf, type SourceNews } from './effect-logic.ts';
 import { DeclaredIds, type LogicSource, LogicSources } from './logic-sources.ts';
 import { SelfRef } from './machine-ref.ts';
-import { type Child, loadMachine, type MachineState, type MachineView, NO_KEYS, NO_TIMERS, saveMachine, viewMachine } from './machine-state.ts';
+import { type Child, loadMachine, type MachineState, type MachineView, NO_KEYS, saveMachine, viewMachine } from './machine-state.ts';
 import { MachineStep, type TimerPayload } from './machine-step.ts';
+import { fired } from './pending-timers.ts';
 import { transitionBehavior } from './transition-behavior.ts';
 import { type Event, type Machine, nodesOf, XSTATE_STOP } from './xstate-internals.ts';
 
@@ -74,7 +75,7 @@ class MachineBehavior implements Behavior<MachineState> {
     if (state.snapshot.status !== 'active') return state;
     switch (signal.kind) {
       case 'timer':
-        return this.#timer(state, signal.payload as TimerPayload, turn);
+        return this.#timer(state, signal.id, signal.payload as TimerPayload, turn);
       case 'effect.done':
         return this.#ended(state, childKeyOf(turn.self, signal.id), { output: signal.output }, turn);
       case 'effect.failed':
@@ -128,8 +129,8 @@ class MachineBehavior implements Behavior<MachineState> {
     return source?.kind === 'transition' ? (transitionBehavior(source.logic) as Behavior) : undefined;
   }
 
-  #timer(state: MachineState, { id, event, to }: TimerPayload, turn: Turn): MachineState {
-    const due = state.timers.has(id) ? { ...state, timers: without(state.timers, id) } : state;
+  #timer(state: MachineState, timerId: string, { id, event, to }: TimerPayload, turn: Turn): MachineState {
+    const due = { ...state, timers: fired(state.timers, timerId, id) };
     if (to === undefined) return this.#step.take(due, event, turn);
     this.#step.deliver(due, to, event, turn);
     return due;
@@ -183,12 +184,6 @@ class MachineBehavior implements Behavior<MachineState> {
 function livingChild(state: MachineState, key: CellKey): Child | undefined {
   const child = state.children.get(key);
   return child?.ended === true ? undefined : child;
-}
-
-function without(timers: MachineState['timers'], id: string): MachineState['timers'] {
-  const left = new Map(timers);
-  left.delete(id);
-  return left.size === 0 ? NO_TIMERS : left;
 }
 
 function memoized<TValue>(known: Map<string, TValue>, name: string, make: () => TValue): TValue {

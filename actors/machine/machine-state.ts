@@ -14,6 +14,7 @@ import { type CellKey, childKeyOf } from '../../runtime/kernel/address.ts';
 import { decodeError, type EncodedError, encodeError } from '../../runtime/kernel/errors.ts';
 import { Reference } from '../../runtime/kernel/reference.ts';
 import { MachineRef, SelfRef } from './machine-ref.ts';
+import { NO_TIMERS, type PendingTimers } from './pending-timers.ts';
 import {
   activeOrders,
   type HostedScope,
@@ -42,15 +43,13 @@ export interface MachineState {
   readonly children: ReadonlyMap<CellKey, Child>;
   /** Child cells that were told to stop and whose end has not been heard of: their keys are still taken. */
   readonly stopping: ReadonlySet<CellKey>;
-  /** Delayed events that wait: XState's id → the runtime's timer id. */
-  readonly timers: ReadonlyMap<string, string>;
+  readonly timers: PendingTimers;
   /** Names given out so far to what has none. */
   readonly booked: number;
 }
 
 export const NO_CHILDREN: MachineState['children'] = new Map();
 export const NO_KEYS: MachineState['stopping'] = new Set();
-export const NO_TIMERS: MachineState['timers'] = new Map();
 
 /** What an observer sees of a machine. */
 export interface MachineView {
@@ -74,7 +73,7 @@ interface SavedMachine {
   /** XState's `children`: the name it has there → local id. */
   readonly listed?: Readonly<Record<string, string>>;
   readonly stopping?: readonly CellKey[];
-  readonly timers?: Readonly<Record<string, string>>;
+  readonly timers?: Readonly<Record<string, string | null>>;
   readonly booked?: number;
 }
 

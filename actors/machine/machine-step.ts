@@ -19,7 +19,8 @@ import { Reference } from '../../runtime/kernel/reference.ts';
 import { enterStep, hostedSystem, type MadeActor, type RunningStep } from './hosted-system.ts';
 import type { DeclaredIds, LogicSources } from './logic-sources.ts';
 import { adopt, MachineRef, type SelfRef } from './machine-ref.ts';
-import { type Child, type MachineState, NO_CHILDREN, NO_KEYS, NO_TIMERS } from './machine-state.ts';
+import { type Child, type MachineState, NO_CHILDREN, NO_KEYS } from './machine-state.ts';
+import { NO_TIMERS, timerIdFor, timerOf, withoutTimer, withTimer } from './pending-timers.ts';
 import {
   type Event,
   type ExecutableAction,
@@ -293,19 +294,16 @@ export class MachineStep implements RunningStep {
     if (delayMs === Number.POSITIVE_INFINITY) return;
     this.#moved = true;
     const id = given ?? `x:${this.#booked++}`;
-    // XState lets an event go on waiting when another one comes under its id; only the newer one can then be cancelled.
-    const timerId = this.#timers.has(id) ? `${id}:${this.#booked++}` : id;
-    this.#timers = new Map(this.#timers).set(id, timerId);
+    const timerId = timerIdFor(this.#timers, id, () => this.#booked++);
+    this.#timers = withTimer(this.#timers, timerId, id);
     const payload: TimerPayload = to === undefined || to.key === this.#self.key ? { id, event } : { id, event, to };
     this.#outbox.push(() => this.#turn.setTimer({ id: timerId, delayMs: Math.max(0, delayMs), payload }));
   }
 
   #cancel(id: string): void {
-    const timerId = this.#timers.get(id);
+    const timerId = timerOf(this.#timers, id);
     if (timerId === undefined) return;
-    const timers = new Map(this.#timers);
-    timers.delete(id);
-    this.#timers = timers.size === 0 ? NO_TIMERS : timers;
+    this.#timers = withoutTimer(this.#timers, timerId);
     this.#moved = true;
     this.#outbox.push(() => this.#turn.cancelTimer(timerId));
   }

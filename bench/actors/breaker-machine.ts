@@ -14,16 +14,15 @@ interface BreakerContext {
   readonly openings: number;
 }
 
+type Event = BreakerEvent | { readonly type: 'REPORT' };
+
 export const breakerMachine = setup({
-  types: {
-    context: {} as BreakerContext,
-    events: {} as BreakerEvent | { readonly type: 'REPORT' },
-  },
+  types: { context: {} as BreakerContext, events: {} as Event },
   actions: {
     count: assign({ failures: ({ context }) => context.failures + 1 }),
     reset: assign({ failures: 0 }),
     opened: assign({ openings: ({ context }) => context.openings + 1 }),
-    report: reply<BreakerContext, BreakerEvent | { readonly type: 'REPORT' }>(({ context }) => context.openings),
+    report: reply<BreakerContext, Event>(({ context }: { readonly context: BreakerContext }) => context.openings),
   },
   guards: { tooMany: ({ context }) => context.failures >= TRIPS_AFTER },
 }).createMachine({

@@ -11,7 +11,7 @@ import { type AnyActorRef, assign, enqueueActions, setup } from 'xstate';
 import { defineActor } from '../../actors/index.ts';
 import { addFingerprint } from './fingerprint.ts';
 
-interface AirportContext {
+export interface AirportContext {
   readonly name: string;
   readonly gates: number;
   readonly busyGates: number;
@@ -119,8 +119,3 @@ const airportMachine = setup({
 });
 
 export const airport = defineActor(import.meta.url, 'airport', { machine: airportMachine });
-
-/** What the demo reads of an airport. */
-export interface AirportView {
-  readonly context: AirportContext;
-}

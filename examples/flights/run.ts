@@ -6,150 +6,144 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActorRef, ActorSystem } from '../../runtime/index.ts';
-import { airport, type AirportView } from './airport.ts';
+import type { MessageOf, ViewOf } from '../../actors/index.ts';
+import { airport, type AirportContext } from './airport.ts';
 import { flight } from './flight.ts';
 import { airportsOf, type Flight, flightsFile, readFlights } from './flight-log.ts';
-import type { Progress, RunMessage, RunOptions, RunOrder } from './run-messages.ts';
+import type { RunMessage, RunOptions, RunOrder } from './run-messages.ts';
 import { saboteur } from './saboteur.ts';
-import { schedule, type ScheduleView } from './schedule.ts';
+import { schedule } from './schedule.ts';
 
 /** How often the airports are looked at. */
 const LOOK_MS = 100;
 /** Flights filed with one message. */
 const BATCH_FLIGHTS = 250;
+/** How much of the journal a start has to read at most, about. The default of 500,000 turns suits smaller actors and longer lives. */
+const CHECKPOINT_EVERY_TURNS = 20_000;
 /** Of all flights, how many may be filed and not landed: the rest of the file waits outside. */
 const UNDER_WAY_SHARE = 1 / 4;
 
-class Run {
-  readonly #system: ActorSystem;
-  readonly #flights: readonly Flight[];
-  readonly #airports: readonly ActorRef<unknown, AirportView>[];
-  readonly #schedule: ActorRef<unknown, ScheduleView>;
-  #filed: number;
-  #landed = 0;
+type AirportRef = ActorRef<MessageOf<typeof airport>, ViewOf<typeof airport>>;
+type ScheduleRef = ActorRef<MessageOf<typeof schedule>, ViewOf<typeof schedule>>;
 
-  static async start({ flights: count, dataDir, threads }: RunOptions): Promise<Run> {
-    const startedMs = performance.now();
-    const modules = [airport, flight, schedule, saboteur].map(({ module }) => module);
-    const system = await ActorSystem.start({ dataDir, threads, actors: modules });
-    const lost = new Map<number, number>();
-    system.on('host_lost', ({ slot, message }) => {
-      lost.set(slot, performance.now());
-      say({ kind: 'host_lost', slot, message });
-    });
-    system.on('host_replaced', ({ slot }) => {
-      say({ kind: 'host_replaced', slot, afterMs: performance.now() - (lost.get(slot) ?? Number.NaN) });
-    });
-    system.on('dead_letter', ({ key, error }) => say({ kind: 'trouble', message: `dead letter of ${key}: ${error.message}` }));
-    system.on('blocked', ({ key, error }) => say({ kind: 'trouble', message: `${key} is blocked: ${error.message}` }));
-    system.on('failed', ({ error }) => say({ kind: 'trouble', message: `the journal failed: ${error.message}` }));
-    const startMs = performance.now() - startedMs;
-    const { hosts } = await system.stats();
-    const { end, tailTurns } = system.opened;
-    say({ kind: 'started', startMs, hosts: threads === 0 ? 0 : hosts.length, turns: end, tailTurns });
+interface Run {
+  readonly system: ActorSystem;
+  readonly flights: readonly Flight[];
+  readonly airports: readonly AirportRef[];
+  readonly schedule: ScheduleRef;
+  filed: number;
+  landed: number;
+}
 
-    const flights = readFlights(count);
-    const airports = await Promise.all(
-      airportsOf(flights).map((plan) => system.spawn(airport, { id: plan.name, input: plan, ifExists: 'attach' })),
-    );
-    const input = { total: count, file: flightsFile(count) };
-    const desk = await system.spawn(schedule, { id: 'schedule', input, ifExists: 'attach' });
-    const { total, filed } = (await (desk as ActorRef<unknown, ScheduleView>).snapshot()).view.context;
-    if (total !== count) throw new Error(`${dataDir} is under way with ${total} flights, not ${count}: use --fresh, or another --data`);
-    return new Run(system, flights, airports as ActorRef<unknown, AirportView>[], desk as ActorRef<unknown, ScheduleView>, filed);
+/** Opens the journal. Everything that was under way goes on by itself from here. */
+async function openSystem({ dataDir, threads }: RunOptions): Promise<ActorSystem> {
+  const startedMs = performance.now();
+  const actors = [airport, flight, schedule, saboteur].map(({ module }) => module);
+  const system = await ActorSystem.start({ dataDir, threads, actors, checkpointEveryTurns: CHECKPOINT_EVERY_TURNS });
+  const startMs = performance.now() - startedMs;
+  const { hosts } = await system.stats();
+  const { end, tailTurns } = system.opened;
+  say({ kind: 'started', startMs, hosts: hosts.length, turns: end, tailTurns });
+  return system;
+}
+
+function reportEvents(system: ActorSystem): void {
+  const lostMs = new Map<number, number>();
+  system.on('host_lost', ({ slot, message }) => {
+    lostMs.set(slot, performance.now());
+    say({ kind: 'host_lost', slot, message });
+  });
+  system.on('host_replaced', ({ slot }) => {
+    say({ kind: 'host_replaced', slot, afterMs: performance.now() - (lostMs.get(slot) ?? Number.NaN) });
+  });
+  system.on('dead_letter', ({ key, error }) => trouble(`dead letter of ${key}: ${error.message}`));
+  system.on('blocked', ({ key, error }) => trouble(`${key} is blocked: ${error.message}`));
+  system.on('failed', ({ error }) => trouble(`the journal failed: ${error.message}`));
+}
+
+/** The airports and the schedule: new ones, or those of the journal. */
+async function openAirports(system: ActorSystem, { flights: total, dataDir }: RunOptions): Promise<Run> {
+  const flights = readFlights(total);
+  const airports = await Promise.all(
+    airportsOf(flights).map((plan) => system.spawn(airport, { id: plan.name, input: plan, ifExists: 'attach' })),
+  );
+  const input = { total, file: flightsFile(total) };
+  const desk = await system.spawn(schedule, { id: 'schedule', input, ifExists: 'attach' });
+  const { context } = (await desk.snapshot()).view;
+  if (context.total !== total) {
+    throw new Error(`${dataDir} is under way with ${context.total} flights, not ${total}: use --fresh, or another --data`);
   }
+  return { system, flights, airports, schedule: desk, filed: context.filed, landed: 0 };
+}
 
-  private constructor(
-    system: ActorSystem,
-    flights: readonly Flight[],
-    airports: readonly ActorRef<unknown, AirportView>[],
-    desk: ActorRef<unknown, ScheduleView>,
-    filed: number,
-  ) {
-    this.#system = system;
-    this.#flights = flights;
-    this.#airports = airports;
-    this.#schedule = desk;
-    this.#filed = filed;
-  }
-
-  /** Until every flight has landed and its origin knows. */
-  async toTheEnd(): Promise<void> {
-    const filing = this.#fileFlights();
-    await Promise.race([filing, this.#watch()]);
-    await filing;
-    await this.#watch();
-    const books = (await this.#look()).map(({ name, departures, arrivals, completed, delay, departed, arrived, safe }) => {
-      return { name, departures, arrivals, completed, delay, departed, arrived, safe };
-    });
-    const deadLetters = await this.#system.deadLetters.list();
-    say({ kind: 'finished', books, deadLetters: deadLetters.length });
-    await this.#system.stop();
-  }
-
-  /** Ends one host thread, by the bug of an actor on it. */
-  async crashHost(): Promise<void> {
-    const culprit = await this.#system.spawn(saboteur, { id: 'saboteur', ifExists: 'attach' });
-    culprit.send({ type: 'CRASH' });
-  }
-
-  async #fileFlights(): Promise<void> {
-    const underWay = Math.ceil(this.#flights.length * UNDER_WAY_SHARE);
-    while (this.#filed < this.#flights.length) {
-      const room = Math.min(BATCH_FLIGHTS, underWay - (this.#filed - this.#landed));
-      if (room <= 0) {
-        await sleep(LOOK_MS / 4);
-        continue;
-      }
-      const flights = this.#flights.slice(this.#filed, this.#filed + room);
-      // Resolved: on disk. Rejected or killed: the schedule knows by its own count whether it has this batch.
-      await this.#schedule.tell({ type: 'FILE', flights });
-      this.#filed += flights.length;
+async function fileFlights(run: Run): Promise<void> {
+  const underWay = Math.ceil(run.flights.length * UNDER_WAY_SHARE);
+  while (run.filed < run.flights.length) {
+    const room = Math.min(BATCH_FLIGHTS, underWay - (run.filed - run.landed));
+    if (room > 0) {
+      const flights = run.flights.slice(run.filed, run.filed + room);
+      // Resolved: on disk. Killed before that: the schedule's own count tells the next run whether it has them.
+      await run.schedule.tell({ type: 'FILE', flights });
+      run.filed += flights.length;
+    } else {
+      await sleep(LOOK_MS / 4);
     }
   }
+}
 
-  async #watch(): Promise<void> {
-    for (;;) {
-      const airports = await this.#look();
-      const { journal, hosts } = await this.#system.stats();
-      const sum = (count: (context: AirportView['context']) => number): number =>
-        airports.reduce((total, context) => total + count(context), 0);
-      this.#landed = sum(({ arrivals }) => arrivals);
-      const progress: Progress = {
-        filed: this.#filed,
+/** Looks at the airports until every flight has landed and its origin knows. Returns their books. */
+async function watchAirports(run: Run): Promise<readonly AirportContext[]> {
+  for (;;) {
+    const snapshots = await Promise.all(run.airports.map((ref) => ref.snapshot()));
+    const { journal, hosts } = await run.system.stats();
+    const airports = snapshots.map(({ view }) => view.context);
+    const sum = (count: (airport: AirportContext) => number): number =>
+      airports.reduce((total, context) => total + count(context), 0);
+    run.landed = sum(({ arrivals }) => arrivals);
+    say({
+      kind: 'progress',
+      progress: {
+        filed: run.filed,
         waiting: sum(({ waiting }) => waiting.length),
         atGate: sum(({ busyGates }) => busyGates),
-        inTheAir: sum(({ departures }) => departures) - this.#landed,
-        landed: this.#landed,
+        inTheAir: sum(({ departures }) => departures) - run.landed,
+        landed: run.landed,
         turns: journal.end,
         hosts: hosts.map(({ slot, cells, turns }) => ({ slot, actors: cells, turns })),
-      };
-      say({ kind: 'progress', progress });
-      if (sum(({ completed }) => completed) === this.#flights.length && this.#landed === this.#flights.length) return;
-      await sleep(LOOK_MS);
-    }
+      },
+    });
+    if (run.landed === run.flights.length && sum(({ completed }) => completed) === run.landed) return airports;
+    await sleep(LOOK_MS);
   }
+}
 
-  async #look(): Promise<AirportView['context'][]> {
-    const snapshots = await Promise.all(this.#airports.map((ref) => ref.snapshot()));
-    return snapshots.map(({ view }) => view.context);
-  }
+/** Ends one host thread, by the bug of an actor on it. */
+async function crashHost(system: ActorSystem): Promise<void> {
+  const culprit = await system.spawn(saboteur, { id: 'saboteur', ifExists: 'attach' });
+  culprit.send({ type: 'CRASH' });
 }
 
 function say(message: RunMessage): void {
   process.send?.(message);
 }
 
-// Whoever started this process is gone: so is the reason to go on.
+function trouble(message: string): void {
+  say({ kind: 'trouble', message });
+}
+
+const options = JSON.parse(process.argv[2] ?? '{}') as RunOptions;
+// Whoever started this process is gone, and with it the reason to go on.
 process.once('disconnect', () => process.exit(1));
 
-const run = await Run.start(JSON.parse(process.argv[2] ?? '{}') as RunOptions);
+const system = await openSystem(options);
+reportEvents(system);
 process.on('message', ({ kind }: RunOrder) => {
-  switch (kind) {
-    case 'crash_host':
-      void run.crashHost();
-  }
+  if (kind === 'crash_host') crashHost(system).catch((error: unknown) => trouble(String(error)));
 });
-await run.toTheEnd();
+const run = await openAirports(system, options);
+const [, books] = await Promise.all([fileFlights(run), watchAirports(run)]);
+const deadLetters = (await system.deadLetters.list()).length;
+await system.stop();
+say({ kind: 'finished', books, deadLetters });
 process.removeAllListeners('disconnect');
 process.disconnect?.();

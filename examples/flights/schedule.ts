@@ -52,8 +52,3 @@ const scheduleMachine = setup({
 });
 
 export const schedule = defineActor(import.meta.url, 'schedule', { machine: scheduleMachine });
-
-/** What the demo reads of the schedule. */
-export interface ScheduleView {
-  readonly context: ScheduleContext;
-}

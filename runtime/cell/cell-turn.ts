@@ -45,6 +45,9 @@ export class CellTurn implements Turn {
     this.#world = world;
   }
 
+  #lastReceiver = '';
+  #lastDurable = false;
+
   /** Makes ready for one step. */
   begin(cell: Cell, envelope: Envelope, nowMs: number, sequence: number, replaying: boolean): void {
     this.#cell = cell;
@@ -88,7 +91,7 @@ export class CellTurn implements Turn {
   }
 
   send(to: CellKey, message: unknown): void {
-    this.#push({ kind: 'send', envelope: this.#envelopeTo(to, message), durable: this.#world.isDurable(to) });
+    this.#push({ kind: 'send', envelope: this.#envelopeTo(to, message), durable: this.#isDurable(to) });
   }
 
   reply(value: unknown): void {
@@ -126,7 +129,7 @@ export class CellTurn implements Turn {
       ...this.#envelopeTo(to, message),
       replyTo: { kind: 'cell', key: this.#cell.key, ask: options.ask },
     };
-    this.#push({ kind: 'send', envelope, durable: this.#world.isDurable(to) });
+    this.#push({ kind: 'send', envelope, durable: this.#isDurable(to) });
     const dueMs = this.nowMs + (options.timeoutMs ?? ASK_TIMEOUT_MS);
     this.#push({ kind: 'timer.set', id: ASK_TIMER_PREFIX + options.ask, dueMs, payload: { to } });
   }
@@ -250,14 +253,15 @@ export class CellTurn implements Turn {
 
   #control(to: CellKey, control: ControlMessage): void {
     const envelope: Envelope = { to, message: undefined, control, from: this.#cell.key };
-    this.#push({ kind: 'send', envelope, durable: this.#world.isDurable(to) });
+    this.#push({ kind: 'send', envelope, durable: this.#isDurable(to) });
   }
 
   #envelopeTo(to: CellKey, message: unknown): Envelope {
     const traceparent = this.#envelope.traceparent;
+    // The id is given at release: named here, so that giving it does not change the object's shape.
     return traceparent === undefined
-      ? { to, message, from: this.#cell.key }
-      : { to, message, from: this.#cell.key, traceparent };
+      ? { to, message, from: this.#cell.key, id: undefined }
+      : { to, message, from: this.#cell.key, id: undefined, traceparent };
   }
 
   #answer(to: ReplyTo, value: unknown, idempotencyKey: string | undefined): void {
@@ -269,6 +273,15 @@ export class CellTurn implements Turn {
     const encoded = encodeError(error);
     if (to.kind === 'cell') this.#control(to.key, { kind: 'ask.failed', ask: to.ask, error: encoded });
     else this.#push({ kind: 'fail', to, error: encoded, idempotencyKey });
+  }
+
+  /** Senders mostly send to the same cell again. */
+  #isDurable(to: CellKey): boolean {
+    if (to !== this.#lastReceiver) {
+      this.#lastDurable = this.#world.isDurable(to);
+      this.#lastReceiver = to;
+    }
+    return this.#lastDurable;
   }
 
   #push(intent: Intent): void {

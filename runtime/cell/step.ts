@@ -38,6 +38,8 @@ export type StepOutcome =
   | { readonly kind: 'failed'; readonly error: unknown };
 
 const DROPPED: StepOutcome = { kind: 'dropped' };
+/** Most turns of most reducers: no object is made for them. */
+const HANDLED: StepOutcome = { kind: 'handled', intents: [] };
 const NOTHING = (): void => {};
 
 /** Writes the turn down, before the cell moves; throwing makes the step fail. `state` is the state after it. */
@@ -53,10 +55,11 @@ export function step(
 ): StepOutcome {
   const { book } = cell;
   if (envelope.id !== undefined && book.hasConsumed(envelope.id, laneOf(envelope))) return DROPPED;
-  if (isStale(cell, envelope)) return DROPPED;
+  if (envelope.control !== undefined && isStale(cell, envelope)) return DROPPED;
   turn.begin(cell, envelope, nowMs, cell.sequence + 1, false);
 
-  const refusal = refusalOf(cell, envelope, nowMs);
+  const plain = envelope.control === undefined && envelope.expiresAtMs === undefined && book.status.kind === 'running';
+  const refusal = plain ? undefined : refusalOf(cell, envelope, nowMs);
   if (refusal !== undefined) {
     turn.fail(refusal);
     const control = envelope.control;
@@ -79,7 +82,7 @@ export function step(
     record('handled', envelope, intents, next);
     cell.state = next;
     finish(cell, envelope, intents);
-    return { kind: 'handled', intents };
+    return intents.length === 0 ? HANDLED : { kind: 'handled', intents };
   } catch (error) {
     turn.take();
     return { kind: 'failed', error };

@@ -97,7 +97,13 @@ export class CommitQueue {
   }
 
   deadLetter(letter: DeadLetter): void {
-    this.#builder.deadLetter(letter);
+    this.#builder.mark();
+    try {
+      this.#builder.deadLetter(letter);
+    } catch (error) {
+      this.#builder.rewind();
+      throw error;
+    }
     this.#rows += 1;
   }
 

@@ -124,7 +124,12 @@ export class Handler {
     const sequence = this.#ports.residence.get(key)?.sequence ?? 0;
     const name = id === undefined ? `${key}#${sequence}` : `${id.stream}/${id.position}/${id.index}`;
     const encoded = encodeError(error);
-    this.#ports.commits.deadLetter({ id: name, timeMs, reason, error: encoded, attempts, envelope });
+    const letter = { id: name, timeMs, reason, error: encoded, attempts, envelope };
+    try {
+      this.#ports.commits.deadLetter(letter);
+    } catch {
+      this.#ports.commits.deadLetter({ ...letter, envelope: withoutContent(envelope) });
+    }
     const notice: Notice = { kind: 'dead_letter', id: name, key, error: encoded };
     this.#ports.commits.after(() => this.#ports.out(['notice', notice]));
   }
@@ -132,11 +137,12 @@ export class Handler {
   #done(cell: Cell, envelope: Envelope, intents: readonly Intent[], error: Error | undefined, refused: boolean): void {
     const { commits, residence, releaser, inspection } = this.#ports;
     const view = inspection.viewOf(cell);
+    if (!cell.durable && intents.length === 0 && envelope.id === undefined && view === undefined) return;
     const turn: PendingTurn = { cell, envelope, intents, sequence: cell.sequence, view, refused, error };
     if (cell.durable) {
       residence.dirty(cell);
       commits.push(turn);
-    } else if (intents.length > 0 || envelope.id !== undefined || view !== undefined) {
+    } else {
       releaser.release(turn, -1);
     }
   }
@@ -166,7 +172,13 @@ export class Handler {
       `${cell.key} failed ${attempts} times on ${describe(envelope)}, which is parked as a dead letter: ${cause.message}`,
       { cause, details: { key: cell.key, attempts } },
     );
-    const intents = park(cell, envelope, turn, nowMs, failure, record);
+    let intents: readonly Intent[];
+    try {
+      intents = park(cell, envelope, turn, nowMs, failure, record);
+    } catch {
+      // The message itself cannot be written (it came from an actor in memory): it is set aside without its content.
+      intents = park(cell, withoutContent(envelope), turn, nowMs, failure, record);
+    }
     this.#done(cell, envelope, intents, failure, false);
     this.deadLetter(cell.key, envelope, 'handler_failed', failure, attempts, nowMs);
   }
@@ -241,6 +253,10 @@ export class Handler {
     }
     return true;
   }
+}
+
+function withoutContent(envelope: Envelope): Envelope {
+  return { ...envelope, message: undefined, ...(envelope.control === undefined ? {} : { control: undefined }) };
 }
 
 function describe(envelope: Envelope): string {

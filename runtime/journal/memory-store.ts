@@ -147,7 +147,7 @@ export class MemoryStore implements Store {
     // Nothing is ever behind.
   }
 
-  backup(): Promise<void> {
+  backup(_targetDir: string): Promise<void> {
     return Promise.reject(new StorageError('a system without a data folder has nothing to back up'));
   }
 

@@ -53,8 +53,8 @@ export interface FleetPorts<TPort> {
   readonly journal: JournalControl;
   readonly events: TopologyEvents;
   start(slot: number, epoch: number): Promise<HostHandle<TPort>>;
-  /** Two connected ends for a link between hosts. */
-  channel(): readonly [TPort, TPort];
+  /** Two connected ends for the link between the hosts of two slots, in this order. */
+  channel(a: number, b: number): readonly [TPort, TPort];
 }
 
 const RESTARTS_LIMIT = 20;
@@ -109,8 +109,10 @@ export class Fleet<TPort> {
     await Promise.all(this.#alive().map((handle) => handle.load([module])));
   }
 
-  stats(): Promise<readonly HostStats[]> {
-    return Promise.all(this.#alive().map((handle) => handle.stats()));
+  /** Of the hosts that live; one that dies meanwhile is left out. */
+  async stats(): Promise<readonly HostStats[]> {
+    const all = await Promise.all(this.#alive().map((handle) => handle.stats().catch(ignoreLost)));
+    return all.filter((stats) => stats !== undefined);
   }
 
   async stop(drainTimeoutMs: number): Promise<void> {
@@ -164,7 +166,7 @@ export class Fleet<TPort> {
 
   /** Links two hosts; `fromA` is where A begins with what it kept for B. */
   async #connect(a: number, b: number, fromA: number, fromB: number): Promise<void> {
-    const [endA, endB] = this.#ports.channel();
+    const [endA, endB] = this.#ports.channel(a, b);
     await this.#living(a).linkUp(b, endA, fromA);
     await this.#living(b).linkUp(a, endB, fromB);
   }
@@ -219,7 +221,8 @@ export class Fleet<TPort> {
   }
 }
 
-function ignoreLost(error: unknown): void {
+function ignoreLost(error: unknown): undefined {
   // The peer died meanwhile: its own replacement will link it to everybody.
   if (!(error instanceof HostLostError)) throw error;
+  return undefined;
 }

@@ -9,7 +9,7 @@ import type { Random } from '../kernel/random.ts';
 import { CpuPool } from '../host/cpu-pool.ts';
 import type { HostStats } from '../host/host-ports.ts';
 import { type Beginning, type HostConfig, HostShell } from '../host/host-shell.ts';
-import { unwatched } from '../host/watch.ts';
+import { unwatched, type Watch } from '../host/watch.ts';
 import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';
 import type { FramePort } from '../transport/frame-port.ts';
 import type { HostHandle } from './fleet.ts';
@@ -21,6 +21,8 @@ export interface InlineHostPorts {
   readonly random: Random;
   /** Both ends of the link between the host and the outside. */
   readonly outside: readonly [system: FramePort, host: FramePort];
+  /** Default: nobody watches. */
+  readonly watch?: Watch | undefined;
   connectJournal(events: HostJournalEvents): HostJournal;
 }
 
@@ -44,7 +46,7 @@ export class InlineHost implements HostHandle<FramePort> {
     this.#shell = new HostShell(ports.config, {
       clock: ports.clock,
       random: ports.random,
-      watch: unwatched,
+      watch: ports.watch ?? unwatched,
       pool: this.#pool.run,
       onFenced: () => this.die({ kind: 'exit', message: `host ${this.slot} was fenced` }),
       connectJournal: (events) => ports.connectJournal(events),

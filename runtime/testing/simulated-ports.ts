@@ -68,6 +68,8 @@ export interface FramePortRules {
   /** A block is about to be posted by `thread`: throwing is a death in the middle of a release. */
   beforePost(thread: VirtualThread): void;
   note(line: string): void;
+  /** A seam for planted bugs: what is posted in place of a block. */
+  readonly rewrite?: ((bytes: Uint8Array<ArrayBuffer>, port: object) => readonly Uint8Array<ArrayBuffer>[]) | undefined;
 }
 
 /** Kind of a link's block that carries items. */
@@ -119,6 +121,11 @@ export class SimulatedFramePort implements FramePort {
   post(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#state === 'closed' || this.#thread.hasEnded) return;
     this.#rules.beforePost(this.#thread);
+    const blocks = this.#rules.rewrite?.(bytes, this) ?? [bytes];
+    for (const block of blocks) this.#post(block);
+  }
+
+  #post(bytes: Uint8Array<ArrayBuffer>): void {
     if (bytes[0] !== FRAME_KIND) {
       this.#send(bytes, false);
       return;

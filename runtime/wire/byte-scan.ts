@@ -48,9 +48,8 @@ export class ByteScan {
     this.#fields?.fill(-1);
   }
 
-  /** Throws `ScanFault` unless `bytes` from `start` on are one value that keeps all the rules. */
-  scan(bytes: Uint8Array, start: number): void {
-    const end = bytes.length;
+  /** Throws `ScanFault` unless `bytes` from `start` to `end` are one value that keeps all the rules. */
+  scan(bytes: Uint8Array, start: number, end = bytes.length): void {
     const left = this.#left;
     const keyed = this.#keyed;
     const fields = this.#fields;

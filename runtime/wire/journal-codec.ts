@@ -1,8 +1,9 @@
 /**
  * The journal's way to msgpack: many values packed one after another, without a buffer of its own for each.
  *
- * Owns: one packer and one unpacker per thread, with the same forms as `value-codec.ts`. It neither scans what it reads, since the
- * journal has summed its bytes, nor limits sizes, since a state may be larger than a message.
+ * Owns: one packer and one unpacker per thread, with the same forms and rules as `value-codec.ts`, so that what the journal takes
+ * can travel too. It does not scan what it reads, since the journal has summed its bytes, and does not limit sizes, since a state
+ * may be larger than a message.
  *
  * Invariants:
  * Z1. What `packNext` returns is valid until the next pack of any codec of this thread: copy it at once.
@@ -12,6 +13,7 @@
 import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
 import { StorageError } from '../kernel/errors.ts';
 import { MESSAGE_DEPTH_LIMIT } from '../kernel/limits.ts';
+import { ByteScan } from './byte-scan.ts';
 import {
   enterDecoding,
   enterEncoding,
@@ -49,13 +51,18 @@ class PlainPackr extends Packr {
 const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, variableMapSize: true, copyBuffers: true });
 const records = new Packr({ copyBuffers: true });
 
+/** Turns and images wrap the values in them. */
+const DEPTH_LIMIT = MESSAGE_DEPTH_LIMIT + 8;
+const plainScan = new ByteScan({ records: false, depthLimit: DEPTH_LIMIT });
+const recordsScan = new ByteScan({ records: true, depthLimit: DEPTH_LIMIT });
+
 /** `value` in msgpackr's buffer. An error names the path of the fault in `blamed`. */
 export function packNext(value: unknown, blamed: unknown = value): Packed {
   const before = enterEncoding();
   try {
     return packPlainOrRecords(value);
   } catch (cause) {
-    throw unserializable(blamed, MESSAGE_DEPTH_LIMIT, cause);
+    throw unserializable(blamed, DEPTH_LIMIT, cause);
   } finally {
     leaveEncoding(before);
   }
@@ -63,12 +70,16 @@ export function packNext(value: unknown, blamed: unknown = value): Packed {
 
 function packPlainOrRecords(value: unknown): Packed {
   try {
-    return plain.pack(value, MODE) as Packed;
+    const packed = plain.pack(value, MODE) as Packed;
+    plainScan.scan(packed, packed.start, packed.end);
+    return packed;
   } catch (error) {
     if (error !== MAP_MET) throw error;
   }
   const packed = records.pack(value, MODE | RESERVE_START_SPACE | 1) as Packed;
   packed[packed.start] = WITH_RECORDS;
+  recordsScan.reset();
+  recordsScan.scan(packed, packed.start + 1, packed.end);
   return packed;
 }
 

@@ -1,0 +1,37 @@
+/**
+ * Every workload, in the order of the table.
+ *
+ * Owns: the list, and finding a contender in it by name.
+ */
+import type { Contender, Workload } from './contract.ts';
+import { ask } from './workloads/ask.ts';
+import { durableAsk } from './workloads/durable-ask.ts';
+import { durableMachine } from './workloads/durable-machine.ts';
+import { durableTurns } from './workloads/durable-turns.ts';
+import { idleHeap } from './workloads/idle-heap.ts';
+import { machineStep } from './workloads/machine-step.ts';
+import { replay, restartAll } from './workloads/replay.ts';
+import { spawnDurable, spawnInMemory } from './workloads/spawn.ts';
+import { tellAcrossHosts } from './workloads/tell-across-hosts.ts';
+import { tellInHost } from './workloads/tell-in-host.ts';
+
+export const WORKLOADS: readonly Workload[] = [
+  tellInHost,
+  tellAcrossHosts,
+  ask,
+  machineStep,
+  durableTurns,
+  durableMachine,
+  durableAsk,
+  spawnInMemory,
+  spawnDurable,
+  replay,
+  restartAll,
+  idleHeap,
+];
+
+export function contenderOf(workload: string, name: string): Contender {
+  const found = WORKLOADS.find((one) => one.name === workload)?.contenders.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no contender ${name} in workload ${workload}`);
+  return found;
+}

@@ -1,0 +1,106 @@
+/** Bringing one actor back from its turns alone, and a whole system from a long journal. */
+import { execFile } from 'node:child_process';
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { lmdbScan } from '../baselines/lmdb-put.ts';
+import { packedFold } from '../baselines/packed-fold.ts';
+import { sizeOf } from '../actors/messages.ts';
+import { type Contender, type Setting, TURNS, type Workload } from '../contract.ts';
+import { type Past, WRITER_ID } from '../past.ts';
+
+const run = promisify(execFile);
+
+const script = (name: string): string => fileURLToPath(new URL(`../${name}.ts`, import.meta.url));
+
+/** Writes a past into `dir`/past, in a process that then kills itself. */
+async function write(dir: string, past: Past): Promise<void> {
+  try {
+    await run(process.execPath, [script('past-writer'), join(dir, 'past'), JSON.stringify(past)]);
+  } catch (error) {
+    // It ends by SIGKILL, so that nothing is tidied up; anything else is a fault.
+    if ((error as { signal?: string }).signal !== 'SIGKILL') throw error;
+  }
+}
+
+/** Milliseconds of starting a system on a copy of the past, and of the first answer after that, in a fresh process. */
+async function restart(dir: string, past: Past): Promise<{ startMs: number; answerMs: number }> {
+  const copy = join(dir, 'copy');
+  await cp(join(dir, 'past'), copy, { recursive: true });
+  try {
+    const { stdout } = await run(process.execPath, [script('past-reader'), copy, JSON.stringify(past)]);
+    return JSON.parse(stdout) as { startMs: number; answerMs: number };
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
+}
+
+const turnsOfOne = ({ quick }: Setting): number => (quick ? 20_000 : 100_000);
+const turnsOfMany = ({ quick }: Setting): number => (quick ? 100_000 : 1_000_000);
+
+export const replay: Workload = {
+  name: 'replay',
+  title: 'Replay of one actor from its turns',
+  what:
+    'A killed process left 100,000 turns (quick: 20,000) of one reducer actor and no stored state. From the first question to its ' +
+    'answer, in a fresh process.',
+  conditions: { durability: 'journal, fsync', messageBytes: sizeOf('order'), concurrency: '1 actor', hosts: 1 },
+  metrics: [TURNS],
+  limitMs: 180_000,
+  contenders: [
+    {
+      name: 'first-answer',
+      kind: 'ours',
+      label: 'load and replay',
+      async open(setting) {
+        const past: Past = { turns: turnsOfOne(setting), actors: 1, threads: 1, stored: false };
+        await write(setting.dir, past);
+        return {
+          sample: async () => ({ rate: past.turns / ((await restart(setting.dir, past)).answerMs / 1_000) }),
+          close: async () => {},
+        };
+      },
+    },
+    packedFold,
+  ],
+};
+
+const restarted = (name: string, label: string, checkpointEveryTurns: number | undefined): Contender => ({
+  name,
+  kind: 'ours',
+  label,
+  async open(setting) {
+    const past: Past = {
+      turns: turnsOfMany(setting),
+      actors: 1_000,
+      threads: 2,
+      stored: true,
+      ...(checkpointEveryTurns === undefined ? {} : { checkpointEveryTurns }),
+    };
+    await write(setting.dir, past);
+    return {
+      async sample() {
+        const { answerMs, startMs } = await restart(setting.dir, past);
+        return { first: startMs + answerMs };
+      },
+      close: async () => {},
+    };
+  },
+});
+
+export const restartAll: Workload = {
+  name: 'restart',
+  title: 'Restart after a kill, to the first answer',
+  what:
+    'A killed process left 1,000,000 turns (quick: 100,000) of 1,000 actors. From ActorSystem.start to the first answer of actor ' +
+    `${WRITER_ID}0, in a fresh process; loading Node and the modules is not measured.`,
+  conditions: { durability: 'journal, fsync', messageBytes: sizeOf('order'), concurrency: '1,000 actors', hosts: 2 },
+  metrics: [{ name: 'first', unit: 'ms', better: 'lower' }],
+  limitMs: 300_000,
+  contenders: [
+    restarted('default', 'checkpoints as by default', undefined),
+    restarted('no-checkpoint', 'never checkpointed: the whole journal is read', 1e12),
+    lmdbScan(turnsOfMany),
+  ],
+};

@@ -1,0 +1,78 @@
+/**
+ * The history of a simulation: what was seen from outside, and what the journal holds in the end. Plain data.
+ *
+ * Owns: the shapes, and the reading of the journal's log into turns. Judges nothing: `invariants.ts` does.
+ */
+import type { CellKey } from '../kernel/address.ts';
+import type { EncodedError } from '../kernel/errors.ts';
+import type { MessageId } from '../kernel/message.ts';
+import { BatchReader } from '../journal/batch-reader.ts';
+import type { StoreContent } from '../journal/memory-store.ts';
+import type { TurnRecord } from '../journal/turn-record.ts';
+
+/** What the outside sent or heard, in order. `run` and `call` name a call. */
+export type OutsideEvent =
+  | {
+      readonly kind: 'sent';
+      readonly run: number;
+      readonly call: number;
+      readonly atMs: number;
+      readonly to: CellKey;
+      readonly ask: boolean;
+      readonly control: string | undefined;
+      readonly idempotencyKey: string | undefined;
+    }
+  | { readonly kind: 'receipt'; readonly run: number; readonly call: number; readonly atMs: number }
+  | { readonly kind: 'reply'; readonly run: number; readonly call: number; readonly atMs: number; readonly value: unknown }
+  | { readonly kind: 'fail'; readonly run: number; readonly call: number; readonly atMs: number; readonly error: EncodedError }
+  | { readonly kind: 'host_died'; readonly slot: number; readonly atMs: number }
+  | { readonly kind: 'crashed'; readonly where: string; readonly lostCommits: number; readonly atMs: number }
+  | { readonly kind: 'clock_jumped'; readonly ms: number; readonly atMs: number };
+
+/** A turn as the log has it. */
+export interface LoggedTurn extends TurnRecord {
+  readonly position: number;
+  /** Slot of the host that ran it: the stream of what it sent. */
+  readonly slot: number;
+}
+
+/** An actor as it answers in the end. */
+export interface FinalActor {
+  readonly key: CellKey;
+  readonly status: 'absent' | 'running' | 'stopped' | 'blocked' | 'waiting';
+  readonly sequence: number;
+  readonly view: unknown;
+  /** Of messages that wait in its mailbox. */
+  readonly mailbox?: number | undefined;
+}
+
+export interface DeadMessage {
+  readonly id: MessageId | undefined;
+  readonly to: CellKey;
+  readonly reason: string;
+}
+
+/** Everything that a checker needs. */
+export interface History {
+  readonly outside: readonly OutsideEvent[];
+  /** By position. */
+  readonly turns: readonly LoggedTurn[];
+  readonly actors: readonly FinalActor[];
+  readonly deadLetters: readonly DeadMessage[];
+  /** Virtual wall clock at the end, in ms. */
+  readonly endMs: number;
+  /** Whether a message to this key is kept in the journal. */
+  readonly isDurable: (key: CellKey) => boolean;
+}
+
+/** All turns in a store's content, by position. */
+export function turnsIn(content: StoreContent): LoggedTurn[] {
+  const turns: LoggedTurn[] = [];
+  for (const row of content.log) {
+    const batch = new BatchReader(row.bytes);
+    for (let i = 0; i < batch.turns; i++) {
+      turns.push({ ...batch.turn(batch.header(i)), position: row.position + i, slot: batch.slot });
+    }
+  }
+  return turns;
+}
