@@ -17,7 +17,8 @@ import type { LogicEvent, LogicInput, MachineEvent, MachineInput, MachineViewOf 
 import { type Reducer, reducerBehavior } from './reducer.ts';
 
 /** A definition that knows the types of its actors' messages, replies, views and input. They exist in the compiler only. */
-export interface ActorDefinition<TMessage = unknown, TReply = unknown, TView = unknown, TInput = unknown> extends Definition {
+export interface ActorDefinition<TMessage = unknown, TReply = unknown, TView = unknown, TInput = unknown>
+  extends Definition {
   /** Never there: for the compiler alone. The system's `RefOf` reads it. */
   readonly types?: {
     readonly message: (message: TMessage) => void;
@@ -30,10 +31,14 @@ export interface ActorDefinition<TMessage = unknown, TReply = unknown, TView = u
 /** Any definition, whatever its messages. */
 export type AnyActorDefinition = ActorDefinition<never, unknown, unknown, never>;
 
-export type MessageOf<TDefinition> = TDefinition extends ActorDefinition<infer TMessage, infer _R, infer _V, infer _I> ? TMessage : never;
-export type ReplyOf<TDefinition> = TDefinition extends ActorDefinition<infer _M, infer TReply, infer _V, infer _I> ? TReply : never;
-export type ViewOf<TDefinition> = TDefinition extends ActorDefinition<infer _M, infer _R, infer TView, infer _I> ? TView : never;
-export type InputOf<TDefinition> = TDefinition extends ActorDefinition<infer _M, infer _R, infer _V, infer TInput> ? TInput : never;
+export type MessageOf<TDefinition> =
+  TDefinition extends ActorDefinition<infer TMessage, infer _R, infer _V, infer _I> ? TMessage : never;
+export type ReplyOf<TDefinition> =
+  TDefinition extends ActorDefinition<infer _M, infer TReply, infer _V, infer _I> ? TReply : never;
+export type ViewOf<TDefinition> =
+  TDefinition extends ActorDefinition<infer _M, infer _R, infer TView, infer _I> ? TView : never;
+export type InputOf<TDefinition> =
+  TDefinition extends ActorDefinition<infer _M, infer _R, infer _V, infer TInput> ? TInput : never;
 
 export interface MachineSpec<TMachine> extends DefinitionOptions {
   readonly machine: TMachine;
@@ -77,16 +82,21 @@ export function defineActor<TState, TMessage, TInput, TView = TState>(
 export function defineActor<TState>(module: string, name: string, spec: BehaviorSpec<TState>): ActorDefinition;
 export function defineActor(module: string, name: string, spec: DefinitionOptions): Definition {
   if (typeof spec !== 'object' || spec === null) {
-    throw fault(name, `got ${kindOf(spec)}, which cannot cross threads; give { machine }, { logic }, { reducer } or { behavior }`);
+    throw fault(
+      name,
+      `got ${kindOf(spec)}, which cannot cross threads; give { machine }, { logic }, { reducer } or { behavior }`,
+    );
   }
   const given = spec as Readonly<Record<string, unknown>>;
   const ways = WAYS.filter((way) => given[way] !== undefined);
   const [way, second] = ways;
   if (way === undefined) {
-    const hint = kindOfLogic(spec) === undefined ? '' : `; the ${kindOfLogic(spec)} itself goes inside: { machine } or { logic }`;
+    const hint =
+      kindOfLogic(spec) === undefined ? '' : `; the ${kindOfLogic(spec)} itself goes inside: { machine } or { logic }`;
     throw fault(name, `has none of machine, logic, reducer and behavior${hint}`);
   }
-  if (second !== undefined) throw fault(name, `has ${ways.join(' and ')}; an actor behaves in one way, give one of them`);
+  if (second !== undefined)
+    throw fault(name, `has ${ways.join(' and ')}; an actor behaves in one way, give one of them`);
   return defineBehavior(module, name, behaviorOf(name, way, given[way]), spec);
 }
 
@@ -99,7 +109,11 @@ function behaviorOf(name: string, way: Way, given: unknown): Behavior<never> {
     case 'logic':
       return logicBehavior(name, way, given);
     case 'reducer':
-      return reducerBehavior(given as Reducer<never>);
+      try {
+        return reducerBehavior(given as Reducer<never>);
+      } catch (error) {
+        throw error instanceof InvalidDefinitionError ? fault(name, error.message) : error;
+      }
     case 'behavior': {
       const missing = ['init', 'receive', 'save', 'load', 'view'].filter(
         (method) => typeof (given as Record<string, unknown>)[method] !== 'function',

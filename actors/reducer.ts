@@ -33,12 +33,16 @@ export function reducerBehavior<TState, TMessage, TInput, TView>(
   const { init, receive, signal, view, save, load, effects, children } = reducer;
   for (const [name, given] of Object.entries({ init, receive })) {
     if (typeof given !== 'function') {
-      throw new InvalidDefinitionError(`reducer: ${name} is ${given === null ? 'null' : typeof given}, expected a function`);
+      throw new InvalidDefinitionError(
+        `reducer: ${name} is ${given === null ? 'null' : typeof given}, expected a function`,
+      );
     }
   }
   for (const [name, given] of Object.entries({ init, receive, signal })) {
     if (given?.constructor.name === 'AsyncFunction') {
-      throw new InvalidDefinitionError(`reducer: ${name} is async, and a turn does not wait: start an effect, its result comes as a signal`);
+      throw new InvalidDefinitionError(
+        `reducer: ${name} is async, and a turn does not wait: start an effect, its result comes as a signal`,
+      );
     }
   }
   if ((save === undefined) !== (load === undefined)) {
@@ -47,7 +51,9 @@ export function reducerBehavior<TState, TMessage, TInput, TView>(
   return {
     init: (input, turn) => reducer.init(input as TInput, turn),
     receive: (state, message, turn) => reducer.receive(state, message as TMessage, turn),
-    ...(signal === undefined ? {} : { signal: (state: TState, what: Signal, turn: Turn) => signal.call(reducer, state, what, turn) }),
+    ...(signal === undefined
+      ? {}
+      : { signal: (state: TState, what: Signal, turn: Turn) => signal.call(reducer, state, what, turn) }),
     save: (state) => (save === undefined ? state : save.call(reducer, state)),
     load: (saved) => (load === undefined ? (saved as TState) : load.call(reducer, saved)),
     view: (state) => (view === undefined ? state : view.call(reducer, state)),

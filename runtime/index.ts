@@ -24,7 +24,13 @@ export type {
   SpawnSpec,
   Turn,
 } from './kernel/behavior.ts';
-export { type Definition, type DefinitionOptions, defineBehavior, type Durability, type FailurePolicy } from './kernel/definition.ts';
+export {
+  type Definition,
+  type DefinitionOptions,
+  defineBehavior,
+  type Durability,
+  type FailurePolicy,
+} from './kernel/definition.ts';
 export {
   ActorAlreadyExistsError,
   ActorBlockedError,

@@ -24,7 +24,9 @@ import {
 /** Throws `UnsupportedLogicError` for the first thing in `machine` or its child machines that cannot be durable. */
 export function assertDurable(machine: unknown): asserts machine is Machine {
   if (kindOfLogic(machine) !== 'machine') {
-    throw new InvalidDefinitionError(`expected an XState machine (createMachine or setup().createMachine), got ${describe(machine)}`);
+    throw new InvalidDefinitionError(
+      `expected an XState machine (createMachine or setup().createMachine), got ${describe(machine)}`,
+    );
   }
   check(machine as Machine, new Set());
 }

@@ -9,7 +9,14 @@
  */
 import { type AnyActorRef, createActor, type EventObject, fromPromise, type PromiseActorLogic } from 'xstate';
 import type { Backoff } from '../../runtime/kernel/backoff.ts';
-import type { CallEffect, EffectClass, EffectContext, EffectSpec, SourceContext, SourceEffect } from '../../runtime/kernel/behavior.ts';
+import type {
+  CallEffect,
+  EffectClass,
+  EffectContext,
+  EffectSpec,
+  SourceContext,
+  SourceEffect,
+} from '../../runtime/kernel/behavior.ts';
 import { InvalidDefinitionError } from '../../runtime/kernel/errors.ts';
 import type { Reference } from '../../runtime/kernel/reference.ts';
 import { hostedSystem } from './hosted-system.ts';
@@ -53,17 +60,23 @@ export function effect<TOutput, TInput = unknown>(
 ): PromiseActorLogic<TOutput, TInput> {
   const { class: effectClass, timeoutMs, retry } = options;
   if (effectClass !== undefined && !CLASSES.includes(effectClass)) {
-    throw new InvalidDefinitionError(`effect: class is ${JSON.stringify(effectClass)}, expected one of ${CLASSES.join(', ')}`);
+    throw new InvalidDefinitionError(
+      `effect: class is ${JSON.stringify(effectClass)}, expected one of ${CLASSES.join(', ')}`,
+    );
   }
   if (timeoutMs !== undefined && !(timeoutMs > 0)) {
     throw new InvalidDefinitionError(`effect: timeoutMs is ${timeoutMs}, expected a number above 0`);
   }
   if (retry?.maxAttempts !== undefined && !(retry.maxAttempts >= 1)) {
-    throw new InvalidDefinitionError(`effect: retry.maxAttempts is ${retry.maxAttempts}, expected a number of 1 or more`);
+    throw new InvalidDefinitionError(
+      `effect: retry.maxAttempts is ${retry.maxAttempts}, expected a number of 1 or more`,
+    );
   }
   const logic = typeof creator === 'function' ? fromCreator(creator) : { ...creator };
   if (kindOfLogic(logic) !== 'promise') {
-    throw new InvalidDefinitionError('effect: expected a function that returns a promise, or fromPromise(…): other logic is invoked as it is');
+    throw new InvalidDefinitionError(
+      'effect: expected a function that returns a promise, or fromPromise(…): other logic is invoked as it is',
+    );
   }
   Object.defineProperty(logic, OPTIONS, { value: Object.freeze({ ...options }) });
   return logic as PromiseActorLogic<TOutput, TInput>;
@@ -91,7 +104,15 @@ function callOf(logic: Logic): CallEffect {
     kind: 'call',
     run: ({ input, signal, idempotencyKey, attempt, self }: EffectContext) =>
       // As in XState, what a promise emits reaches only subscribers of its own ref, of which there are none.
-      creator({ input, signal, idempotencyKey, attempt, self: new MachineRef(self), system: hostedSystem, emit: () => {} }),
+      creator({
+        input,
+        signal,
+        idempotencyKey,
+        attempt,
+        self: new MachineRef(self),
+        system: hostedSystem,
+        emit: () => {},
+      }),
     class: options.class ?? 'idempotent',
     retry: options.retry,
     timeoutMs: options.timeoutMs,
@@ -111,13 +132,22 @@ function sourceOf(logic: Logic): SourceEffect {
     kind: 'source',
     start(context: SourceContext) {
       const { id, input, reportSnapshots } = context.input as SourceInput;
-      const parent = standIn((event) => hear(event, id, logic, context));
+      // A child is stopped by its parent's scope in XState, hence not by `stop()`.
+      const stop = (): void => void (actor as unknown as { _stop(): unknown })._stop();
+      const parent = standIn((event) => {
+        try {
+          hear(event, id, logic, context);
+        } catch (error) {
+          // News that cannot be carried. Thrown on, XState would throw it at the thread.
+          context.fail(error);
+          stop();
+        }
+      });
       const options = { id, input, parent, syncSnapshot: reportSnapshots };
       const actor = createActor(logic, options as Parameters<typeof createActor>[1]);
       context.receive((message) => actor.send(message as EventObject));
       actor.start();
-      // A child is stopped by its parent's scope in XState, hence not by `stop()`.
-      return () => void (actor as unknown as { _stop(): unknown })._stop();
+      return stop;
     },
   };
 }

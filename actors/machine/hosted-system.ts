@@ -42,7 +42,9 @@ export function enterStep(step: RunningStep | undefined): RunningStep | undefine
 
 function stepNow(): RunningStep {
   if (running === undefined) {
-    throw new UnsupportedLogicError('an actor can only be made while a machine handles an event: invoke or spawn it there');
+    throw new UnsupportedLogicError(
+      'an actor can only be made while a machine handles an event: invoke or spawn it there',
+    );
   }
   return running;
 }
@@ -59,7 +61,9 @@ export const hostedSystem = {
   // The step has booked the system id when it took the actor over.
   _set: (): void => {},
   _relay: (): never => {
-    throw new UnsupportedLogicError('an event can only be sent by a machine while it handles one: use sendTo, raise or emit');
+    throw new UnsupportedLogicError(
+      'an event can only be sent by a machine while it handles one: use sendTo, raise or emit',
+    );
   },
   _sendInspectionEvent: (event: { readonly type: string; readonly actorRef?: unknown }): void => {
     if (event.type === '@xstate.microstep') running?.microstepTaken();

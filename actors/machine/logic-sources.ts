@@ -78,7 +78,8 @@ export class DeclaredIds {
     const sources = new LogicSources(machine);
     for (const declared of declarationsOf(machine)) {
       const childPath = [...path, declared.id];
-      if (declared.systemId !== undefined && !this.#paths.has(declared.systemId)) this.#paths.set(declared.systemId, childPath);
+      if (declared.systemId !== undefined && !this.#paths.has(declared.systemId))
+        this.#paths.set(declared.systemId, childPath);
       const source = sources.of(declared.src);
       if (source?.kind !== 'machine') continue;
       const child = source.logic as Machine;
@@ -99,7 +100,9 @@ function declarationsOf(machine: Machine): readonly Declaration[] {
   for (const node of nodesOf(machine)) {
     for (const { id, systemId, src } of node.invoke) found.push({ id, systemId, src });
     for (const action of actionsOf(node)) {
-      const spawn = asBuiltIn(typeof action === 'function' ? action : implementationsOf(machine).actions[nameOf(action) ?? '']);
+      const spawn = asBuiltIn(
+        typeof action === 'function' ? action : implementationsOf(machine).actions[nameOf(action) ?? ''],
+      );
       if (spawn?.type !== 'xstate.spawnChild' || typeof spawn.id !== 'string' || spawn.src === undefined) continue;
       found.push({ id: spawn.id, systemId: spawn.systemId, src: spawn.src });
     }

@@ -26,7 +26,15 @@ import { assertDurable } from './durability-check.ts';
 import { effectOf, type SourceNews } from './effect-logic.ts';
 import { DeclaredIds, type LogicSource, LogicSources } from './logic-sources.ts';
 import { SelfRef } from './machine-ref.ts';
-import { type Child, loadMachine, type MachineState, type MachineView, NO_KEYS, saveMachine, viewMachine } from './machine-state.ts';
+import {
+  type Child,
+  loadMachine,
+  type MachineState,
+  type MachineView,
+  NO_KEYS,
+  saveMachine,
+  viewMachine,
+} from './machine-state.ts';
 import { MachineStep, type TimerPayload } from './machine-step.ts';
 import { fired } from './pending-timers.ts';
 import { transitionBehavior } from './transition-behavior.ts';
@@ -63,7 +71,9 @@ class MachineBehavior implements Behavior<MachineState> {
     if (state.snapshot.status !== 'active') return state;
     const type: unknown = (message as { type?: unknown } | null | undefined)?.type;
     if (typeof type !== 'string') {
-      throw new TypeError(`a machine handles events, objects with a string "type"; ${turn.self} was sent ${describe(message)}`);
+      throw new TypeError(
+        `a machine handles events, objects with a string "type"; ${turn.self} was sent ${describe(message)}`,
+      );
     }
     if (type.startsWith('xstate.') && turn.from === undefined && type !== 'xstate.route') {
       throw new TypeError(`"${type}" is an event of XState's own, which only actors may send to ${turn.self}`);
@@ -176,7 +186,12 @@ class MachineBehavior implements Behavior<MachineState> {
         return this.#ended(state, key, { error: decodeError(reason.error) }, turn);
       default:
         // Ended from outside: the machine that waits for it must hear of it.
-        return this.#ended(state, key, { error: new ActorStoppedError(`child ${key} was ended from outside: ${reason.kind}`) }, turn);
+        return this.#ended(
+          state,
+          key,
+          { error: new ActorStoppedError(`child ${key} was ended from outside: ${reason.kind}`) },
+          turn,
+        );
     }
   }
 }
@@ -194,5 +209,7 @@ function memoized<TValue>(known: Map<string, TValue>, name: string, make: () => 
 }
 
 function describe(message: unknown): string {
-  return typeof message === 'object' && message !== null ? 'an object without one' : `${typeof message} ${String(message)}`;
+  return typeof message === 'object' && message !== null
+    ? 'an object without one'
+    : `${typeof message} ${String(message)}`;
 }

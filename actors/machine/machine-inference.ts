@@ -15,7 +15,7 @@ export type MachineViewOf<TMachine extends Machine> =
   SnapshotFrom<TMachine> extends {
     readonly value: infer TValue;
     readonly context: infer TContext;
-    readonly tags: Set<infer TTag>;
+    readonly hasTag: (tag: infer TTag) => boolean;
   }
     ? Omit<MachineView, 'value' | 'context' | 'tags'> & {
         readonly value: TValue;

@@ -85,7 +85,9 @@ export class MachineRef extends Reference {
 
 // A function: adopted actors have no private methods.
 function refuse(ref: Reference, what: string, remedy: string): never {
-  throw new UnsupportedLogicError(`${what}() on a reference to ${ref.key} does not work inside a durable actor: ${remedy}`);
+  throw new UnsupportedLogicError(
+    `${what}() on a reference to ${ref.key} does not work inside a durable actor: ${remedy}`,
+  );
 }
 
 /** `self` of a machine: knows its parent, which `sendParent` asks for. */

@@ -196,7 +196,12 @@ export class MachineStep implements RunningStep {
       if (starting.get(key) !== child) return;
       if (kind === 'cell') this.#turn.spawn({ childId: localId, logic: source.name, input, reportSnapshots });
       else if (kind === 'call') this.#turn.startEffect({ id: localId, source: source.name, input });
-      else this.#turn.startEffect({ id: localId, source: source.name, input: { id, input, reportSnapshots } satisfies SourceInput });
+      else
+        this.#turn.startEffect({
+          id: localId,
+          source: source.name,
+          input: { id, input, reportSnapshots } satisfies SourceInput,
+        });
     });
     if (this.#early === undefined) return;
     const due = this.#early.filter(({ childId }) => childId === id);
@@ -241,7 +246,9 @@ export class MachineStep implements RunningStep {
   #runCustom(action: ExecutableAction): void {
     if (action.exec === undefined) return;
     if (action.type.startsWith('xstate.')) {
-      throw new UnsupportedLogicError(`machine "${this.#machine.id}": this library does not know the action ${action.type} yet`);
+      throw new UnsupportedLogicError(
+        `machine "${this.#machine.id}": this library does not know the action ${action.type} yet`,
+      );
     }
     const result = action.exec(action.info, action.params) as { then?: unknown } | null | undefined;
     if (typeof result !== 'object' || result === null || typeof result.then !== 'function') return;
@@ -313,7 +320,9 @@ export class MachineStep implements RunningStep {
     const child = key === undefined ? undefined : this.#children.get(key);
     if (key === undefined || child === undefined) {
       if (key?.startsWith(childKeyOf(this.#self.key, ''))) return;
-      throw new Error(`Cannot stop child actor ${key ?? String(target)} of ${this.#self.key} because it is not a child`);
+      throw new Error(
+        `Cannot stop child actor ${key ?? String(target)} of ${this.#self.key} because it is not a child`,
+      );
     }
     // XState takes a child off its list by id, which a plain reference from a message does not have.
     if (!(target instanceof MachineRef)) (this.#strays ??= new Set()).add(key);

@@ -7,46 +7,69 @@
  * Invariants:
  * TA1. Outside of a durable actor (XState's own `createActor`) they do nothing, so that a machine can be tried without a runtime.
  */
-import type { ActionArgs, EventObject, MachineContext } from 'xstate';
+import type { ActionArgs, EventObject, MachineContext, NonReducibleUnknown, ParameterizedObject } from 'xstate';
 import { currentTurn } from '../../runtime/kernel/ambient.ts';
 import type { ReplyTo } from '../../runtime/kernel/message.ts';
 
 /** A value, or a function of context and event that gives it. */
-export type Expression<TContext extends MachineContext, TEvent extends EventObject, TValue> =
-  | TValue
-  | ((args: ActionArgs<TContext, TEvent, TEvent>) => TValue);
+export type Expression<
+  TContext extends MachineContext,
+  TExpressionEvent extends EventObject,
+  TEvent extends EventObject,
+  TParams,
+  TValue extends NonReducibleUnknown,
+> = TValue | ((args: ActionArgs<TContext, TExpressionEvent, TEvent>, params: TParams) => TValue);
 
-type Action<TContext extends MachineContext, TEvent extends EventObject> = (
-  args: ActionArgs<TContext, TEvent, TEvent>,
-  params?: unknown,
-) => void;
+/** Anything. `unknown` would swallow the function beside it, and with it the types of context and event. */
+type Anything = NonReducibleUnknown;
+type Params = ParameterizedObject['params'] | undefined;
 
-function evaluate<TContext extends MachineContext, TEvent extends EventObject, TValue>(
-  expression: Expression<TContext, TEvent, TValue>,
-  args: ActionArgs<TContext, TEvent, TEvent>,
-): TValue {
-  return typeof expression === 'function'
-    ? (expression as (args: ActionArgs<TContext, TEvent, TEvent>) => TValue)(args)
-    : expression;
+interface TurnAction<
+  TContext extends MachineContext,
+  TExpressionEvent extends EventObject,
+  TEvent extends EventObject,
+  TParams extends Params,
+> {
+  (args: ActionArgs<TContext, TExpressionEvent, TEvent>, params: TParams): void;
+}
+
+type Evaluated<TArgs, TParams> = (args: TArgs, params: TParams) => Anything;
+
+function evaluate<TArgs, TParams>(
+  expression: Anything | Evaluated<TArgs, TParams>,
+  args: TArgs,
+  params: TParams,
+): Anything {
+  return typeof expression === 'function' ? (expression as Evaluated<TArgs, TParams>)(args, params) : expression;
 }
 
 /** Answers the `ask` being handled. Nothing happens when the message was told, not asked. */
-export function reply<TContext extends MachineContext, TEvent extends EventObject>(
-  value?: Expression<TContext, TEvent, unknown>,
-): Action<TContext, TEvent> {
-  return function reply(args) {
+export function reply<
+  TContext extends MachineContext,
+  TExpressionEvent extends EventObject,
+  TEvent extends EventObject,
+  TParams extends Params,
+>(
+  value?: Expression<TContext, TExpressionEvent, TEvent, TParams, Anything>,
+): TurnAction<TContext, TExpressionEvent, TEvent, TParams> {
+  return function reply(args, params) {
     const turn = currentTurn();
-    if (turn !== undefined) turn.reply(evaluate(value, args));
+    if (turn !== undefined) turn.reply(evaluate(value, args, params));
   };
 }
 
 /** Fails the `ask` being handled with an error. */
-export function replyError<TContext extends MachineContext, TEvent extends EventObject>(
-  error: Expression<TContext, TEvent, unknown>,
-): Action<TContext, TEvent> {
-  return function replyError(args) {
+export function replyError<
+  TContext extends MachineContext,
+  TExpressionEvent extends EventObject,
+  TEvent extends EventObject,
+  TParams extends Params,
+>(
+  error: Expression<TContext, TExpressionEvent, TEvent, TParams, Anything>,
+): TurnAction<TContext, TExpressionEvent, TEvent, TParams> {
+  return function replyError(args, params) {
     const turn = currentTurn();
-    if (turn !== undefined) turn.fail(evaluate(error, args));
+    if (turn !== undefined) turn.fail(evaluate(error, args, params));
   };
 }
 
@@ -56,26 +79,41 @@ export function takeReplyTo(): ReplyTo | undefined {
 }
 
 /** Answers a request whose handle `takeReplyTo` gave. */
-export function replyTo<TContext extends MachineContext, TEvent extends EventObject>(
-  handle: Expression<TContext, TEvent, ReplyTo | undefined>,
-  value?: Expression<TContext, TEvent, unknown>,
-): Action<TContext, TEvent> {
-  return function replyTo(args) {
+export function replyTo<
+  TContext extends MachineContext,
+  TExpressionEvent extends EventObject,
+  TEvent extends EventObject,
+  TParams extends Params,
+>(
+  handle: Expression<TContext, TExpressionEvent, TEvent, TParams, ReplyTo | undefined>,
+  value?: Expression<TContext, TExpressionEvent, TEvent, TParams, Anything>,
+): TurnAction<TContext, TExpressionEvent, TEvent, TParams> {
+  return function replyTo(args, params) {
     const turn = currentTurn();
-    const to = turn === undefined ? undefined : evaluate(handle, args);
-    if (turn !== undefined && to !== undefined) turn.replyTo(to, evaluate(value, args));
+    const to = turn === undefined ? undefined : (evaluate(handle, args, params) as ReplyTo | undefined);
+    if (turn !== undefined && to !== undefined) turn.replyTo(to, evaluate(value, args, params));
   };
 }
 
 /** Keeps the message being handled for later; `unstash` brings it back. */
-export function stash<TContext extends MachineContext, TEvent extends EventObject>(): Action<TContext, TEvent> {
+export function stash<
+  TContext extends MachineContext,
+  TExpressionEvent extends EventObject,
+  TEvent extends EventObject,
+  TParams extends Params,
+>(): TurnAction<TContext, TExpressionEvent, TEvent, TParams> {
   return function stash() {
     currentTurn()?.stash();
   };
 }
 
 /** Puts everything stashed back in front of the mailbox, in its old order. */
-export function unstash<TContext extends MachineContext, TEvent extends EventObject>(): Action<TContext, TEvent> {
+export function unstash<
+  TContext extends MachineContext,
+  TExpressionEvent extends EventObject,
+  TEvent extends EventObject,
+  TParams extends Params,
+>(): TurnAction<TContext, TExpressionEvent, TEvent, TParams> {
   return function unstash() {
     currentTurn()?.unstashAll();
   };

@@ -68,7 +68,12 @@ export function initialSnapshot(machine: Machine, scope: HostedScope, input: unk
   return machine.getInitialSnapshot(scope as unknown as AnyActorScope, input) as MachineSnapshot;
 }
 
-export function nextSnapshot(machine: Machine, snapshot: MachineSnapshot, event: Event, scope: HostedScope): MachineSnapshot {
+export function nextSnapshot(
+  machine: Machine,
+  snapshot: MachineSnapshot,
+  event: Event,
+  scope: HostedScope,
+): MachineSnapshot {
   return machine.transition(snapshot, event, scope as unknown as AnyActorScope) as MachineSnapshot;
 }
 
@@ -119,7 +124,8 @@ export interface Implementations {
   readonly delays: Readonly<Record<string, unknown>>;
 }
 
-export const implementationsOf = (machine: Machine): Implementations => machine.implementations as unknown as Implementations;
+export const implementationsOf = (machine: Machine): Implementations =>
+  machine.implementations as unknown as Implementations;
 
 /** All state nodes, in document order. */
 export function nodesOf(machine: Machine): readonly Node[] {
@@ -135,7 +141,8 @@ export function nodesOf(machine: Machine): readonly Node[] {
 /** The logic of an invocation as the config gives it: a name, or the logic itself. */
 export function invokedSource(node: Node, index: number): string | Logic | undefined {
   const { invoke } = node.config;
-  const configs = invoke === undefined ? [] : Array.isArray(invoke) ? (invoke as readonly InvokeConfig[]) : [invoke as InvokeConfig];
+  const configs =
+    invoke === undefined ? [] : Array.isArray(invoke) ? (invoke as readonly InvokeConfig[]) : [invoke as InvokeConfig];
   return configs[index]?.src;
 }
 
@@ -177,7 +184,8 @@ export function historyOf(snapshot: MachineSnapshot): Record<string, string[]> |
   return history;
 }
 
-export const activeOrders = (snapshot: MachineSnapshot): number[] => snapshot._nodes.map((node: { order: number }) => node.order);
+export const activeOrders = (snapshot: MachineSnapshot): number[] =>
+  snapshot._nodes.map((node: { order: number }) => node.order);
 
 /** A live snapshot again. Throws when a state of it is no longer in the machine. Starts nothing: children are put in as references. */
 export function rebuildSnapshot(
@@ -252,7 +260,11 @@ function isPromiseLogic(logic: Logic): boolean {
   const before = { status: 'active', output: undefined, error: undefined, input: undefined };
   const mark = {};
   try {
-    const after: unknown = logic.transition(before, { type: 'xstate.promise.resolve', data: mark }, {} as AnyActorScope);
+    const after: unknown = logic.transition(
+      before,
+      { type: 'xstate.promise.resolve', data: mark },
+      {} as AnyActorScope,
+    );
     return (after as { output?: unknown } | undefined)?.output === mark;
   } catch {
     return false;
@@ -260,4 +272,5 @@ function isPromiseLogic(logic: Logic): boolean {
 }
 
 /** What `fromPromise` was given. */
-export const promiseCreatorOf = (logic: Logic): ((argument: unknown) => unknown) => logic.config as (argument: unknown) => unknown;
+export const promiseCreatorOf = (logic: Logic): ((argument: unknown) => unknown) =>
+  logic.config as (argument: unknown) => unknown;

@@ -79,7 +79,8 @@ export function checkBooks(flights: readonly Flight[], actual: readonly AirportB
       const wanted = expected.get(name)?.[field];
       const got = found.get(name)?.[field];
       total += got ?? 0;
-      if (wanted !== got) differences.push(`${name}: ${got ?? 'no such airport'}, the file says ${wanted ?? 'no such airport'}`);
+      if (wanted !== got)
+        differences.push(`${name}: ${got ?? 'no such airport'}, the file says ${wanted ?? 'no such airport'}`);
     }
     return { what: `${number(total)} ${what}: equal at each of ${number(names.length)} airports`, differences };
   });
@@ -91,6 +92,9 @@ export function checkBooks(flights: readonly Flight[], actual: readonly AirportB
       }
     }
   }
-  lines.push({ what: 'none lost, none double: at each airport they are the very flights of the file', differences: strangers });
+  lines.push({
+    what: 'none lost, none double: at each airport they are the very flights of the file',
+    differences: strangers,
+  });
   return lines;
 }

@@ -21,7 +21,7 @@ const PROCESS_DIES_AT = 1 / 2;
 /** What is planned and what has come of it. */
 type Outage =
   | { readonly kind: 'planned' }
-  | { readonly kind: 'under_way'; readonly atMs: number; readonly landed: number }
+  | { readonly kind: 'under_way'; readonly atMs: number }
   | { readonly kind: 'over'; readonly recoveryMs: number }
   | { readonly kind: 'left_out' };
 
@@ -56,9 +56,12 @@ class Demo {
     do {
       const run = new RunProcess(this.#options, (message) => this.#hear(message));
       this.#run = run;
-      const complete = await run.ended;
-      if (!complete && this.#process.kind !== 'under_way') {
-        this.#display.event('red', 'the process has died of itself: what it had accepted is in the journal, run the demo again');
+      const end = await run.ended;
+      if (end === 'died') {
+        this.#display.event(
+          'red',
+          'the process has died of itself: what it had accepted is in the journal, run the demo again',
+        );
         return 1;
       }
     } while (this.#finished === undefined);
@@ -85,8 +88,6 @@ class Demo {
   }
 
   #hear(message: RunMessage): void {
-    // What a killed process had still said.
-    if (this.#process.kind === 'under_way' && message.kind !== 'started' && Number.isNaN(this.#openMs)) return;
     switch (message.kind) {
       case 'started':
         return this.#started(message);
@@ -117,10 +118,13 @@ class Demo {
     const { landed } = progress;
     this.#last = progress;
     this.#landedBefore ??= landed;
-    if (this.#process.kind === 'under_way' && landed > this.#process.landed) {
+    if (this.#process.kind === 'under_way') {
       const recoveryMs = performance.now() - this.#process.atMs;
       this.#process = { kind: 'over', recoveryMs };
-      this.#display.event('green', `flights land again, ${seconds(recoveryMs)} after the kill`);
+      this.#display.event(
+        'green',
+        `every airport answers again, ${seconds(recoveryMs)} after the kill; ${count(landed)} have landed`,
+      );
     }
     this.#display.progress(progress);
     if (landed < this.#flights.length) this.#sabotage(landed);
@@ -130,12 +134,12 @@ class Demo {
     const share = landed / this.#flights.length;
     const before = (this.#landedBefore ?? 0) / this.#flights.length;
     if (this.#host.kind === 'planned' && share >= HOST_DIES_AT) {
-      this.#host = before >= HOST_DIES_AT ? { kind: 'left_out' } : { kind: 'under_way', atMs: performance.now(), landed };
+      this.#host = before >= HOST_DIES_AT ? { kind: 'left_out' } : { kind: 'under_way', atMs: performance.now() };
       if (this.#host.kind === 'left_out') return;
       this.#display.event('yellow', `${count(landed)} have landed: a bug in an actor ends one host thread`);
       this.#run?.order({ kind: 'crash_host' });
     } else if (this.#process.kind === 'planned' && this.#host.kind !== 'under_way' && share >= PROCESS_DIES_AT) {
-      this.#process = before >= PROCESS_DIES_AT ? { kind: 'left_out' } : { kind: 'under_way', atMs: performance.now(), landed };
+      this.#process = before >= PROCESS_DIES_AT ? { kind: 'left_out' } : { kind: 'under_way', atMs: performance.now() };
       if (this.#process.kind === 'left_out') return;
       this.#run?.kill();
       this.#display.event('yellow', `${count(landed)} have landed: SIGKILL to the whole process`);
@@ -147,7 +151,8 @@ class Demo {
     const display = this.#display;
     const total = this.#flights.length;
     const landed = total - (this.#landedBefore ?? 0);
-    if (landed === 0) display.line(`All ${count(total)} flights had landed already: nothing to do (--fresh starts over).`);
+    if (landed === 0)
+      display.line(`All ${count(total)} flights had landed already: nothing to do (--fresh starts over).`);
     display.line();
     display.line(`Checked against a count of ${flightsFile(total)}, line by line:`);
     const letters: CheckLine = {
@@ -156,13 +161,21 @@ class Demo {
     };
     const lines = [...checkBooks(this.#flights, books satisfies readonly AirportBooks[]), letters];
     for (const { what, differences } of lines) {
-      display.line(differences.length === 0 ? `  ${display.style('green', '✓')} ${what}` : `  ${display.style('red', '✗')} not so: ${what}`);
+      display.line(
+        differences.length === 0
+          ? `  ${display.style('green', '✓')} ${what}`
+          : `  ${display.style('red', '✗')} not so: ${what}`,
+      );
       for (const difference of differences) display.line(`      ${difference}`);
     }
     const faults = lines.reduce((sum, { differences }) => sum + differences.length, 0);
     display.line();
     if (landed > 0) this.#summarise(landed, elapsedMs);
-    display.line(faults === 0 ? display.style('green', 'All equal: none lost, none double.') : display.style('red', `${count(faults)} differences.`));
+    display.line(
+      faults === 0
+        ? display.style('green', 'All equal: none lost, none double.')
+        : display.style('red', `${count(faults)} differences.`),
+    );
     return faults === 0 ? 0 : 1;
   }
 
@@ -177,8 +190,8 @@ class Demo {
     if (this.#host.kind === 'over') this.#display.line(`Recovery of a host thread: ${seconds(this.#host.recoveryMs)}.`);
     if (this.#process.kind === 'over') {
       this.#display.line(
-        `Recovery of the process: ${seconds(this.#process.recoveryMs)} from SIGKILL to the next landing, ` +
-          `of which ${seconds(this.#openMs)} for the journal and the hosts.`,
+        `Recovery of the process: ${seconds(this.#process.recoveryMs)} from SIGKILL until every airport answered again, ` +
+          `of which ${seconds(this.#openMs)} to read the journal and start the hosts.`,
       );
     }
   }

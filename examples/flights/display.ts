@@ -10,6 +10,7 @@ const BAR_CELLS = 40;
 const PLAIN_EVERY_MS = 1_000;
 /** Over what time the rate of turns is taken. */
 const RATE_MS = 1_000;
+const RATE_LEAST_MS = 150;
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -60,7 +61,7 @@ export class Display {
       this.#draw(progress, rate);
     } else if (nowMs - this.#plainAtMs >= PLAIN_EVERY_MS) {
       this.#plainAtMs = nowMs;
-      this.event('reset', `${flightsLine(progress)}; ${count(rate)} turns a second`);
+      this.event('reset', `${flightsLine(progress)}   ${rateOf(rate)}`);
     }
   }
 
@@ -71,11 +72,16 @@ export class Display {
 
   /** Takes the block away. */
   clear(): void {
-    if (this.#drawnLines > 0) this.#stream.write(`\u001b[${this.#drawnLines}A\u001b[J`);
+    if (this.#drawnLines > 0) this.#stream.write(this.#erase());
     this.#drawnLines = 0;
   }
 
-  #draw(progress: Progress, rate: number): void {
+  /** Up to where the block begins, and away with what is below. */
+  #erase(): string {
+    return this.#drawnLines === 0 ? '' : `\u001b[${this.#drawnLines}A\u001b[J`;
+  }
+
+  #draw(progress: Progress, rate: number | undefined): void {
     const share = progress.landed / this.#flights;
     const full = Math.floor(share * BAR_CELLS);
     const hosts = progress.hosts.map(({ slot, actors }) => `host ${slot}: ${count(actors)} actors in memory`);
@@ -83,24 +89,28 @@ export class Display {
       '',
       `  ${this.style('green', '█'.repeat(full))}${this.style('gray', '░'.repeat(BAR_CELLS - full))} ${Math.floor(share * 100)} %`,
       `  ${flightsLine(progress)}`,
-      `  ${count(rate)} turns a second, ${count(progress.turns)} in the journal`,
+      `  ${rateOf(rate)}, ${count(progress.turns)} in the journal`,
       `  ${hosts.join('   ')}`,
     ];
-    this.clear();
     const columns = this.#stream.columns || 80;
     // A line that wraps would be two to take away. Only the bar is styled, and it is short.
     const fitting = lines.map((line) => (line.includes('█') || line.includes('░') ? line : line.slice(0, columns - 1)));
-    this.#stream.write(`${fitting.join('\n')}\n`);
+    // In one piece: two would flicker.
+    this.#stream.write(`${this.#erase()}${fitting.join('\n')}\n`);
     this.#drawnLines = lines.length;
   }
 
-  #rate(turns: number, nowMs: number): number {
+  #rate(turns: number, nowMs: number): number | undefined {
     this.#samples.push({ atMs: nowMs, turns });
     while (this.#samples.length > 2 && nowMs - (this.#samples[1]?.atMs ?? nowMs) >= RATE_MS) this.#samples.shift();
     const [first] = this.#samples;
-    if (first === undefined || nowMs === first.atMs) return 0;
+    if (first === undefined || nowMs - first.atMs < RATE_LEAST_MS) return undefined;
     return ((turns - first.turns) / (nowMs - first.atMs)) * 1_000;
   }
+}
+
+function rateOf(rate: number | undefined): string {
+  return `${rate === undefined ? '–' : count(rate)} turns a second`;
 }
 
 function flightsLine({ filed, waiting, atGate, inTheAir, landed }: Progress): string {

@@ -23,7 +23,13 @@ export interface Progress {
 
 export type RunMessage =
   /** The journal is read and the hosts are up. */
-  | { readonly kind: 'started'; readonly startMs: number; readonly hosts: number; readonly turns: number; readonly tailTurns: number }
+  | {
+      readonly kind: 'started';
+      readonly startMs: number;
+      readonly hosts: number;
+      readonly turns: number;
+      readonly tailTurns: number;
+    }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'host_lost'; readonly slot: number; readonly message: string }
   | { readonly kind: 'host_replaced'; readonly slot: number; readonly afterMs: number }

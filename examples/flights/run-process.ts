@@ -1,7 +1,7 @@
 /**
  * The process that runs the actors, seen from outside.
  *
- * Owns: starting it, its messages, ending it by SIGKILL, and telling an end that was wanted from one that was not.
+ * Owns: starting it, its messages, ending it by SIGKILL, and telling that end from others.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -11,14 +11,18 @@ const ENTRY = fileURLToPath(new URL('./run.ts', import.meta.url));
 
 export class RunProcess {
   readonly #child: ChildProcess;
-  /** Resolves with whether the process went to its end by itself. */
-  readonly ended: Promise<boolean>;
+  #killed = false;
+  /** How it ended: at its end, by `kill`, or in another way. */
+  readonly ended: Promise<'finished' | 'killed' | 'died'>;
 
   constructor(options: RunOptions, onMessage: (message: RunMessage) => void) {
     this.#child = fork(ENTRY, [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    this.#child.on('message', (message) => onMessage(message as RunMessage));
+    this.#child.on('message', (message) => {
+      // What was under way when it was killed is not news any more.
+      if (!this.#killed) onMessage(message as RunMessage);
+    });
     this.ended = new Promise((resolve) => {
-      this.#child.once('exit', (code) => resolve(code === 0));
+      this.#child.once('close', (code) => resolve(code === 0 ? 'finished' : this.#killed ? 'killed' : 'died'));
     });
   }
 
@@ -28,6 +32,7 @@ export class RunProcess {
 
   /** Ends it as a power cut ends a program: without a word. */
   kill(): void {
+    this.#killed = true;
     this.#child.kill('SIGKILL');
   }
 }

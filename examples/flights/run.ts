@@ -18,6 +18,8 @@ import { schedule } from './schedule.ts';
 const LOOK_MS = 100;
 /** Flights filed with one message. */
 const BATCH_FLIGHTS = 250;
+/** On a busy machine, an airport may have to wait for its host to be replaced and its turns to be read. */
+const ANSWER_WITHIN_MS = 30_000;
 /** How much of the journal a start has to read at most, about. The default of 500,000 turns suits smaller actors and longer lives. */
 const CHECKPOINT_EVERY_TURNS = 20_000;
 /** Of all flights, how many may be filed and not landed: the rest of the file waits outside. */
@@ -39,7 +41,13 @@ interface Run {
 async function openSystem({ dataDir, threads }: RunOptions): Promise<ActorSystem> {
   const startedMs = performance.now();
   const actors = [airport, flight, schedule, saboteur].map(({ module }) => module);
-  const system = await ActorSystem.start({ dataDir, threads, actors, checkpointEveryTurns: CHECKPOINT_EVERY_TURNS });
+  const system = await ActorSystem.start({
+    dataDir,
+    threads,
+    actors,
+    checkpointEveryTurns: CHECKPOINT_EVERY_TURNS,
+    askTimeoutMs: ANSWER_WITHIN_MS,
+  });
   const startMs = performance.now() - startedMs;
   const { hosts } = await system.stats();
   const { end, tailTurns } = system.opened;
@@ -71,7 +79,9 @@ async function openAirports(system: ActorSystem, { flights: total, dataDir }: Ru
   const desk = await system.spawn(schedule, { id: 'schedule', input, ifExists: 'attach' });
   const { context } = (await desk.snapshot()).view;
   if (context.total !== total) {
-    throw new Error(`${dataDir} is under way with ${context.total} flights, not ${total}: use --fresh, or another --data`);
+    throw new Error(
+      `${dataDir} is under way with ${context.total} flights, not ${total}: use --fresh, or another --data`,
+    );
   }
   return { system, flights, airports, schedule: desk, filed: context.filed, landed: 0 };
 }

@@ -114,7 +114,13 @@ export interface Consumed {
 }
 
 /** Moves the books by one turn. `sequence` is the turn's own; `keysLimit` the definition's. */
-export function applyTurn(book: Book, envelope: Envelope, intents: readonly Intent[], sequence: number, keysLimit: number): void {
+export function applyTurn(
+  book: Book,
+  envelope: Envelope,
+  intents: readonly Intent[],
+  sequence: number,
+  keysLimit: number,
+): void {
   if (envelope.unstashed === true) book.unstashed?.shift();
   else if (envelope.id !== undefined) consume(book, envelope.id, laneOf(envelope));
   if (envelope.control !== undefined) applyControl(book, envelope);
@@ -236,10 +242,12 @@ function applyIntent(book: Book, envelope: Envelope, intent: Intent, sequence: n
       break;
     }
     case 'reply':
-      if (intent.idempotencyKey !== undefined) book.keys?.set(intent.idempotencyKey, { kind: 'value', value: intent.value });
+      if (intent.idempotencyKey !== undefined)
+        book.keys?.set(intent.idempotencyKey, { kind: 'value', value: intent.value });
       break;
     case 'fail':
-      if (intent.idempotencyKey !== undefined) book.keys?.set(intent.idempotencyKey, { kind: 'error', error: intent.error });
+      if (intent.idempotencyKey !== undefined)
+        book.keys?.set(intent.idempotencyKey, { kind: 'error', error: intent.error });
       break;
     case 'stash':
       book.stash ??= [];

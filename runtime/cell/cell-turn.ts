@@ -217,12 +217,19 @@ export class CellTurn implements Turn {
     const { book, key } = this.#cell;
     const { parent, childId, incarnation } = book;
     if (parent !== undefined && childId !== undefined) {
-      this.#control(parent, { kind: 'terminated', key, childId, ...(incarnation === undefined ? {} : { incarnation }), reason });
+      this.#control(parent, {
+        kind: 'terminated',
+        key,
+        childId,
+        ...(incarnation === undefined ? {} : { incarnation }),
+        reason,
+      });
     }
     for (const watcher of book.watchers ?? []) {
       if (watcher !== parent) this.#control(watcher, { kind: 'terminated', key, reason });
     }
-    for (const child of book.children?.values() ?? []) this.#control(child.key, { kind: 'stop', reason: { kind: 'shutdown' } });
+    for (const child of book.children?.values() ?? [])
+      this.#control(child.key, { kind: 'stop', reason: { kind: 'shutdown' } });
   }
 
   /** Lets inline children live again that were stopped with this cell. */
@@ -230,14 +237,22 @@ export class CellTurn implements Turn {
     for (const [childId, { key }] of this.#cell.book.children ?? []) {
       if (rootOf(key) !== rootOf(this.#cell.key)) continue;
       const incarnation = this.sequence;
-      this.#control(key, { kind: 'spawn', input: undefined, parent: this.#cell.key, childId, incarnation, ifExists: 'resume' });
+      this.#control(key, {
+        kind: 'spawn',
+        input: undefined,
+        parent: this.#cell.key,
+        childId,
+        incarnation,
+        ifExists: 'resume',
+      });
     }
   }
 
   /** Tells a parent that wants to know of the new state. */
   reportSnapshot(snapshot: unknown): void {
     const { parent, childId } = this.#cell.book;
-    if (parent !== undefined && childId !== undefined) this.#control(parent, { kind: 'child.snapshot', childId, snapshot });
+    if (parent !== undefined && childId !== undefined)
+      this.#control(parent, { kind: 'child.snapshot', childId, snapshot });
   }
 
   /** Tells a parent of a child that could not be started. */

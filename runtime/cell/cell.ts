@@ -94,7 +94,7 @@ export class Cell {
 
   /** Resolves inline logic; undefined when the definition no longer has it. */
   resolveBehavior(): Behavior | undefined {
-    let behavior: Behavior | undefined = this.definition.behavior as unknown as Behavior;
+    let behavior: Behavior | undefined = this.definition.behavior;
     for (const name of this.book.logic) behavior = behavior?.child?.(name);
     this.behavior = behavior;
     return behavior;

@@ -136,7 +136,9 @@ export function forkImage(row: ImageRow, key: string): ImageRow {
 function bodyOf(row: ImageRow): ImageBody {
   const body = row.body as ImageBody;
   if (body.format > BODY_FORMAT) {
-    throw new DataFormatError(`the image of ${row.key} has format ${body.format}; this version reads up to ${BODY_FORMAT}: upgrade the library`);
+    throw new DataFormatError(
+      `the image of ${row.key} has format ${body.format}; this version reads up to ${BODY_FORMAT}: upgrade the library`,
+    );
   }
   return body;
 }
@@ -144,8 +146,10 @@ function bodyOf(row: ImageRow): ImageBody {
 function receivedOf(book: Book, backlog: readonly Envelope[]): Watermark[] {
   const marks = new Map<string, Watermark>();
   for (const [stream, mark] of book.consumed ?? []) {
-    if (mark.userPosition >= 0) marks.set(`${stream}u`, { stream, lane: 'user', position: mark.userPosition, index: mark.userIndex });
-    if (mark.signalPosition >= 0) marks.set(`${stream}s`, { stream, lane: 'signal', position: mark.signalPosition, index: mark.signalIndex });
+    if (mark.userPosition >= 0)
+      marks.set(`${stream}u`, { stream, lane: 'user', position: mark.userPosition, index: mark.userIndex });
+    if (mark.signalPosition >= 0)
+      marks.set(`${stream}s`, { stream, lane: 'signal', position: mark.signalPosition, index: mark.signalIndex });
   }
   for (const envelope of backlog) {
     if (envelope.id === undefined) continue;

@@ -50,14 +50,21 @@ function recoverFrom(cell: Cell, loaded: LoadedCell, turn: CellTurn): Recovered 
 }
 
 /** State and books at the end of `turns`, on top of `image`. For history too: nothing but the cell is touched. */
-export function restore(cell: Cell, loaded: Pick<LoadedCell, 'image' | 'turns'>, turn: CellTurn): Recovered | undefined {
+export function restore(
+  cell: Cell,
+  loaded: Pick<LoadedCell, 'image' | 'turns'>,
+  turn: CellTurn,
+): Recovered | undefined {
   if (loaded.image !== undefined) {
     const fault = restoreState(cell, loaded);
     if (fault !== undefined) return fault;
   }
   for (const record of loaded.turns) {
     if (record.sequence !== cell.sequence + 1) {
-      return blocked(cell, `turn ${record.sequence} follows turn ${cell.sequence} in the journal: turns between are missing`);
+      return blocked(
+        cell,
+        `turn ${record.sequence} follows turn ${cell.sequence} in the journal: turns between are missing`,
+      );
     }
     const fault = replayTurn(cell, record, turn);
     if (fault !== undefined) return fault;
@@ -73,7 +80,10 @@ function restoreState(cell: Cell, loaded: Pick<LoadedCell, 'image'>): Recovered 
     if (cell.book.status.kind === 'absent') return undefined;
     const behavior = cell.resolveBehavior();
     if (behavior === undefined) {
-      return blocked(cell, `definition "${cell.definition.name}" has no inline logic "${cell.book.logic.join('.')}" any more`);
+      return blocked(
+        cell,
+        `definition "${cell.definition.name}" has no inline logic "${cell.book.logic.join('.')}" any more`,
+      );
     }
     cell.state = behavior.load(migrated(cell, saved, version), { self: cell.key, parent: cell.book.parent });
     return undefined;
@@ -137,7 +147,11 @@ function repeat(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered | und
     intents = turn.take();
   } catch (error) {
     turn.take();
-    return blocked(cell, `turn ${record.sequence} (${describe(record)}) throws when it is repeated: ${encodeError(error).message}`, error);
+    return blocked(
+      cell,
+      `turn ${record.sequence} (${describe(record)}) throws when it is repeated: ${encodeError(error).message}`,
+      error,
+    );
   } finally {
     enterTurn(outer);
   }

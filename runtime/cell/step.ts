@@ -43,7 +43,12 @@ const HANDLED: StepOutcome = { kind: 'handled', intents: [] };
 const NOTHING = (): void => {};
 
 /** Writes the turn down, before the cell moves; throwing makes the step fail. `state` is the state after it. */
-export type Recorder = (outcome: TurnRecord['outcome'], envelope: Envelope, intents: readonly Intent[], state: unknown) => void;
+export type Recorder = (
+  outcome: TurnRecord['outcome'],
+  envelope: Envelope,
+  intents: readonly Intent[],
+  state: unknown,
+) => void;
 
 /** Runs one message at time `nowMs`. The turn's sequence is the cell's next. */
 export function step(
@@ -63,7 +68,8 @@ export function step(
   if (refusal !== undefined) {
     turn.fail(refusal);
     const control = envelope.control;
-    if (control?.kind === 'watch' && book.status.kind === 'stopped') turn.announceExitTo(control.watcher, book.status.reason);
+    if (control?.kind === 'watch' && book.status.kind === 'stopped')
+      turn.announceExitTo(control.watcher, book.status.reason);
     if (control?.kind === 'spawn') announceRefusedSpawn(turn, envelope, refusal);
     const intents = turn.take();
     record('refused', envelope, intents, cell.state);
@@ -137,7 +143,11 @@ export function runBehavior(cell: Cell, envelope: Envelope, turn: CellTurn): unk
       if (control.id.startsWith(ASK_TIMER_PREFIX)) {
         const ask = control.id.slice(ASK_TIMER_PREFIX.length);
         const to = (entry?.payload as { to?: string } | undefined)?.to ?? 'a cell';
-        return signal(cell, { kind: 'ask.failed', ask, error: new AskTimeoutError(`${to} did not answer ask "${ask}" in time`) }, turn);
+        return signal(
+          cell,
+          { kind: 'ask.failed', ask, error: new AskTimeoutError(`${to} did not answer ask "${ask}" in time`) },
+          turn,
+        );
       }
       return signal(cell, { kind: 'timer', id: control.id, payload: entry?.payload }, turn);
     }
@@ -151,7 +161,8 @@ export function runBehavior(cell: Cell, envelope: Envelope, turn: CellTurn): unk
 }
 
 function behaviorOf(cell: Cell): Behavior {
-  if (cell.behavior === undefined) throw new InvalidDefinitionError(`${cell.key} has no behavior: it was never spawned`);
+  if (cell.behavior === undefined)
+    throw new InvalidDefinitionError(`${cell.key} has no behavior: it was never spawned`);
   return cell.behavior;
 }
 
@@ -174,7 +185,9 @@ function spawn(cell: Cell, control: Extract<Envelope['control'], { kind: 'spawn'
   if (behavior === undefined) {
     const missing = book.logic.join('.');
     book.logic = previousLogic;
-    throw new InvalidDefinitionError(`definition "${cell.definition.name}" has no inline logic "${missing}" for ${cell.key}`);
+    throw new InvalidDefinitionError(
+      `definition "${cell.definition.name}" has no inline logic "${missing}" for ${cell.key}`,
+    );
   }
   // Again from the last good state: the first init has long been recorded.
   if (control.ifExists === 'resume' && book.status.kind === 'stopped' && cell.state !== undefined) {
@@ -255,7 +268,9 @@ function refusalOf(cell: Cell, envelope: Envelope, nowMs: number): Error | undef
     return undefined;
   }
   if (book.status.kind === 'stopped') {
-    return new ActorStoppedError(`actor ${cell.key} has stopped (${book.status.reason.kind}): spawn it again to use it`);
+    return new ActorStoppedError(
+      `actor ${cell.key} has stopped (${book.status.reason.kind}): spawn it again to use it`,
+    );
   }
   if ((control?.kind === 'reply' || control?.kind === 'ask.failed') && book.asks?.has(control.ask) !== true) {
     return new MessageExpiredError(`the answer to ask "${control.ask}" of ${cell.key} came after its deadline`);
@@ -269,7 +284,10 @@ function refusalOf(cell: Cell, envelope: Envelope, nowMs: number): Error | undef
 function announceRefusedSpawn(turn: CellTurn, envelope: Envelope, error: Error): void {
   const control = envelope.control;
   if (control?.kind !== 'spawn' || control.parent === undefined || control.childId === undefined) return;
-  turn.tellTerminated(control.parent, control.childId, control.incarnation, { kind: 'error', error: encodeError(error) });
+  turn.tellTerminated(control.parent, control.childId, control.incarnation, {
+    kind: 'error',
+    error: encodeError(error),
+  });
 }
 
 function noReply(cell: Cell, envelope: Envelope): NoReplyError {

@@ -13,7 +13,13 @@ export function bereavements(cell: Cell, isLost: (key: CellKey) => boolean): Env
   const reason = { kind: 'host_lost' } as const;
   const told: Envelope[] = [];
   for (const [childId, { key, incarnation }] of book.children ?? []) {
-    if (isLost(key)) told.push({ to, message: undefined, control: { kind: 'terminated', key, childId, incarnation, reason }, from: key });
+    if (isLost(key))
+      told.push({
+        to,
+        message: undefined,
+        control: { kind: 'terminated', key, childId, incarnation, reason },
+        from: key,
+      });
   }
   for (const key of book.watching ?? []) {
     if (isLost(key)) told.push({ to, message: undefined, control: { kind: 'terminated', key, reason }, from: key });

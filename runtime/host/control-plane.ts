@@ -29,17 +29,24 @@ export interface HostControl {
 }
 
 type Answer<T> = { readonly value: T } | { readonly error: EncodedError };
-type Served = { [K in keyof HostControl]: (...args: Parameters<HostControl[K]>) => Promise<Answer<Awaited<ReturnType<HostControl[K]>>>> };
+type Served = {
+  [K in keyof HostControl]: (
+    ...args: Parameters<HostControl[K]>
+  ) => Promise<Answer<Awaited<ReturnType<HostControl[K]>>>>;
+};
 
 const METHODS: readonly (keyof HostControl)[] = ['load', 'linkUp', 'linkDown', 'begin', 'drained', 'stats', 'stop'];
 
 /** Serves `control` on `port`: these methods and nothing else of it. */
 export function serveControl(port: MessagePort, control: HostControl): void {
-  const served: Record<string, (...args: never[]) => Promise<Answer<unknown>>> = Object.create(null) as Record<string, never>;
+  const served: Record<string, (...args: never[]) => Promise<Answer<unknown>>> = Object.create(null) as Record<
+    string,
+    never
+  >;
   for (const method of METHODS) {
     served[method] = async (...args) => {
       try {
-        return { value: await (control[method] as (...args: never[]) => unknown)(...args) };
+        return { value: (await Reflect.apply(control[method], control, args)) as unknown };
       } catch (error) {
         return { error: encodeError(error) };
       }
@@ -65,9 +72,13 @@ export class ControlClient {
     args: Parameters<HostControl[K]>,
     options: { readonly timeoutMs: number; readonly transfer?: readonly MessagePort[] },
   ): Promise<Awaited<ReturnType<HostControl[K]>>> {
-    const call = this.#remote[method] as unknown as (...args: unknown[]) => Promise<Answer<Awaited<ReturnType<HostControl[K]>>>>;
+    const call = this.#remote[method] as unknown as (
+      ...args: unknown[]
+    ) => Promise<Answer<Awaited<ReturnType<HostControl[K]>>>>;
     // comlink looks at each argument for something to transfer, so each port is marked by itself.
-    const marked = args.map((arg) => (options.transfer?.includes(arg as never) === true ? transfer(arg, [arg as never]) : arg));
+    const marked = args.map((arg) =>
+      options.transfer?.includes(arg as never) === true ? transfer(arg, [arg as never]) : arg,
+    );
     let expired: () => void = () => {};
     const deadline = new Promise<never>((_resolve, reject) => {
       expired = () => reject(new ControlTimeoutError(`host did not answer ${method}() within ${options.timeoutMs} ms`));

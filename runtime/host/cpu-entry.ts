@@ -11,7 +11,7 @@ interface Task {
   readonly context: Omit<EffectContext, 'signal'>;
 }
 
-export default async function run({ work, context }: Task): Promise<unknown> {
+export async function runEffect({ work, context }: Task): Promise<unknown> {
   const exported = (await import(work.module)) as Record<string, unknown>;
   const effect = exported[work.name];
   if (typeof effect !== 'function') {

@@ -22,7 +22,7 @@ export class CpuPool {
       ({ Piscina }) => new Piscina({ filename: ENTRY.href, minThreads: 0, idleTimeout: IDLE_MS, atomics: 'disabled' }),
     );
     const pool = await this.#pool;
-    return pool.run({ work, context }, { signal });
+    return pool.run({ work, context }, { signal, name: 'runEffect' });
   };
 
   async close(): Promise<void> {

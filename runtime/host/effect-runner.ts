@@ -32,7 +32,11 @@ interface Running {
 }
 
 /** Runs a function of another module on the pool for CPU-bound work. */
-export type PoolRun = (work: { module: string; name: string }, context: Omit<EffectContext, 'signal'>, signal: AbortSignal) => Promise<unknown>;
+export type PoolRun = (
+  work: { module: string; name: string },
+  context: Omit<EffectContext, 'signal'>,
+  signal: AbortSignal,
+) => Promise<unknown>;
 
 export interface EffectPorts {
   readonly clock: Clock;
@@ -119,7 +123,9 @@ export class EffectRunner {
     cell.holds += 1;
     const spec = cell.behavior?.effect?.(entry.source);
     if (spec === undefined) {
-      const error = new InvalidDefinitionError(`${cell.key} has no effect "${entry.source}": its definition changed without a new version`);
+      const error = new InvalidDefinitionError(
+        `${cell.key} has no effect "${entry.source}": its definition changed without a new version`,
+      );
       this.#fail(running, error);
     } else if (spec.kind === 'call') {
       this.#call(running, spec, 1);

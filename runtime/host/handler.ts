@@ -42,23 +42,29 @@ export interface HandlerPorts {
   readonly releaser: Releaser;
   readonly inspection: Inspection;
   /** Timers and effects of a cell that lives again are taken up. */
-  rearm(cell: Cell): void;
+  readonly rearm: (cell: Cell) => void;
   /** The cell may have work again. */
-  schedule(cell: Cell): void;
-  out(item: Outbound): void;
+  readonly schedule: (cell: Cell) => void;
+  readonly out: (item: Outbound) => void;
+}
+
+/** An actor that was running when a host died: how often in a row, and the turn before the one that it was in (modulo 2^32). */
+export interface Suspect {
+  readonly key: CellKey;
+  readonly deaths: number;
+  readonly sequence: number;
 }
 
 export class Handler {
   readonly #ports: HandlerPorts;
-  /** Actors that may have killed a host: how often. */
-  readonly #suspects = new Map<CellKey, number>();
+  readonly #suspects = new Map<CellKey, Suspect>();
 
   constructor(ports: HandlerPorts) {
     this.#ports = ports;
   }
 
-  suspect(suspects: readonly (readonly [CellKey, number])[]): void {
-    for (const [key, deaths] of suspects) this.#suspects.set(key, deaths);
+  suspect(suspects: readonly Suspect[]): void {
+    for (const suspect of suspects) this.#suspects.set(suspect.key, suspect);
   }
 
   isSuspect(cell: Cell): boolean {
@@ -71,7 +77,11 @@ export class Handler {
 
   handle(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): void {
     const { status } = cell.book;
-    if (status.kind === 'absent' && envelope.control?.kind !== 'spawn' && !this.#spawnVirtual(cell, envelope, nowMs, record)) {
+    if (
+      status.kind === 'absent' &&
+      envelope.control?.kind !== 'spawn' &&
+      !this.#spawnVirtual(cell, envelope, nowMs, record)
+    ) {
       this.#absent(envelope);
       return;
     }
@@ -185,11 +195,14 @@ export class Handler {
 
   /** Parks the message that has killed its host as often as a failing one may fail. */
   #killer(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): boolean {
-    const deaths = this.#suspects.get(cell.key) ?? 0;
-    if (deaths < cell.definition.failure.maxAttempts) return false;
+    const { deaths, sequence } = this.#suspects.get(cell.key) ?? { deaths: 0, sequence: 0 };
+    // A turn that was committed since then was another message's.
+    if (deaths < cell.definition.failure.maxAttempts || (cell.sequence | 0) !== sequence) return false;
     this.#suspects.delete(cell.key);
     cell.failedAttempts = deaths - 1;
-    const error = new HostLostError(`its host died ${deaths} times while ${cell.key} was handling ${describe(envelope)}`);
+    const error = new HostLostError(
+      `its host died ${deaths} times while ${cell.key} was handling ${describe(envelope)}`,
+    );
     this.#failed(cell, envelope, error, nowMs, record);
     return true;
   }

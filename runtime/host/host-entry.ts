@@ -45,7 +45,8 @@ const shell = new HostShell(config, {
   pool: pool.run,
   // A successor has the slot: whatever this thread still does is nobody's business any more.
   onFenced: () => process.exit(0),
-  connectJournal: (events) => connectHostJournal(journalPort, { slot: config.slot, epoch: config.epoch, run: config.run }, events),
+  connectJournal: (events) =>
+    connectHostJournal(journalPort, { slot: config.slot, epoch: config.epoch, run: config.run }, events),
 });
 shell.connect(createPortFramePort(outside));
 

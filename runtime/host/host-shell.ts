@@ -13,6 +13,7 @@ import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts'
 import type { FramePort } from '../transport/frame-port.ts';
 import { DefinitionTable } from './definition-table.ts';
 import type { PoolRun } from './effect-runner.ts';
+import type { Suspect } from './handler.ts';
 import { Host } from './host.ts';
 import type { HostStats } from './host-ports.ts';
 import { PeerLink } from './peer-link.ts';
@@ -41,8 +42,8 @@ export interface HostShellPorts {
 export interface Beginning {
   readonly wake: readonly CellKey[];
   readonly resend: readonly Envelope[];
-  /** Actors that were running when the last hosts of this slot died, with how often: to be run with care. */
-  readonly suspects: readonly (readonly [CellKey, number])[];
+  /** Actors that were running when hosts died: to be run with care. */
+  readonly suspects: readonly Suspect[];
   /** Slots whose cells in memory died before this host began: its own, or all after a start of the process. */
   readonly diedSlots: readonly number[];
 }

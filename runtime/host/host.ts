@@ -22,7 +22,7 @@ import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts'
 import { CommitQueue } from './commit-queue.ts';
 import { EffectRunner } from './effect-runner.ts';
 import { bereavements } from './bereavements.ts';
-import { Handler } from './handler.ts';
+import { Handler, type Suspect } from './handler.ts';
 import { Inspection } from './inspection.ts';
 import type { HostPorts, HostStats } from './host-ports.ts';
 import type { Inbound, Outbound } from './items.ts';
@@ -64,7 +64,12 @@ export class Host implements HostJournalEvents {
       log: (key, values) => this.#out(['notice', { kind: 'log', key, values }]),
     });
     this.#timers = new TimerQueue(clock, (key, id, armed) => this.#self(key, { kind: 'timer', id, armed }));
-    this.#effects = new EffectRunner({ clock, random, pool, deliver: (cell, message) => this.#self(cell.key, message) });
+    this.#effects = new EffectRunner({
+      clock,
+      random,
+      pool,
+      deliver: (cell, message) => this.#self(cell.key, message),
+    });
     this.#releaser = new Releaser({
       slot,
       hosts,
@@ -147,7 +152,7 @@ export class Host implements HostJournalEvents {
    * Names actors that were running when a host died. Their messages are run one at a time, each committed before the next, so
    * that the one that kills is known; it is parked when it has killed as often as a failing one may fail.
    */
-  suspect(suspects: readonly (readonly [CellKey, number])[]): void {
+  suspect(suspects: readonly Suspect[]): void {
     this.#handler.suspect(suspects);
   }
 
@@ -379,6 +384,7 @@ export class Host implements HostJournalEvents {
     cell.touched = true;
     cell.lastActiveMs = nowMs;
     const record = cell.durable ? this.#commits.recorderOf(cell, nowMs) : undefined;
+    const { watch } = this.#ports;
     const suspect = this.#handler.isSuspect(cell);
     const limit = suspect ? 1 : CELL_SLICE_TURNS;
     let turns = 0;
@@ -386,6 +392,7 @@ export class Host implements HostJournalEvents {
       const envelope = cell.next();
       if (envelope === undefined) break;
       turns += 1;
+      watch.turn(cell.sequence);
       this.#handler.handle(cell, envelope, nowMs, record);
     }
     if (suspect) this.#beCareful(cell);

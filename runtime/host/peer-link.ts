@@ -5,7 +5,7 @@
  *
  * Invariants:
  * PL1. While down, items are kept in order. On `up`, those with a mark below `from` are dropped, since the successor has them from
- *      the journal; the rest goes first.
+ *      the journal; the rest goes first. With `from` Infinity nothing kept is sent: whoever pushed it sends it again.
  * PL2. What was sent on a link that is lost is not sent again here: marked items are in the journal, unmarked ones are at most once.
  */
 import type { FramePort } from '../transport/frame-port.ts';
@@ -49,7 +49,7 @@ export class PeerLink implements HostLink {
     this.#link = link;
     const kept = this.#kept;
     this.#kept = [];
-    for (const { item, mark } of kept) if (mark >= from) link.push(item, mark);
+    if (from < Number.POSITIVE_INFINITY) for (const { item, mark } of kept) if (mark >= from) link.push(item, mark);
     this.#resume();
   }
 

@@ -48,7 +48,11 @@ export class Releaser {
   release(turn: PendingTurn, position: number): void {
     const { cell, envelope, intents } = turn;
     if (intents.length > 0) this.#execute(turn, position);
-    if (envelope.id !== undefined && envelope.id.stream === this.#ports.outsideStream && envelope.replyTo === undefined) {
+    if (
+      envelope.id !== undefined &&
+      envelope.id.stream === this.#ports.outsideStream &&
+      envelope.replyTo === undefined
+    ) {
       this.#receipt(turn, envelope.id.position);
     }
     if (turn.view !== undefined) {

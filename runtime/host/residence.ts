@@ -135,7 +135,9 @@ export class Residence {
   }
 
   image(cell: Cell): void {
-    this.#ports.commits.image(cell.carried === undefined ? imageOf(cell, this.#ports.run) : carryImage(cell, cell.carried));
+    this.#ports.commits.image(
+      cell.carried === undefined ? imageOf(cell, this.#ports.run) : carryImage(cell, cell.carried),
+    );
     cell.imagedSequence = cell.sequence;
     cell.dirtyFrom = -1;
   }

@@ -12,15 +12,19 @@
 export interface Watch {
   beat(): void;
   enter(key: string): void;
+  /** The cell that was entered begins the turn after `sequence`. */
+  turn(sequence: number): void;
   leave(): void;
 }
 
 /** For hosts that nobody watches. */
-export const unwatched: Watch = { beat: () => {}, enter: () => {}, leave: () => {} };
+export const unwatched: Watch = { beat: () => {}, enter: () => {}, turn: () => {}, leave: () => {} };
 
 const BEAT = 0;
 const NAME_LENGTH = 1;
-const HEADER_BYTES = 8;
+const SEQUENCE = 2;
+const HEADER_INTS = 3;
+const HEADER_BYTES = 4 * HEADER_INTS;
 const NAME_BYTES = 248;
 
 /** Shared memory for one host. */
@@ -35,7 +39,7 @@ export class SharedWatch implements Watch {
   #entered = '';
 
   constructor(memory: SharedArrayBuffer) {
-    this.#header = new Int32Array(memory, 0, 2);
+    this.#header = new Int32Array(memory, 0, HEADER_INTS);
     this.#name = new Uint8Array(memory, HEADER_BYTES, NAME_BYTES);
   }
 
@@ -53,6 +57,10 @@ export class SharedWatch implements Watch {
     this.#header[NAME_LENGTH] = Math.min(key.length, NAME_BYTES);
   }
 
+  turn(sequence: number): void {
+    this.#header[SEQUENCE] = sequence;
+  }
+
   leave(): void {
     this.#header[NAME_LENGTH] = 0;
   }
@@ -64,12 +72,17 @@ export class WatchReader {
   readonly #name: Uint8Array;
 
   constructor(memory: SharedArrayBuffer) {
-    this.#header = new Int32Array(memory, 0, 2);
+    this.#header = new Int32Array(memory, 0, HEADER_INTS);
     this.#name = new Uint8Array(memory, HEADER_BYTES, NAME_BYTES);
   }
 
   get beats(): number {
     return Atomics.load(this.#header, BEAT);
+  }
+
+  /** The last turn, modulo 2^32, before the one that is running. */
+  get sequence(): number {
+    return this.#header[SEQUENCE] ?? 0;
   }
 
   /** The key of the cell that is running; undefined between slices. */

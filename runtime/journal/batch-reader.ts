@@ -129,7 +129,9 @@ export class BatchReader {
   }
 
   sequence(at: number): number {
-    return this.view.getUint32(at + H_SEQUENCE_LOW, true) + this.view.getUint16(at + H_SEQUENCE_HIGH, true) * 0x1_0000_0000;
+    return (
+      this.view.getUint32(at + H_SEQUENCE_LOW, true) + this.view.getUint16(at + H_SEQUENCE_HIGH, true) * 0x1_0000_0000
+    );
   }
 
   obliged(at: number): boolean {

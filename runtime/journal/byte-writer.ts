@@ -134,7 +134,8 @@ export class ByteReader {
 
   #step(size: number): number {
     const from = this.at;
-    if (from + size > this.bytes.length) throw new RangeError(`${size} bytes at ${from} go beyond ${this.bytes.length}`);
+    if (from + size > this.bytes.length)
+      throw new RangeError(`${size} bytes at ${from} go beyond ${this.bytes.length}`);
     this.at = from + size;
     return from;
   }

@@ -61,6 +61,7 @@ export class CellLoader {
 
   /** Notes the damage of a cell that was not loaded, before its trace is forgotten. */
   noteDamage(trace: CellTrace): void {
+    if (trace.damage === undefined && trace.lostMessages.length === 0) return;
     const header = this.#headerOf(trace.key);
     const damage = header === 'damaged' ? trace.damage : damageOf(trace, header);
     if (damage !== undefined && !this.damaged.has(trace.key)) this.damaged.set(trace.key, damage);
@@ -186,7 +187,10 @@ function forEachPending(
 }
 
 function gap(key: CellKey, expected: number, found: number): DataDamagedError {
-  return new DataDamagedError(`${key} has no turn ${expected} in the journal, the next is ${found}: it cannot be replayed`, {
-    details: { table: 'log', key, sequence: expected },
-  });
+  return new DataDamagedError(
+    `${key} has no turn ${expected} in the journal, the next is ${found}: it cannot be replayed`,
+    {
+      details: { table: 'log', key, sequence: expected },
+    },
+  );
 }

@@ -25,7 +25,13 @@ import {
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Wait } from '../kernel/clock.ts';
-import { DataFolderLockedError, DataFolderReadOnlyError, DataFormatError, StorageError, StorageFullError } from '../kernel/errors.ts';
+import {
+  DataFolderLockedError,
+  DataFolderReadOnlyError,
+  DataFormatError,
+  StorageError,
+  StorageFullError,
+} from '../kernel/errors.ts';
 import { FORMAT_VERSION } from './batch-layout.ts';
 
 /** How often a living owner touches its lock, for readers on other machines or in other containers. */
@@ -90,12 +96,16 @@ export function checkFormat(path: string): void {
   const file = join(path, 'FORMAT');
   if (!existsSync(file)) {
     if (!existsSync(join(path, 'data.mdb'))) return;
-    throw new DataFormatError(`${path} holds a database that is not ours: it has no FORMAT file`, { details: { path } });
+    throw new DataFormatError(`${path} holds a database that is not ours: it has no FORMAT file`, {
+      details: { path },
+    });
   }
   const text = readFileSync(file, 'utf8').trim();
   const format = /^collaborative-blocks (\d+)$/.exec(text)?.[1];
   if (format === undefined) {
-    throw new DataFormatError(`${file} does not say a format: ${JSON.stringify(text.slice(0, 80))}`, { details: { path } });
+    throw new DataFormatError(`${file} does not say a format: ${JSON.stringify(text.slice(0, 80))}`, {
+      details: { path },
+    });
   }
   if (Number(format) > FORMAT_VERSION) {
     throw new DataFormatError(
@@ -180,7 +190,8 @@ function isAlive(owner: LockOwner | 'unknown', self: LockOwner, lock: string, cl
 
 function lockedBy(path: string, owner: LockOwner | 'unknown' | 'gone'): DataFolderLockedError {
   const known = typeof owner === 'object' ? owner : undefined;
-  const who = known === undefined ? 'another process' : known.pid === process.pid ? 'this process' : `process ${known.pid}`;
+  const who =
+    known === undefined ? 'another process' : known.pid === process.pid ? 'this process' : `process ${known.pid}`;
   const where = known === undefined || known.host === hostname() ? '' : ` on ${known.host}`;
   return new DataFolderLockedError(`${path} is in use by ${who}${where}: stop it, or use another data folder`, {
     details: { path, ...(known === undefined ? {} : { pid: known.pid, host: known.host }) },
@@ -251,6 +262,8 @@ function writable<T>(path: string, work: () => T): T {
       case 'EACCES':
       case 'EPERM':
       case 'EROFS':
+      // What Node says of a folder to be made within a read-only one.
+      case 'ENOENT':
         throw new DataFolderReadOnlyError(`${path} cannot be written`, { cause: error, details });
       case 'ENOSPC':
       case 'EDQUOT':

@@ -59,9 +59,12 @@ export class DiskRoom {
   }
 
   #full(cause?: unknown): StorageFullError {
-    return new StorageFullError(`${this.#path} is on a disk without room: nothing acknowledged is lost; free some space`, {
-      details: { path: this.#path, freeBytes: this.#free() },
-      ...(cause === undefined ? {} : { cause }),
-    });
+    return new StorageFullError(
+      `${this.#path} is on a disk without room: nothing acknowledged is lost; free some space`,
+      {
+        details: { path: this.#path, freeBytes: this.#free() },
+        ...(cause === undefined ? {} : { cause }),
+      },
+    );
   }
 }

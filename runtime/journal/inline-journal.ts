@@ -40,7 +40,7 @@ export function createInlineJournal(options: JournalOptions, ports: InlineJourna
     }
     try {
       // A method of the table, with the arguments of its own signature: the compiler cannot follow the generic.
-      return await (service[method] as (...args: unknown[]) => never)(...args);
+      return (await (service[method] as (...args: unknown[]) => unknown)(...args)) as never;
     } catch (error) {
       if (method === 'open') folder?.release();
       throw error;

@@ -4,7 +4,6 @@
  * Owns: the decoding of answers and the encoding of images, on the caller's side.
  */
 import type { CellKey } from '../kernel/address.ts';
-import type { EncodedError } from '../kernel/errors.ts';
 import type { ReplyTo } from '../kernel/message.ts';
 import { unpackOne } from '../wire/journal-codec.ts';
 import { decodeParcels, decodeTurns } from './cell-parcel.ts';
@@ -90,6 +89,6 @@ export class JournalControlClient implements JournalControl {
 function decodeAnswers(bytes: Uint8Array): Recovery['answers'] {
   return (unpackOne(bytes) as AnswerShape[]).map(([call, run, value, error]) => {
     const to: ReplyTo = { kind: 'outside', call, run };
-    return error === null ? { to, value } : { to, error: error as EncodedError };
+    return error === null ? { to, value } : { to, error };
   });
 }

@@ -70,7 +70,10 @@ export interface JournalControl {
   /** Reads the tail for the cells of `slot`; must come before its new host loads anything. */
   recover(slot: number): Promise<Recovery>;
   /** A cell's turns, oldest first, as far as they are kept. */
-  turns(key: CellKey, range?: { fromSequence?: number; toSequence?: number; limit?: number }): Promise<readonly (TurnRecord & { readonly position: number })[]>;
+  turns(
+    key: CellKey,
+    range?: { fromSequence?: number; toSequence?: number; limit?: number },
+  ): Promise<readonly (TurnRecord & { readonly position: number })[]>;
   image(key: CellKey): Promise<ImageRow | undefined>;
   /** Puts an image of a cell that is not loaded (a fork, a repair). */
   putImage(row: ImageRow): Promise<void>;

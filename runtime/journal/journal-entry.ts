@@ -65,7 +65,7 @@ class HostPort implements HostLink {
   receive(message: HostMessage): void {
     switch (message[0]) {
       case HELLO:
-        this.#session = service.connect(this.#slot, message[1], this);
+        this.#hello(message[1]);
         break;
       case APPEND:
         this.#session?.append(message[1], message[2]);
@@ -79,6 +79,15 @@ class HostPort implements HostLink {
       case CLOSE:
         this.close();
         break;
+    }
+  }
+
+  #hello(epoch: number): void {
+    try {
+      this.#session = service.connect(this.#slot, epoch, this);
+    } catch {
+      // The journal has failed or is closed, and the system knows it: this host will commit nothing.
+      this.fenced();
     }
   }
 
@@ -131,7 +140,9 @@ function tell(answer: ThreadAnswer): void {
 async function answer(id: number, method: string, args: readonly unknown[]): Promise<void> {
   try {
     // A method of the table, with the arguments of its own signature: they were typed where the call was made.
-    const value: unknown = await (service as unknown as Record<string, (...args: readonly unknown[]) => unknown>)[method]?.(...args);
+    const value: unknown = await (service as unknown as Record<string, (...args: readonly unknown[]) => unknown>)[
+      method
+    ]?.(...args);
     tell({ kind: 'answer', id, value });
   } catch (error) {
     tell({ kind: 'refusal', id, error: encodeError(error) });
@@ -144,7 +155,8 @@ function onRequest(request: ThreadRequest): void {
     void answer(request.id, request.method, request.args);
     return;
   }
-  const { slot, port } = request;
+  const { slot } = request;
+  const port = request.port as MessagePort;
   const host = new HostPort(slot, port);
   ports.set(port, host);
   port.on('message', (message: HostMessage) => {

@@ -4,7 +4,6 @@
  * Owns: the shapes. Arrays that begin with a number: they are posted for every batch, and cloning names costs more than cloning
  * numbers.
  */
-import type { MessagePort } from 'node:worker_threads';
 import type { CellKey } from '../kernel/address.ts';
 import type { EncodedError } from '../kernel/errors.ts';
 import type { JournalOptions } from './journal-control.ts';
@@ -43,8 +42,13 @@ export type JournalMessage =
 
 /** System to journal thread. */
 export type ThreadRequest =
-  | { readonly kind: 'connect'; readonly slot: number; readonly port: MessagePort }
-  | { readonly kind: 'call'; readonly id: number; readonly method: keyof RawJournalControl; readonly args: readonly unknown[] };
+  | { readonly kind: 'connect'; readonly slot: number; readonly port: unknown }
+  | {
+      readonly kind: 'call';
+      readonly id: number;
+      readonly method: keyof RawJournalControl;
+      readonly args: readonly unknown[];
+    };
 
 /** Journal thread to system. */
 export type ThreadAnswer =

@@ -8,7 +8,7 @@
  * Q2. A damaged turn is an error that names its position, never a turn left out.
  */
 import type { CellKey } from '../kernel/address.ts';
-import { DataDamagedError } from '../kernel/errors.ts';
+import type { DataDamagedError } from '../kernel/errors.ts';
 import { HEADER_BYTES } from './batch-layout.ts';
 import { encodeTurns, type RawTurn } from './cell-parcel.ts';
 import type { LogReader } from './log-reader.ts';
@@ -36,7 +36,10 @@ export class JournalQueries {
     const { fromSequence = 1, toSequence = Number.POSITIVE_INFINITY, limit = LIMIT } = range;
     const turns: RawTurn[] = [];
     let damage: DataDamagedError | undefined;
-    const fault = (found: { readonly cells: readonly CellKey[] | undefined; readonly error: DataDamagedError }): void => {
+    const fault = (found: {
+      readonly cells: readonly CellKey[] | undefined;
+      readonly error: DataDamagedError;
+    }): void => {
       if (found.cells?.includes(key) === true) damage ??= found.error;
     };
     for (const row of this.#log.rows(this.#store.meta('trimmed') ?? 1, Number.POSITIVE_INFINITY, false, fault)) {

@@ -50,7 +50,7 @@ export class JournalThread extends JournalControlClient {
   }
 
   override async open(): Promise<OpenReport> {
-    const { clock, onFailure, ...options } = this.#options;
+    const { clock, onFailure: _, ...options } = this.#options;
     if (this.#state !== 'new') throw new StorageError('a journal is opened once');
     if (options.dataDir !== undefined) this.#folder = openDataFolder(options.dataDir, clock);
     this.#start({ ...options, dataDir: this.#folder?.path });
@@ -115,7 +115,7 @@ export class JournalThread extends JournalControlClient {
             reject(new ControlTimeoutError(`the journal did not answer "${method}" within ${CONTROL_TIMEOUT_MS} ms`));
           })
         : undefined;
-      this.#calls.set(id, { resolve: resolve as (value: never) => void, reject, settle: () => wait?.cancel() });
+      this.#calls.set(id, { resolve, reject, settle: () => wait?.cancel() });
       this.#post({ kind: 'call', id, method, args });
     });
   }
@@ -141,7 +141,9 @@ export class JournalThread extends JournalControlClient {
     const expected = this.#state === 'closing' && crash === undefined;
     this.#state = 'ended';
     this.#folder?.release();
-    const error = new StorageError(`the journal's thread ended${expected ? '' : ` with code ${code}`}`, { cause: crash });
+    const error = new StorageError(`the journal's thread ended${expected ? '' : ` with code ${code}`}`, {
+      cause: crash,
+    });
     for (const call of this.#calls.values()) {
       call.settle();
       call.reject(error);

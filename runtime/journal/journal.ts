@@ -218,7 +218,9 @@ export class Journal {
     this.#assertUsable();
     this.pump();
     if (this.#end > this.#checkpointAt && this.#sessions.allReady) {
-      const moved = new Promise<void>((resolve) => this.#checkpointWaiters.push(resolve));
+      const moved = new Promise<void>((resolve) => {
+        this.#checkpointWaiters.push(resolve);
+      });
       this.#checkpoint.start(this.#end);
       await moved;
     }
@@ -247,8 +249,14 @@ export class Journal {
     this.#flush?.cancel();
     this.#wakes.stop();
     this.#releaseCheckpointWaiters();
-    if (last.kind !== 'failed') this.#store.flush();
-    await this.#store.close();
+    try {
+      if (last.kind !== 'failed') this.#store.flush();
+    } catch (error) {
+      // What could not be flushed is kept where the next opening looks for it.
+      if (!(error instanceof StorageFullError)) throw error;
+    } finally {
+      await this.#store.close();
+    }
   }
 
   get #reach(): Reach {
@@ -257,9 +265,10 @@ export class Journal {
 
   #append(session: Session, number: number, bytes: Uint8Array): void {
     if (session.state !== 'open') return;
-    const batch = new BatchReader(bytes);
-    if (number !== (session.nextNumber ?? number) || batch.slot !== session.slot || batch.epoch !== session.epoch) {
-      // A host that has lost count of its own batches must not write on.
+    const batch = readBatch(bytes);
+    const isNext = number === (session.nextNumber ?? number);
+    if (batch === undefined || !isNext || batch.slot !== session.slot || batch.epoch !== session.epoch) {
+      // A host that has lost count of its own batches, or its senses, must not write on.
       this.#sessions.shutOut(session);
       return;
     }
@@ -423,5 +432,13 @@ export class Journal {
     if (state.kind === 'failed')
       throw new StorageError('the journal has failed and writes nothing more', { cause: state.error });
     if (state.kind === 'closed' || state.kind === 'new') throw new SystemStoppedError('the journal is not open');
+  }
+}
+
+function readBatch(bytes: Uint8Array): BatchReader | undefined {
+  try {
+    return new BatchReader(bytes);
+  } catch {
+    return undefined;
   }
 }

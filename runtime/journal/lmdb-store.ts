@@ -13,6 +13,7 @@
  * Invariants: S1 … S6 of `store.ts`.
  */
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import type { CellKey } from '../kernel/address.ts';
@@ -25,6 +26,7 @@ import {
 } from '../kernel/errors.ts';
 import { checkFormat, writeFormat } from './data-folder.ts';
 import { DiskRoom } from './disk-room.ts';
+import { checkLmdbFile } from './lmdb-file.ts';
 import type { KeyRange, LogRow, MetaName, Store, StoreWrites, WakeRow } from './store.ts';
 import { WriteList } from './write-list.ts';
 
@@ -72,6 +74,7 @@ class LmdbStore implements Store {
   constructor(path: string) {
     this.#path = path;
     try {
+      checkLmdbFile(join(path, 'data.mdb'));
       this.#root = open({
         ...DURABLE,
         path,
@@ -195,8 +198,12 @@ class LmdbStore implements Store {
     try {
       mkdirSync(targetDir, { recursive: true });
       checkFormat(targetDir);
-      if (readdirSync(targetDir).length > 0) throw new StorageError(`${targetDir} is not empty: a backup needs a folder of its own`);
+      if (readdirSync(targetDir).length > 0)
+        throw new StorageError(`${targetDir} is not empty: a backup needs a folder of its own`);
       await this.#root.backup(targetDir, false);
+      const copy = await openFile(join(targetDir, 'data.mdb'), 'r+');
+      await copy.sync();
+      await copy.close();
       writeFormat(targetDir);
     } catch (error) {
       throw asStoreError(error, targetDir, 'written');
@@ -292,13 +299,19 @@ function wakeKey(atMs: number, name: Buffer): Buffer {
 
 function asStoreError(error: unknown, path: string, what: 'opened' | 'read' | 'written'): BlocksError {
   if (error instanceof BlocksError) return error;
-  const { code, message } = error instanceof Error ? (error as NodeJS.ErrnoException) : { code: undefined, message: String(error) };
+  const { code, message } =
+    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: undefined, message: String(error) };
   const details = { path, reason: message };
   if (what === 'opened') {
-    if (FULL_CODES.has(code)) return new StorageFullError(`${path} is on a disk without room`, { cause: error, details });
-    if (READ_ONLY_CODES.has(code)) return new DataFolderReadOnlyError(`${path} cannot be written`, { cause: error, details });
+    if (FULL_CODES.has(code))
+      return new StorageFullError(`${path} is on a disk without room`, { cause: error, details });
+    if (READ_ONLY_CODES.has(code))
+      return new DataFolderReadOnlyError(`${path} cannot be written`, { cause: error, details });
   }
   if (DAMAGE_CODES.has(code) || /MDB_(?:CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC|VERSION_MISMATCH)/.test(message))
-    return new DataDamagedError(`the database in ${path} is damaged and cannot be ${what}: ${message}`, { cause: error, details });
+    return new DataDamagedError(`the database in ${path} is damaged and cannot be ${what}: ${message}`, {
+      cause: error,
+      details,
+    });
   return new StorageError(`the database in ${path} cannot be ${what}: ${message}`, { cause: error, details });
 }

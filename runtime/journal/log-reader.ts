@@ -77,7 +77,8 @@ export class LogReader {
 
   #rowAt(position: number): ReadRow | undefined {
     for (const read of this.#cache.values()) {
-      if (read.batch !== undefined && position >= read.position && position < read.position + read.batch.turns) return read;
+      if (read.batch !== undefined && position >= read.position && position < read.position + read.batch.turns)
+        return read;
     }
     const row = this.#store.logAt(position);
     if (row === undefined) return undefined;
@@ -99,16 +100,29 @@ function readRow(row: LogRow, bodies: boolean): ReadRow {
     batch = new BatchReader(row.bytes);
   } catch (error) {
     if (!(error instanceof DataDamagedError)) throw error;
-    return { position: row.position, bytes: row.bytes.length, batch: undefined, damage: { turns: [], cells: undefined, receivers: undefined } };
+    return {
+      position: row.position,
+      bytes: row.bytes.length,
+      batch: undefined,
+      damage: { turns: [], cells: undefined, receivers: undefined },
+    };
   }
   const damage = batch.damage(bodies);
-  return { position: row.position, bytes: row.bytes.length, batch: damage !== undefined && damage.cells === undefined ? undefined : batch, damage };
+  return {
+    position: row.position,
+    bytes: row.bytes.length,
+    batch: damage !== undefined && damage.cells === undefined ? undefined : batch,
+    damage,
+  };
 }
 
 function damaged(position: number, damage: BatchDamage): LogFault {
   const { cells, receivers } = damage;
   const turns = damage.turns.map((i) => position + i);
-  const lost = cells === undefined ? 'which cells lost turns cannot be said' : `turns of ${cells.join(', ') || 'no cell'} are lost`;
+  const lost =
+    cells === undefined
+      ? 'which cells lost turns cannot be said'
+      : `turns of ${cells.join(', ') || 'no cell'} are lost`;
   return {
     position,
     cells,

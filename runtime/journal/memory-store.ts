@@ -46,7 +46,9 @@ export class MemoryStore implements Store {
   readonly #damages = new Map<CellKey, Uint8Array>();
   #bytes = 0;
 
-  constructor(options: { readonly content?: StoreContent | undefined; readonly faults?: StoreFaults | undefined } = {}) {
+  constructor(
+    options: { readonly content?: StoreContent | undefined; readonly faults?: StoreFaults | undefined } = {},
+  ) {
     this.#faults = options.faults ?? {};
     const content = options.content;
     if (content === undefined) return;

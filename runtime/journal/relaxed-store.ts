@@ -186,7 +186,8 @@ class RelaxedStore implements Store {
       throw new StorageError('the file ahead of the database cannot be written', { cause: error });
     }
     this.#fileEnd += out.length;
-    if (fstatSync(this.#fd).size !== this.#fileEnd) throw new StorageError('another process writes into the data folder');
+    if (fstatSync(this.#fd).size !== this.#fileEnd)
+      throw new StorageError('another process writes into the data folder');
   }
 }
 

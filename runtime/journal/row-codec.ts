@@ -134,9 +134,12 @@ export function decodeDamage(key: CellKey, row: Uint8Array): EncodedError {
 function check(table: string, key: string, row: Uint8Array, least: number): void {
   const view = viewOf(row);
   if (row.length < least || view.getUint32(0, true) !== sumOf(key, row, view, 0, row.length)) {
-    throw new DataDamagedError(`the ${table} of ${JSON.stringify(key)} is damaged: its checksum does not fit its bytes`, {
-      details: { table, key },
-    });
+    throw new DataDamagedError(
+      `the ${table} of ${JSON.stringify(key)} is damaged: its checksum does not fit its bytes`,
+      {
+        details: { table, key },
+      },
+    );
   }
   if (row[4] !== FORMAT_VERSION) {
     throw new DataFormatError(

@@ -46,7 +46,7 @@ export class CellTrace {
   addTurn(position: number, batch: BatchReader, at: number): void {
     this.turns.push(position);
     this.lastSequence = batch.sequence(at);
-    this.lastObliged = batch.obliged(at);
+    
     const id = batch.consumed(at);
     if (id === undefined) return;
     const lane = laneNumber(id.stream, batch.lane(at));
@@ -84,7 +84,13 @@ export class TailIndex {
   }
 
   /** Reads the headers of `[from, to)` for the cells that `wanted` names. `bodies`: sum the bodies as well. */
-  scan(from: number, to: number, run: number, bodies: boolean, wanted: (key: CellKey, slot: number) => boolean): ScanResult {
+  scan(
+    from: number,
+    to: number,
+    run: number,
+    bodies: boolean,
+    wanted: (key: CellKey, slot: number) => boolean,
+  ): ScanResult {
     let turns = 0;
     let bytes = 0;
     const answers: number[] = [];
@@ -145,7 +151,12 @@ export class TailIndex {
     return wanted(key, placementOf(key, this.#hosts)) ? this.trace(key) : undefined;
   }
 
-  #noteDamage(position: number, batch: BatchReader, fault: LogFault, wanted: (key: CellKey, slot: number) => boolean): void {
+  #noteDamage(
+    position: number,
+    batch: BatchReader,
+    fault: LogFault,
+    wanted: (key: CellKey, slot: number) => boolean,
+  ): void {
     const error = fault.error.toJSON();
     for (const key of fault.cells ?? []) {
       const trace = this.#wantedTrace(key, wanted);
@@ -153,7 +164,11 @@ export class TailIndex {
     }
     for (const key of fault.receivers ?? []) {
       // Its lane is not known any more, and its place in the turn neither: the last turn of the batch is the safe guess.
-      this.#wantedTrace(key, wanted)?.lostMessages.push({ stream: batch.slot, position: position + batch.turns - 1, error });
+      this.#wantedTrace(key, wanted)?.lostMessages.push({
+        stream: batch.slot,
+        position: position + batch.turns - 1,
+        error,
+      });
     }
   }
 }

@@ -109,12 +109,7 @@ export function envelopeShape(envelope: Envelope): Shape {
 
 export function envelopeOfShape(shape: Shape): Envelope {
   const [to, message, extras, id] = shape as [CellKey, unknown, Shape | null, [number, number, number] | null];
-  return envelopeOf(
-    to,
-    message,
-    extras,
-    id === null ? undefined : { stream: id[0], position: id[1], index: id[2] },
-  );
+  return envelopeOf(to, message, extras, id === null ? undefined : { stream: id[0], position: id[1], index: id[2] });
 }
 
 function extrasOf(envelope: Envelope, atHome: boolean): Shape | null {
@@ -217,7 +212,11 @@ function intentOf(shape: Shape): Intent {
   switch (code) {
     case SEND:
     case SEND_VOLATILE:
-      return { kind: 'send', envelope: envelopeOf(a as CellKey, b, c as Shape | null, undefined), durable: code === SEND };
+      return {
+        kind: 'send',
+        envelope: envelopeOf(a as CellKey, b, c as Shape | null, undefined),
+        durable: code === SEND,
+      };
     case REPLY:
       return { kind: 'reply', to: replyOf(a as Shape), value: b, ...keyed(c) };
     case FAIL:
@@ -241,7 +240,9 @@ function intentOf(shape: Shape): Intent {
     case EXIT:
       return { kind: 'exit', reason: a as ExitReason };
     default:
-      throw new StorageError(`a turn of the journal has an intent of code ${String(code)}, which this version does not know`);
+      throw new StorageError(
+        `a turn of the journal has an intent of code ${String(code)}, which this version does not know`,
+      );
   }
 }
 

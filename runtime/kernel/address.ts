@@ -65,7 +65,8 @@ export function definitionOf(key: CellKey): string {
 /** Definition and id of a root key; throws `InvalidAddressError` for anything else. */
 export function parseKey(key: CellKey): { definition: string; id: string } {
   const slash = key.indexOf('/');
-  if (slash <= 0) throw new InvalidAddressError(`${JSON.stringify(key)} is not an actor's key: expected "definition/id"`);
+  if (slash <= 0)
+    throw new InvalidAddressError(`${JSON.stringify(key)} is not an actor's key: expected "definition/id"`);
   const definition = key.slice(0, slash);
   const id = key.slice(slash + 1);
   assertDefinitionName(definition);

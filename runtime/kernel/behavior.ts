@@ -21,7 +21,12 @@ export type Signal =
   | { readonly kind: 'effect.failed'; readonly id: string; readonly error: Error }
   | { readonly kind: 'effect.event'; readonly id: string; readonly event: unknown }
   /** A watched cell or a child has ended. `childId` only for a child. */
-  | { readonly kind: 'terminated'; readonly key: CellKey; readonly childId?: string | undefined; readonly reason: ExitReason }
+  | {
+      readonly kind: 'terminated';
+      readonly key: CellKey;
+      readonly childId?: string | undefined;
+      readonly reason: ExitReason;
+    }
   | { readonly kind: 'reply'; readonly ask: string; readonly value: unknown }
   | { readonly kind: 'ask.failed'; readonly ask: string; readonly error: Error }
   /** A child with `reportSnapshots` has a new state. */

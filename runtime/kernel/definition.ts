@@ -8,7 +8,13 @@ import { assertDefinitionName } from './address.ts';
 import type { Backoff } from './backoff.ts';
 import type { Behavior } from './behavior.ts';
 import { InvalidDefinitionError } from './errors.ts';
-import { FAILURE_ATTEMPTS, IDEMPOTENCY_KEYS_LIMIT, MAILBOX_LIMIT, PASSIVATE_AFTER_MS, SNAPSHOT_EVERY_TURNS } from './limits.ts';
+import {
+  FAILURE_ATTEMPTS,
+  IDEMPOTENCY_KEYS_LIMIT,
+  MAILBOX_LIMIT,
+  PASSIVATE_AFTER_MS,
+  SNAPSHOT_EVERY_TURNS,
+} from './limits.ts';
 
 /**
  * `journal`: inputs are logged, the state is stored now and then, a restart replays. `snapshot`: the state is stored with every
@@ -91,7 +97,11 @@ export function defineBehavior<TState>(
     mailboxLimit: positive(name, 'mailboxLimit', options.mailboxLimit ?? MAILBOX_LIMIT),
     passivateAfterMs: positive(name, 'passivateAfterMs', options.passivateAfterMs ?? PASSIVATE_AFTER_MS),
     snapshotEveryTurns: positive(name, 'snapshotEveryTurns', options.snapshotEveryTurns ?? SNAPSHOT_EVERY_TURNS),
-    idempotencyKeysLimit: positive(name, 'idempotencyKeysLimit', options.idempotencyKeysLimit ?? IDEMPOTENCY_KEYS_LIMIT),
+    idempotencyKeysLimit: positive(
+      name,
+      'idempotencyKeysLimit',
+      options.idempotencyKeysLimit ?? IDEMPOTENCY_KEYS_LIMIT,
+    ),
   };
   Object.defineProperty(definition, DEFINITION_MARK, { value: true });
   return Object.freeze(definition);
@@ -103,7 +113,9 @@ export function isDefinition(value: unknown): value is Definition {
 
 function positive(name: string, option: string, value: number): number {
   if (typeof value !== 'number' || !(value >= 1)) {
-    throw new InvalidDefinitionError(`definition "${name}": ${option} is ${String(value)}, expected a number of 1 or more`);
+    throw new InvalidDefinitionError(
+      `definition "${name}": ${option} is ${String(value)}, expected a number of 1 or more`,
+    );
   }
   return value;
 }

@@ -168,7 +168,12 @@ export class RemoteError extends BlocksError {
   readonly code: string;
   readonly #name: string;
 
-  constructor(name: string, code: string, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+  constructor(
+    name: string,
+    code: string,
+    message: string,
+    options: { cause?: unknown; details?: Record<string, unknown> } = {},
+  ) {
     super(message, options);
     this.#name = name;
     this.code = code;
@@ -189,7 +194,10 @@ export interface EncodedError {
   readonly cause?: EncodedError;
 }
 
-type BlocksErrorClass = new (message: string, options?: { cause?: unknown; details?: Record<string, unknown> }) => BlocksError;
+type BlocksErrorClass = new (
+  message: string,
+  options?: { cause?: unknown; details?: Record<string, unknown> },
+) => BlocksError;
 
 const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
   Object.entries({

@@ -13,8 +13,18 @@ import type { Envelope, ReplyTo } from './message.ts';
 export type Intent =
   /** `durable`: the receiver is journaled, so that the message is kept until a turn of the receiver consumes it. */
   | { readonly kind: 'send'; readonly envelope: Envelope; readonly durable: boolean }
-  | { readonly kind: 'reply'; readonly to: ReplyTo; readonly value: unknown; readonly idempotencyKey?: string | undefined }
-  | { readonly kind: 'fail'; readonly to: ReplyTo; readonly error: EncodedError; readonly idempotencyKey?: string | undefined }
+  | {
+      readonly kind: 'reply';
+      readonly to: ReplyTo;
+      readonly value: unknown;
+      readonly idempotencyKey?: string | undefined;
+    }
+  | {
+      readonly kind: 'fail';
+      readonly to: ReplyTo;
+      readonly error: EncodedError;
+      readonly idempotencyKey?: string | undefined;
+    }
   | { readonly kind: 'effect.start'; readonly id: string; readonly source: string; readonly input: unknown }
   | { readonly kind: 'effect.cancel'; readonly id: string }
   | { readonly kind: 'effect.send'; readonly id: string; readonly message: unknown }

@@ -14,7 +14,7 @@ export class Reference {
     this.key = key;
   }
 
-  toJSON(): { readonly 'actor$': CellKey } {
+  toJSON(): { readonly actor$: CellKey } {
     return { actor$: this.key };
   }
 }

@@ -129,7 +129,10 @@ export class ActorRef<TMessage = unknown, TView = unknown> extends Reference {
     const control = { kind: 'stop', reason: { kind: options.kill === true ? 'killed' : 'shutdown' } } as const;
     const timeoutMs = options.timeoutMs ?? this.#ports.askTimeoutMs;
     await new Promise((resolve, reject) => {
-      this.#ports.deliver({ to: this.key, message: undefined, control }, true, { timeoutMs, settle: { resolve, reject } });
+      this.#ports.deliver({ to: this.key, message: undefined, control }, true, {
+        timeoutMs,
+        settle: { resolve, reject },
+      });
     });
   }
 

@@ -23,7 +23,7 @@ import type { Envelope } from '../kernel/message.ts';
 import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
 import { DefinitionTable } from '../host/definition-table.ts';
 import type { HostStats } from '../host/host-ports.ts';
-import type { CellReport, Notice, Outbound } from '../host/items.ts';
+import type { CellReport, Inbound, Notice, Outbound } from '../host/items.ts';
 import type { JournalStats, OpenReport, Recovery } from '../journal/journal-control.ts';
 import { ActorRef, type RefPorts } from './actor-ref.ts';
 import { Calls } from './calls.ts';
@@ -103,7 +103,9 @@ export class ActorSystem implements AsyncDisposable {
       observations: this.#observations,
       nowMs: () => this.#clock.now(),
     };
-    this.deadLetters = new DeadLetters(this.#topology.journal, (envelope, timeoutMs) => this.#redeliver(envelope, timeoutMs));
+    this.deadLetters = new DeadLetters(this.#topology.journal, (envelope, timeoutMs) =>
+      this.#redeliver(envelope, timeoutMs),
+    );
   }
 
   /**
@@ -143,7 +145,10 @@ export class ActorSystem implements AsyncDisposable {
     const control = { kind: 'spawn', logic: [], input: options.input, ifExists: options.ifExists ?? 'refuse' } as const;
     const timeoutMs = options.timeoutMs ?? this.#options.askTimeoutMs;
     await new Promise((resolve, reject) => {
-      this.#calls.deliver({ to: ref.key, message: undefined, control }, true, { timeoutMs, settle: { resolve, reject } });
+      this.#calls.deliver({ to: ref.key, message: undefined, control }, true, {
+        timeoutMs,
+        settle: { resolve, reject },
+      });
     });
     return ref;
   }
@@ -187,8 +192,8 @@ export class ActorSystem implements AsyncDisposable {
   on<K extends keyof SystemEvents>(kind: K, listener: Listener<K>): () => void {
     const listeners = this.#listeners.get(kind) ?? new Set();
     this.#listeners.set(kind, listeners);
-    listeners.add(listener as (event: never) => void);
-    return () => void listeners.delete(listener as (event: never) => void);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   /** Figures of hosts and journal, as of now. */
@@ -266,16 +271,26 @@ export class ActorSystem implements AsyncDisposable {
     await this.#topology.load(definition.module);
   }
 
-  #command(key: CellKey, make: (call: number) => never | readonly ['observe' | 'inspect' | 'unblock', CellKey, number], timeoutMs: number): Promise<CellReport> {
+  #command(
+    key: CellKey,
+    make: (call: number) => Exclude<Inbound, Envelope>,
+    timeoutMs: number,
+  ): Promise<CellReport> {
     return new Promise((resolve, reject) => {
-      this.#calls.command(key, make as never, { timeoutMs, settle: { resolve: resolve as (value: unknown) => void, reject } });
+      this.#calls.command(key, make, {
+        timeoutMs,
+        settle: { resolve: (report) => resolve(report as CellReport), reject },
+      });
     });
   }
 
   #redeliver(envelope: Envelope, timeoutMs: number): Promise<void> {
     const { to, message, traceparent } = envelope;
     return new Promise((resolve, reject) => {
-      this.#calls.deliver({ to, message, traceparent }, false, { timeoutMs, settle: { resolve: () => resolve(), reject } });
+      this.#calls.deliver({ to, message, traceparent }, false, {
+        timeoutMs,
+        settle: { resolve: () => resolve(), reject },
+      });
     });
   }
 
@@ -298,7 +313,11 @@ export class ActorSystem implements AsyncDisposable {
           this.#calls.ready(item[1]);
           break;
         case 'view':
-          this.#observations.view(item[1], { sequence: item[2], status: item[3] as CellReport['status'], view: item[4] });
+          this.#observations.view(item[1], {
+            sequence: item[2],
+            status: item[3] as CellReport['status'],
+            view: item[4],
+          });
           break;
         case 'event':
           this.#observations.event(item[1], item[2]);
@@ -331,7 +350,9 @@ export class ActorSystem implements AsyncDisposable {
         this.#emit('storage', { state: notice.state });
         if (notice.state === 'full') {
           this.#calls.refuse(
-            new StorageFullError('the disk of the data folder is full: nothing acknowledged is lost; make room and it resumes by itself'),
+            new StorageFullError(
+              'the disk of the data folder is full: nothing acknowledged is lost; make room and it resumes by itself',
+            ),
           );
         } else if (this.#stopping === undefined) {
           this.#calls.accept();
@@ -379,6 +400,8 @@ async function topologyOf(options: ResolvedOptions, clock: Clock): Promise<Topol
 }
 
 /** The type of references to a definition's actors. */
-export type RefOf<D> = D extends { readonly types?: { readonly message: (message: infer M) => void; readonly view: infer V } }
+export type RefOf<D> = D extends {
+  readonly types?: { readonly message: (message: infer M) => void; readonly view: infer V };
+}
   ? ActorRef<M, V>
   : ActorRef;

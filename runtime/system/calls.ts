@@ -262,7 +262,11 @@ function timeoutOf(call: Call): BlocksError {
     return new MailboxFullError(`the mailbox of ${key} had no room for ${timeoutMs} ms: it is slower than its senders`);
   }
   if (envelope !== undefined && envelope.replyTo === undefined) {
-    return new TellTimeoutError(`no receipt from ${key} within ${timeoutMs} ms; the message may still be handled: repeat it with an idempotencyKey`);
+    return new TellTimeoutError(
+      `no receipt from ${key} within ${timeoutMs} ms; the message may still be handled: repeat it with an idempotencyKey`,
+    );
   }
-  return new AskTimeoutError(`no reply from ${key} within ${timeoutMs} ms; it may still be handled: repeat it with the same idempotencyKey`);
+  return new AskTimeoutError(
+    `no reply from ${key} within ${timeoutMs} ms; it may still be handled: repeat it with the same idempotencyKey`,
+  );
 }

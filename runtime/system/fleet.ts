@@ -11,15 +11,17 @@
  *   3. The successor gets from the journal every message to its cells below `end`, and sends again what the dead one had
  *      committed and may not have sent.
  *   4. The others open their link to it and send what they kept from `end` on. What is below is in the journal.
- *   5. Calls from outside are sent again; the cells' watermarks drop those that were handled.
+ *   5. Calls from outside are sent again; the cells' watermarks drop those that were handled. Until then the slot has no link for
+ *      the outside: a call that went ahead of an older one would make the older one look like a duplicate.
  *
  * Invariants:
- * FL1. One replacement at a time; a second death waits its turn.
+ * FL1. One replacement at a time; a second death waits its turn. A successor that dies before it is ready is replaced like any other.
  * FL2. More than `RESTARTS_LIMIT` replacements in `RESTARTS_PERIOD_MS` end the system: a host that cannot live is no use trying.
  */
 import type { Clock } from '../kernel/clock.ts';
-import { HostLostError } from '../kernel/errors.ts';
-import { rootOf } from '../kernel/address.ts';
+import type { CellKey } from '../kernel/address.ts';
+import { ControlTimeoutError, HostLostError } from '../kernel/errors.ts';
+import type { Suspect } from '../host/handler.ts';
 import type { HostStats } from '../host/host-ports.ts';
 import type { Beginning } from '../host/host-shell.ts';
 import type { HostLink } from '../host/items.ts';
@@ -59,6 +61,7 @@ export interface FleetPorts<TPort> {
 
 const RESTARTS_LIMIT = 20;
 const RESTARTS_PERIOD_MS = 60_000;
+const SUSPECTS_LIMIT = 100;
 
 export class Fleet<TPort> {
   readonly #ports: FleetPorts<TPort>;
@@ -66,9 +69,13 @@ export class Fleet<TPort> {
   readonly #outside: PeerLink[] = [];
   readonly #epochs: number[] = [];
   readonly #modules: string[] = [];
-  /** Actors that were running when their host died, with how often in a row. */
-  readonly #suspects = new Map<string, number>();
+  /** Actors that were running when their host died. */
+  readonly #suspects = new Map<CellKey, Suspect>();
+  /** Slots between a death and the resending of calls. */
+  readonly #vacant = new Set<number>();
   #restarts: number[] = [];
+  /** Slots of which a host has begun with its work. */
+  readonly #begun = new Set<number>();
   #work: Promise<void> = Promise.resolve();
   #stopping = false;
 
@@ -78,27 +85,40 @@ export class Fleet<TPort> {
   }
 
   link(slot: number): HostLink | undefined {
-    return this.#outside[slot];
+    return this.#vacant.has(slot) ? undefined : this.#outside[slot];
   }
 
-  /** Starts all hosts, links them, and lets them begin with what the journal holds for them. */
-  async start(modules: readonly string[]): Promise<void> {
+  /**
+   * Starts all hosts, links them, and lets them begin with what the journal holds for them. One that dies meanwhile is replaced
+   * when the others have begun.
+   */
+  start(modules: readonly string[]): Promise<void> {
     this.#modules.push(...modules);
+    const started = this.#startAll();
+    this.#work = started.catch(() => {});
+    return started;
+  }
+
+  async #startAll(): Promise<void> {
     const { hosts, journal } = this.#ports;
-    const slots = Array.from({ length: hosts }, (_, slot) => slot);
+    const slots = this.#slots();
     await Promise.all(
       slots.map(async (slot) => {
         this.#epochs[slot] = 1;
         await journal.fence(slot, 1);
         const handle = await this.#ports.start(slot, 1);
         this.#adopt(handle);
-        await handle.load(this.#modules);
+        await handle.load(this.#modules).catch(ignoreLost);
       }),
     );
-    for (const slot of slots) for (let other = slot + 1; other < hosts; other++) await this.#connect(slot, other, 0, 0);
     for (const slot of slots) {
+      for (let other = slot + 1; other < hosts; other++) await this.#connect(slot, other, 0, 0).catch(ignoreLost);
+    }
+    for (const slot of slots) {
+      if (this.#handles[slot] === undefined) continue;
       const recovery = await journal.recover(slot);
-      await this.#living(slot).begin({ wake: recovery.wake, resend: [], suspects: [], diedSlots: slots });
+      const beginning: Beginning = { wake: recovery.wake, resend: [], suspects: [], diedSlots: slots };
+      await this.#handles[slot]?.begin(beginning).then(() => void this.#begun.add(slot), ignoreLost);
     }
   }
 
@@ -134,12 +154,15 @@ export class Fleet<TPort> {
     void handle.lost.then((loss) => {
       if (this.#handles[handle.slot] !== handle || this.#stopping) return;
       this.#handles[handle.slot] = undefined;
+      this.#vacant.add(handle.slot);
       this.#outside[handle.slot]?.down();
       this.#ports.events.lost(handle.slot, loss);
       this.#suspect(loss);
-      this.#work = this.#work.then(() => this.#replace(handle, loss)).catch((error: unknown) => {
-        this.#ports.events.failed(error instanceof Error ? error : new Error(String(error)));
-      });
+      this.#work = this.#work
+        .then(() => this.#replace(handle, loss))
+        .catch((error: unknown) => {
+          this.#ports.events.failed(error instanceof Error ? error : new Error(String(error)));
+        });
     });
   }
 
@@ -155,12 +178,21 @@ export class Fleet<TPort> {
     await Promise.all(this.#alive().map((handle) => handle.linkDown(slot).catch(ignoreLost)));
     const recovery = await journal.recover(slot);
     const handle = await this.#ports.start(slot, epoch);
-    await handle.load(this.#modules);
+    try {
+      await handle.load(this.#modules);
+    } catch (error) {
+      if (!(error instanceof HostLostError || error instanceof ControlTimeoutError)) throw error;
+      await this.#replace(handle, { kind: 'error', message: error.message });
+      return;
+    }
     this.#adopt(handle);
     for (const other of this.#alive()) {
       if (other !== handle) await this.#connect(slot, other.slot, 0, recovery.end).catch(ignoreLost);
     }
-    await handle.begin(this.#beginningOf(slot, recovery)).catch(ignoreLost);
+    await handle.begin(this.#beginningOf(slot, recovery)).then(() => void this.#begun.add(slot), ignoreLost);
+    // Dead already: its own replacement is next.
+    if (this.#handles[slot] !== handle) return;
+    this.#vacant.delete(slot);
     events.replaced(slot, recovery);
   }
 
@@ -172,14 +204,19 @@ export class Fleet<TPort> {
   }
 
   #beginningOf(slot: number, recovery: Recovery): Beginning {
-    return { wake: recovery.wake, resend: recovery.resend, suspects: [...this.#suspects], diedSlots: [slot] };
+    // Until the first host of the slot has begun, nobody has told its cells who died with the process before.
+    const diedSlots = this.#begun.has(slot) ? [slot] : this.#slots();
+    return { wake: recovery.wake, resend: recovery.resend, suspects: [...this.#suspects.values()], diedSlots };
   }
 
   #suspect(loss: HostLoss): void {
-    if (loss.running === undefined) return;
-    this.#suspects.set(loss.running, (this.#suspects.get(loss.running) ?? 0) + 1);
-    // Inline children run on their root's host and may be named by it.
-    if (rootOf(loss.running) === loss.running && this.#suspects.size > 100) {
+    const { running: key, sequence = 0 } = loss;
+    if (key === undefined) return;
+    const before = this.#suspects.get(key);
+    const deaths = before !== undefined && before.sequence === sequence ? before.deaths + 1 : 1;
+    this.#suspects.delete(key);
+    this.#suspects.set(key, { key, deaths, sequence });
+    if (this.#suspects.size > SUSPECTS_LIMIT) {
       const first = this.#suspects.keys().next();
       if (!first.done) this.#suspects.delete(first.value);
     }
@@ -194,6 +231,10 @@ export class Fleet<TPort> {
         `hosts died ${this.#restarts.length} times within ${RESTARTS_PERIOD_MS / 1_000} s; the last, slot ${slot}: ${loss.message}`,
       );
     }
+  }
+
+  #slots(): number[] {
+    return Array.from({ length: this.#ports.hosts }, (_, slot) => slot);
   }
 
   #alive(): HostHandle<TPort>[] {

@@ -57,7 +57,9 @@ export class History {
   }
 
   /** The actor's committed turns, oldest first. With `retention: 'trim'` only those since the last checkpoint are kept. */
-  async turns(range: { readonly from?: number; readonly to?: number; readonly limit?: number } = {}): Promise<readonly TurnEntry[]> {
+  async turns(
+    range: { readonly from?: number; readonly to?: number; readonly limit?: number } = {},
+  ): Promise<readonly TurnEntry[]> {
     const records = await this.#records(range.from ?? 1, range.to, range.limit);
     return records.map((record) => ({
       sequence: record.sequence,

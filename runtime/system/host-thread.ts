@@ -22,7 +22,10 @@ import { encodeValue } from '../wire/value-codec.ts';
 import type { HostHandle } from './fleet.ts';
 import type { HostLoss } from './topology.ts';
 
-const ENTRY = new URL(import.meta.url.endsWith('.ts') ? '../host/host-entry.ts' : '../host/host-entry.js', import.meta.url);
+const ENTRY = new URL(
+  import.meta.url.endsWith('.ts') ? '../host/host-entry.ts' : '../host/host-entry.js',
+  import.meta.url,
+);
 
 /** How often the watchdog looks. */
 const LOOK_MS = 250;
@@ -70,14 +73,19 @@ export class HostThread implements HostHandle<MessagePort> {
       this.#lose = resolve;
     });
     this.#worker.on('error', (error: Error & { code?: string }) => {
-      const running = this.#watch.running;
+      const { running, sequence } = this.#watch;
       const kind = error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out_of_memory' : 'error';
-      this.#lose({ kind, message: error.message, running });
+      this.#lose({ kind, message: error.message, running, sequence });
     });
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
         this.#looking?.cancel();
-        this.#lose({ kind: 'exit', message: `host ${config.slot} ended with code ${code}`, running: this.#watch.running });
+        this.#lose({
+          kind: 'exit',
+          message: `host ${config.slot} ended with code ${code}`,
+          running: this.#watch.running,
+          sequence: this.#watch.sequence,
+        });
         resolve();
       });
     });
@@ -94,16 +102,18 @@ export class HostThread implements HostHandle<MessagePort> {
     return this.#control.call('load', [modules], { timeoutMs: CONTROL_TIMEOUT_MS });
   }
 
+  // These have no deadline: a host in a long turn answers after it, and one that never will is the watchdog's.
+
   linkUp(slot: number, port: MessagePort, from: number): Promise<void> {
-    return this.#control.call('linkUp', [slot, port, from], { timeoutMs: CONTROL_TIMEOUT_MS, transfer: [port] });
+    return this.#control.call('linkUp', [slot, port, from], { timeoutMs: Number.POSITIVE_INFINITY, transfer: [port] });
   }
 
   linkDown(slot: number): Promise<void> {
-    return this.#control.call('linkDown', [slot], { timeoutMs: CONTROL_TIMEOUT_MS });
+    return this.#control.call('linkDown', [slot], { timeoutMs: Number.POSITIVE_INFINITY });
   }
 
   begin(beginning: Beginning): Promise<void> {
-    return this.#control.call('begin', [encodeValue(beginning)], { timeoutMs: CONTROL_TIMEOUT_MS });
+    return this.#control.call('begin', [encodeValue(beginning)], { timeoutMs: Number.POSITIVE_INFINITY });
   }
 
   drained(timeoutMs: number): Promise<void> {
@@ -140,10 +150,17 @@ export class HostThread implements HostHandle<MessagePort> {
       const nowMs = this.#clock.monotonicMs();
       const beatsNow = this.#watch.beats;
       // This thread's own loop may have stood still: then nobody is to blame before another look.
-      if (beatsNow === beats && nowMs - sinceMs >= this.#hangAfterMs) {
-        const running = this.#watch.running;
+      // Before the first beat it is starting, which takes its time on a busy machine.
+      const hangAfterMs = beatsNow === 0 ? Math.max(this.#hangAfterMs, CONTROL_TIMEOUT_MS) : this.#hangAfterMs;
+      if (beatsNow === beats && nowMs - sinceMs >= hangAfterMs) {
+        const { running, sequence } = this.#watch;
         const what = running === undefined ? 'outside of any actor' : `while ${running} was handling a message`;
-        this.#lose({ kind: 'hung', message: `host ${this.slot} stood still for ${Math.round(nowMs - sinceMs)} ms, ${what}`, running });
+        this.#lose({
+          kind: 'hung',
+          message: `host ${this.slot} stood still for ${Math.round(nowMs - sinceMs)} ms, ${what}`,
+          running,
+          sequence,
+        });
         return;
       }
       this.#look(beatsNow, beatsNow === beats ? sinceMs : nowMs);

@@ -23,7 +23,7 @@ export interface ObservationsPorts {
 interface Observer {
   onSnapshot(snapshot: ActorSnapshot): void;
   onEvent(event: unknown): void;
-  onEnd(error: unknown): void;
+  onEnd(error: Error | undefined): void;
 }
 
 /** Events kept for one reader that is behind; beyond it the reader gets an error, since events are not to be dropped silently. */
@@ -90,7 +90,8 @@ export class Observations {
       (wake, fail) => ({
         onSnapshot: () => {},
         onEvent: (event) => {
-          if (queue.length >= EVENTS_LIMIT) fail(new RangeError(`the reader of ${key}'s events is ${EVENTS_LIMIT} events behind`));
+          if (queue.length >= EVENTS_LIMIT)
+            fail(new RangeError(`the reader of ${key}'s events is ${EVENTS_LIMIT} events behind`));
           else wake(() => void queue.push({ event }));
         },
       }),
@@ -113,7 +114,7 @@ export class Observations {
       });
       const abort = (): void => {
         end();
-        reject(signal?.reason as Error);
+        reject(asError(signal?.reason));
       };
       const observer: Observer = {
         onSnapshot: (snapshot) => {
@@ -121,7 +122,7 @@ export class Observations {
             if (!predicate(snapshot)) return;
           } catch (error) {
             end();
-            reject(error as Error);
+            reject(asError(error));
             return;
           }
           end();
@@ -130,7 +131,7 @@ export class Observations {
         onEvent: () => {},
         onEnd: (error) => {
           end();
-          reject(error as Error);
+          reject(asError(error));
         },
       };
       const end = (): void => {
@@ -148,17 +149,17 @@ export class Observations {
     signal: AbortSignal | undefined,
     listen: (
       wake: (store: () => void) => void,
-      fail: (error: unknown) => void,
+      fail: (error: Error) => void,
     ) => Pick<Observer, 'onSnapshot' | 'onEvent'>,
     take: () => T | undefined,
   ): AsyncIterableIterator<T> {
     let wakeUp: (() => void) | undefined;
-    let ended: { readonly error: unknown } | undefined;
+    let ended: { readonly error: Error | undefined } | undefined;
     const wake = (store: () => void): void => {
       store();
       wakeUp?.();
     };
-    const onEnd = (error: unknown): void => wake(() => void (ended = { error }));
+    const onEnd = (error: Error | undefined): void => wake(() => void (ended = { error }));
     const observer: Observer = { ...listen(wake, onEnd), onEnd };
     const abort = (): void => onEnd(undefined);
     signal?.addEventListener('abort', abort, { once: true });
@@ -205,9 +206,13 @@ export class Observations {
   #subscribe(key: CellKey): void {
     this.#ports.observe(key).then(
       (report) => this.view(key, { status: report.status, sequence: report.sequence, view: report.view }),
-      (error: unknown) => {
+      (error: Error) => {
         for (const observer of [...(this.#observers.get(key) ?? [])]) observer.onEnd(error);
       },
     );
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

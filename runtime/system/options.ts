@@ -110,7 +110,8 @@ export function resolveOptions(options: SystemOptions, cores: number): ResolvedO
   const { dataDir, threads = 'auto', sync = 'group', retention = 'keep', onLog } = options;
   if (dataDir !== undefined && (typeof dataDir !== 'string' || dataDir === '')) fault('dataDir', dataDir, 'a path');
   const validThreads =
-    threads === 'auto' || (typeof threads === 'number' && Number.isInteger(threads) && threads >= 0 && threads <= THREADS_LIMIT);
+    threads === 'auto' ||
+    (typeof threads === 'number' && Number.isInteger(threads) && threads >= 0 && threads <= THREADS_LIMIT);
   if (!validThreads) fault('threads', threads, `'auto' or a whole number from 0 to ${THREADS_LIMIT}`);
   if (sync !== 'group' && sync !== 'relaxed') fault('sync', sync, "'group' or 'relaxed'");
   if (retention !== 'keep' && retention !== 'trim') fault('retention', retention, "'keep' or 'trim'");
@@ -130,13 +131,17 @@ export function resolveOptions(options: SystemOptions, cores: number): ResolvedO
     hangAfterMs: number('hangAfterMs', options.hangAfterMs, HANG_AFTER_MS, 100),
     drainTimeoutMs: number('drainTimeoutMs', options.drainTimeoutMs, DRAIN_TIMEOUT_MS, 0),
     hostHeapMb: options.hostHeapMb === undefined ? undefined : number('hostHeapMb', options.hostHeapMb, 0, 16),
-    onLog: onLog ?? ((key, values) => process.stdout.write(`[${key}] ${formatWithOptions({ colors: false }, ...values)}\n`)),
+    onLog:
+      onLog ?? ((key, values) => process.stdout.write(`[${key}] ${formatWithOptions({ colors: false }, ...values)}\n`)),
   };
   if (faults.length > 0) {
     const list = faults.map((line) => `  - ${line}`).join('\n');
-    throw new InvalidOptionsError(`ActorSystem.start: ${faults.length} invalid option${faults.length > 1 ? 's' : ''}:\n${list}`, {
-      details: { faults },
-    });
+    throw new InvalidOptionsError(
+      `ActorSystem.start: ${faults.length} invalid option${faults.length > 1 ? 's' : ''}:\n${list}`,
+      {
+        details: { faults },
+      },
+    );
   }
   return resolved;
 }
@@ -151,7 +156,12 @@ function moduleUrls(actors: unknown, fault: (name: string, value: unknown, expec
   for (const [i, actor] of actors.entries()) {
     const url = actor instanceof URL ? actor.href : actor;
     if (typeof url === 'string' && /^(file|data|node):/.test(url)) urls.push(url);
-    else fault(`actors[${i}]`, actor, 'a module URL: pass import.meta.url of the module that defines the actors, or new URL("./actors.js", import.meta.url)');
+    else
+      fault(
+        `actors[${i}]`,
+        actor,
+        'a module URL: pass import.meta.url of the module that defines the actors, or new URL("./actors.js", import.meta.url)',
+      );
   }
   return urls;
 }

@@ -25,8 +25,10 @@ export interface TopologyEvents {
 export interface HostLoss {
   readonly kind: 'exit' | 'error' | 'out_of_memory' | 'hung';
   readonly message: string;
-  /** The actor that was running, when the loop hung. */
+  /** The actor that was running, if one was. */
   readonly running?: string | undefined;
+  /** Its last turn, modulo 2^32, before the one that it was in. */
+  readonly sequence?: number | undefined;
 }
 
 export interface Topology {

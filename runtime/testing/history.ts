@@ -8,6 +8,7 @@ import type { EncodedError } from '../kernel/errors.ts';
 import type { MessageId } from '../kernel/message.ts';
 import { BatchReader } from '../journal/batch-reader.ts';
 import type { StoreContent } from '../journal/memory-store.ts';
+import { decodeLetter } from '../journal/row-codec.ts';
 import type { TurnRecord } from '../journal/turn-record.ts';
 
 /** What the outside sent or heard, in order. `run` and `call` name a call. */
@@ -58,11 +59,17 @@ export interface History {
   /** By position. */
   readonly turns: readonly LoggedTurn[];
   readonly actors: readonly FinalActor[];
+  /** The same actors, by a fold of their turns. */
+  readonly folded: readonly FinalActor[];
   readonly deadLetters: readonly DeadMessage[];
+  /** Whether everything came to rest: only then can it be said what never happened. */
+  readonly settled: boolean;
   /** Virtual wall clock at the end, in ms. */
   readonly endMs: number;
   /** Whether a message to this key is kept in the journal. */
   readonly isDurable: (key: CellKey) => boolean;
+  /** Whether this effect of the actor is a call, which ends by itself. */
+  readonly isCall: (key: CellKey, source: string) => boolean;
 }
 
 /** All turns in a store's content, by position. */
@@ -75,4 +82,12 @@ export function turnsIn(content: StoreContent): LoggedTurn[] {
     }
   }
   return turns;
+}
+
+/** The dead letters in a store's content. */
+export function lettersIn(content: StoreContent): DeadMessage[] {
+  return [...content.letters].map(([name, row]) => {
+    const { envelope, reason } = decodeLetter(name, row);
+    return { id: envelope.id, to: envelope.to, reason };
+  });
 }

@@ -28,8 +28,8 @@ export interface SimulatedHostPorts {
   readonly journal: SimulatedJournal;
   readonly rules: FramePortRules;
   delayMs(): number;
-  /** A cell's messages are about to be run: throwing is a death in the middle of a slice. */
-  beforeStep(slot: number, key: string): void;
+  /** A turn of this cell is about to be run: throwing is a death in the middle of a slice. */
+  beforeStep(slot: number, key: string, sequence: number): void;
   /** Of so many things on their way, how many still arrive. */
   survivors(length: number): number;
 }
@@ -63,7 +63,15 @@ export class SimulatedHost implements HostHandle<SimulatedFramePort> {
     const [outside, inside] = createSimulatedFramePorts(system, thread, rules);
     this.outside = outside;
     this.#framePorts.push(inside);
-    const watch: Watch = { beat: () => {}, leave: () => {}, enter: (key) => ports.beforeStep(config.slot, key) };
+    let entered = '';
+    const watch: Watch = {
+      beat: () => {},
+      leave: () => {},
+      enter: (key) => {
+        entered = key;
+      },
+      turn: (sequence) => ports.beforeStep(config.slot, entered, sequence),
+    };
     let connection: SimulatedConnection | undefined;
     this.#host = new InlineHost({
       config,

@@ -154,7 +154,7 @@ export class SimulatedFramePort implements FramePort {
     if (fate !== 'delivered') this.#rules.hit(fate);
   }
 
-  #send(bytes: Uint8Array<ArrayBuffer>, spoiled: boolean): void {
+  #send(bytes: Uint8Array, spoiled: boolean): void {
     const isSpoiled = spoiled || (this.#spoilNext && bytes[0] === FRAME_KIND);
     if (isSpoiled) this.#spoilNext = false;
     this.#out.send(() => this.#peer.#arrive(bytes, isSpoiled));

@@ -122,7 +122,7 @@ export class SimulationTopology implements Topology {
           journal: this.#journal,
           rules: this.#rulesOf([slot]),
           delayMs: () => this.#delayMs(),
-          beforeStep: (dying, key) => this.#beforeStep(dying, key),
+          beforeStep: (dying, key, sequence) => this.#beforeStep(dying, key, sequence),
           survivors: (length) => Math.floor(this.#ports.dice.next() * (length + 1)),
         });
         this.#hosts[slot] = host;
@@ -165,12 +165,12 @@ export class SimulationTopology implements Topology {
   }
 
   /** Ends a host's thread between two tasks. False: there was none. */
-  killHost(slot: number, message: string, running?: string): boolean {
+  killHost(slot: number, message: string, running?: { readonly key: string; readonly sequence: number }): boolean {
     const host = this.#hosts[slot];
     if (host === undefined || host.isDead || this.#crashed) return false;
     this.#ports.record({ kind: 'host_died', slot, atMs: this.system.now() });
     this.#ports.note(`host ${slot} dies: ${message}`);
-    host.die({ kind: 'error', message, running });
+    host.die({ kind: 'error', message, running: running?.key, sequence: running?.sequence });
     return true;
   }
 
@@ -232,8 +232,8 @@ export class SimulationTopology implements Topology {
     }
   }
 
-  #beforeStep(slot: number, key: string): void {
-    if (this.#ports.dice.strikes('hostDeathDuringStep') && this.killHost(slot, 'during a step', key)) {
+  #beforeStep(slot: number, key: string, sequence: number): void {
+    if (this.#ports.dice.strikes('hostDeathDuringStep') && this.killHost(slot, 'during a step', { key, sequence })) {
       throw new SimulatedDeath();
     }
   }

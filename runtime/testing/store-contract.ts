@@ -18,7 +18,8 @@ export interface StoreCase {
 }
 
 const bytes = (text: string): Buffer => Buffer.from(text);
-const text = (row: Uint8Array | undefined): string | undefined => (row === undefined ? undefined : Buffer.from(row).toString());
+const text = (row: Uint8Array | undefined): string | undefined =>
+  row === undefined ? undefined : Buffer.from(row).toString();
 const positionsOf = (store: Store, from: number): number[] => [...store.logFrom(from)].map((row) => row.position);
 
 /** Opens, runs, closes. */
@@ -62,7 +63,10 @@ export const storeContract: readonly StoreCase[] = [
         assert.equal(text(store.image('a/1')), 'image');
         assert.equal(text(store.letter('l-1')), 'letter');
         assert.equal(store.meta('checkpoint'), 7);
-        assert.deepEqual(store.damages().map(({ key, bytes: row }) => [key, text(row)]), [['a/2', 'damage']]);
+        assert.deepEqual(
+          store.damages().map(({ key, bytes: row }) => [key, text(row)]),
+          [['a/2', 'damage']],
+        );
         assert.deepEqual(store.wakes(-1, 500, 10), [{ atMs: 500, key: 'a/1' }]);
       }),
   },
@@ -179,7 +183,13 @@ export const storeContract: readonly StoreCase[] = [
     run: (fixture) =>
       withStore(fixture, (store) => {
         store.commit((writes) => {
-          for (const [key, atMs] of [['a/3', 3e12], ['a/1', 1], ['a/0', 0], ['a/2b', 2_000], ['a/2a', 2_000]] as const)
+          for (const [key, atMs] of [
+            ['a/3', 3e12],
+            ['a/1', 1],
+            ['a/0', 0],
+            ['a/2b', 2_000],
+            ['a/2a', 2_000],
+          ] as const)
             writes.image(key, bytes(key), atMs);
         });
         const keys = (afterMs: number, upToMs: number, limit = 10): string[] =>
@@ -199,7 +209,8 @@ export const storeContract: readonly StoreCase[] = [
         store.commit((writes) => {
           for (const key of keys.toReversed()) writes.image(key, bytes(key), undefined);
         });
-        const list = (prefix?: string, after?: string, limit = 100): readonly string[] => store.imageKeys({ prefix, after, limit });
+        const list = (prefix?: string, after?: string, limit = 100): readonly string[] =>
+          store.imageKeys({ prefix, after, limit });
         assert.deepEqual(list(), keys);
         assert.deepEqual(list('a/'), keys.slice(0, 7));
         assert.deepEqual(list('a/', 'a/2', 2), ['a/2~child', 'a/é']);
@@ -235,7 +246,10 @@ export const storeContract: readonly StoreCase[] = [
           writes.damage('a/2', bytes('y'));
         });
         store.commit((writes) => writes.removeDamage('a/1'));
-        assert.deepEqual(store.damages().map((row) => row.key), ['a/2']);
+        assert.deepEqual(
+          store.damages().map((row) => row.key),
+          ['a/2'],
+        );
       }),
   },
   {
@@ -267,7 +281,10 @@ export const storeContract: readonly StoreCase[] = [
         });
         for (const other of store.logFrom(0)) rows.push(other);
         assert.equal(text(row), 'first');
-        assert.deepEqual(rows.map((other) => other.bytes[1_999]), Array.from({ length: 50 }, (_, i) => i + 1));
+        assert.deepEqual(
+          rows.map((other) => other.bytes[1_999]),
+          Array.from({ length: 50 }, (_, i) => i + 1),
+        );
       }),
   },
 ];

@@ -29,14 +29,21 @@ interface Chart {
   readonly input?: unknown;
 }
 
-type Loose = { context: Record<string, unknown>; events: { type: string; [more: string]: unknown }; emitted: { type: string } };
+type Loose = {
+  context: Record<string, unknown>;
+  events: { type: string; [more: string]: unknown };
+  emitted: { type: string };
+};
 
 const e = (type: string, more: object = {}): Step => ({ type, ...more });
 const wait = (advance: number): Step => ({ advance });
 const done = (settle: string | readonly string[], result: unknown): Step => ({ settle, result });
 const note = (word: string): never =>
   assign({
-    trail: ({ context, event }: { context: { trail: unknown[] }; event: { type: string } }) => [...context.trail, word || event],
+    trail: ({ context, event }: { context: { trail: unknown[] }; event: { type: string } }) => [
+      ...context.trail,
+      word || event,
+    ],
   }) as never;
 const heard: never = assign({
   trail: ({ context, event }: { context: { trail: unknown[] }; event: { type: string } }) => [...context.trail, event],
@@ -86,7 +93,10 @@ const echo = fromCallback<{ type: string }, { greeting: string }>(({ sendBack, r
   return () => {};
 });
 
-const counter = fromTransition((state: { n: number }, event: { type: string; by?: number }) => ({ n: state.n + (event.by ?? 1) }), { n: 0 });
+const counter = fromTransition(
+  (state: { n: number }, event: { type: string; by?: number }) => ({ n: state.n + (event.by ?? 1) }),
+  { n: 0 },
+);
 
 const child = setup({ types: {} as Loose }).createMachine({
   id: 'child',
@@ -132,8 +142,17 @@ const charts: Record<string, Chart> = {
       },
     }),
     steps: [
-      e('GO'), done('work', { ok: 1 }), e('GO'), done('work', new Error('no')), e('GO'), e('LEAVE'), e('GO'), e('AGAIN'), e('AGAIN'),
-      done('work', 'third'), e('GO'),
+      e('GO'),
+      done('work', { ok: 1 }),
+      e('GO'),
+      done('work', new Error('no')),
+      e('GO'),
+      e('LEAVE'),
+      e('GO'),
+      e('AGAIN'),
+      e('AGAIN'),
+      done('work', 'third'),
+      e('GO'),
     ],
   },
   'promise: rejected without onError ends the actor': {
@@ -205,7 +224,10 @@ const charts: Record<string, Chart> = {
       id: 'cbe',
       context: { ...trail },
       initial: 'a',
-      states: { a: { on: { GO: 'b' } }, b: { invoke: { id: 'bad', src: 'bad', onError: { target: 'a', actions: note('bad') } } } },
+      states: {
+        a: { on: { GO: 'b' } },
+        b: { invoke: { id: 'bad', src: 'bad', onError: { target: 'a', actions: note('bad') } } },
+      },
     }),
     steps: [e('GO'), e('GO')],
   },
@@ -227,23 +249,43 @@ const charts: Record<string, Chart> = {
           },
           on: { SKIP: 'b' },
         },
-        b: { invoke: { id: 'failing', src: 'failing', onError: { target: 'c', actions: note('error') } }, on: { BACK: 'a' } },
+        b: {
+          invoke: { id: 'failing', src: 'failing', onError: { target: 'c', actions: note('error') } },
+          on: { BACK: 'a' },
+        },
         c: {},
       },
     }),
     steps: [
-      values.count(2), values.next(1), values.next({ deep: [2] }), e('SKIP'), values.count(0), values.next(3), e('BACK'), values.next(4),
-      values.complete(), failing.next('unseen'), failing.error('broken'),
+      values.count(2),
+      values.next(1),
+      values.next({ deep: [2] }),
+      e('SKIP'),
+      values.count(0),
+      values.next(3),
+      e('BACK'),
+      values.next(4),
+      values.complete(),
+      failing.next('unseen'),
+      failing.error('broken'),
     ],
   },
   'event observable: events for the machine': {
-    machine: setup({ types: {} as Loose, actors: { events: fromEventObservable(() => events as never) } }).createMachine({
+    machine: setup({
+      types: {} as Loose,
+      actors: { events: fromEventObservable(() => events as never) },
+    }).createMachine({
       id: 'eo',
       context: { ...trail },
       invoke: { id: 'events', src: 'events', onDone: { actions: note('complete') } },
       on: { CLICK: { actions: heard } },
     }),
-    steps: [events.next({ type: 'CLICK', x: 1 }), events.next({ type: 'OTHER' }), events.complete(), events.next({ type: 'CLICK' })],
+    steps: [
+      events.next({ type: 'CLICK', x: 1 }),
+      events.next({ type: 'OTHER' }),
+      events.complete(),
+      events.next({ type: 'CLICK' }),
+    ],
   },
   'transition logic: reports its snapshots': {
     machine: setup({ types: {} as Loose, actors: { counter } }).createMachine({
@@ -253,7 +295,12 @@ const charts: Record<string, Chart> = {
         id: 'counter',
         src: 'counter',
         onSnapshot: {
-          actions: assign({ trail: ({ context, event }) => [...(context['trail'] as unknown[]), (event.snapshot as { context: unknown }).context] }),
+          actions: assign({
+            trail: ({ context, event }) => [
+              ...(context['trail'] as unknown[]),
+              (event.snapshot as { context: unknown }).context,
+            ],
+          }),
         },
       },
       on: { ADD: { actions: sendTo('counter', ({ event }) => ({ type: 'ADD', by: event['by'] as number })) } },
@@ -275,8 +322,20 @@ const charts: Record<string, Chart> = {
       },
     }),
     steps: [
-      e('TELL', { what: 'PING' }), e('TELL', { what: 'SLEEP' }), wait(99), wait(1), e('TELL', { what: 'END' }), e('AGAIN'), e('TELL', { what: 'SLEEP' }),
-      e('OUT'), wait(200), e('AGAIN'), e('TELL', { what: 'PING' }), e('OUT'), e('AGAIN'), e('TELL', { what: 'END' }),
+      e('TELL', { what: 'PING' }),
+      e('TELL', { what: 'SLEEP' }),
+      wait(99),
+      wait(1),
+      e('TELL', { what: 'END' }),
+      e('AGAIN'),
+      e('TELL', { what: 'SLEEP' }),
+      e('OUT'),
+      wait(200),
+      e('AGAIN'),
+      e('TELL', { what: 'PING' }),
+      e('OUT'),
+      e('AGAIN'),
+      e('TELL', { what: 'END' }),
     ],
   },
   'machine: left and entered again in one step has a new child': {
@@ -310,7 +369,13 @@ const charts: Record<string, Chart> = {
           context: { got: undefined },
           output: ({ context }) => context['got'],
           states: {
-            wait: { invoke: { id: 'leaf', src: 'leaf', onDone: { target: 'next', actions: assign({ got: ({ event }) => event.output }) } } },
+            wait: {
+              invoke: {
+                id: 'leaf',
+                src: 'leaf',
+                onDone: { target: 'next', actions: assign({ got: ({ event }) => event.output }) },
+              },
+            },
             next: { invoke: { id: 'leaf', src: 'leaf', onDone: 'end', onError: 'wait' } },
             end: { type: 'final' },
           },
@@ -326,24 +391,37 @@ const charts: Record<string, Chart> = {
           invoke: {
             id: 'middle',
             src: 'middle',
-            onSnapshot: { actions: assign({ at: ({ event }) => (event.snapshot as unknown as { value: unknown }).value }) },
+            onSnapshot: {
+              actions: assign({ at: ({ event }) => (event.snapshot as unknown as { value: unknown }).value }),
+            },
             onDone: { target: 'c', actions: heard },
           },
         },
         c: {},
       },
     }),
-    steps: [done(['middle', 'leaf'], 1), done(['middle', 'leaf'], new Error('again')), done(['middle', 'leaf'], 2), done(['middle', 'leaf'], 3), e('X')],
+    steps: [
+      done(['middle', 'leaf'], 1),
+      done(['middle', 'leaf'], new Error('again')),
+      done(['middle', 'leaf'], 2),
+      done(['middle', 'leaf'], 3),
+      e('X'),
+    ],
   },
   'machine: an error in a grandchild goes up': {
     machine: setup({
       types: {} as Loose,
-      actors: { middle: setup({ actors: { leaf: never } }).createMachine({ id: 'mid', invoke: { id: 'leaf', src: 'leaf' } }) },
+      actors: {
+        middle: setup({ actors: { leaf: never } }).createMachine({ id: 'mid', invoke: { id: 'leaf', src: 'leaf' } }),
+      },
     }).createMachine({
       id: 'top',
       context: { ...trail },
       initial: 'a',
-      states: { a: { invoke: { id: 'middle', src: 'middle', onError: { target: 'b', actions: note('caught') } } }, b: {} },
+      states: {
+        a: { invoke: { id: 'middle', src: 'middle', onError: { target: 'b', actions: note('caught') } } },
+        b: {},
+      },
     }),
     steps: [done(['middle', 'leaf'], new Error('deep down'))],
   },
@@ -375,21 +453,48 @@ const charts: Record<string, Chart> = {
         PINGREF: { actions: sendTo(({ context }) => context['ref'] as AnyActorRef, { type: 'PING' }) },
         STOP: { actions: [stopChild('named'), stopChild(({ context }) => context['ref'] as AnyActorRef)] },
         POP: {
-          actions: [stopChild(({ context }) => (context['kids'] as AnyActorRef[])[0] as AnyActorRef), assign({ kids: ({ context }) => (context['kids'] as unknown[]).slice(1) })],
+          actions: [
+            stopChild(({ context }) => (context['kids'] as AnyActorRef[])[0] as AnyActorRef),
+            assign({ kids: ({ context }) => (context['kids'] as unknown[]).slice(1) }),
+          ],
         },
         'xstate.done.actor.*': { actions: heard },
-        ENDALL: { actions: enqueueActions(({ enqueue, context }) => (context['kids'] as AnyActorRef[]).forEach((kid) => enqueue.sendTo(kid, { type: 'END' }))) },
+        ENDALL: {
+          actions: enqueueActions(({ enqueue, context }) =>
+            (context['kids'] as AnyActorRef[]).forEach((kid) => enqueue.sendTo(kid, { type: 'END' })),
+          ),
+        },
       },
     }),
     steps: [
-      e('SPAWN', { name: 'Bob' }), e('ADD', { n: 1 }), e('ADD', { n: 2 }), e('UNNAMED'), e('PINGALL'), e('PINGREF'), e('STOP'), e('SPAWN', { name: 'Eve' }), e('POP'),
-      e('PINGALL'), e('ENDALL'), e('ADD', { n: 1 }), e('ECHOING'), e('PINGALL'), e('PINGREF'), e('STOP'), e('ECHOING'), e('PINGREF'),
+      e('SPAWN', { name: 'Bob' }),
+      e('ADD', { n: 1 }),
+      e('ADD', { n: 2 }),
+      e('UNNAMED'),
+      e('PINGALL'),
+      e('PINGREF'),
+      e('STOP'),
+      e('SPAWN', { name: 'Eve' }),
+      e('POP'),
+      e('PINGALL'),
+      e('ENDALL'),
+      e('ADD', { n: 1 }),
+      e('ECHOING'),
+      e('PINGALL'),
+      e('PINGREF'),
+      e('STOP'),
+      e('ECHOING'),
+      e('PINGREF'),
     ],
   },
   'spawned in the first context, before anything has happened': {
     machine: setup({ types: {} as Loose, actors: { child, work: never } }).createMachine({
       id: 'early',
-      context: ({ spawn, input }) => ({ ...trail, kid: spawn('child', { id: 'kid', input }), job: spawn('work', { id: 'job' }) }),
+      context: ({ spawn, input }) => ({
+        ...trail,
+        kid: spawn('child', { id: 'kid', input }),
+        job: spawn('work', { id: 'job' }),
+      }),
       on: {
         UP: { actions: heard },
         PONG: { actions: heard },
@@ -409,7 +514,10 @@ const charts: Record<string, Chart> = {
           on: {
             ASK: {
               actions: [
-                sendTo(({ event }) => event['from'] as AnyActorRef, ({ event, self }) => ({ type: 'ANSWER', to: event['n'], by: self })),
+                sendTo(
+                  ({ event }) => event['from'] as AnyActorRef,
+                  ({ event, self }) => ({ type: 'ANSWER', to: event['n'], by: self }),
+                ),
                 sendTo(({ event }) => event['from'] as AnyActorRef, { type: 'LATE' }, { delay: 20, id: 'late' }),
               ],
             },
@@ -430,7 +538,17 @@ const charts: Record<string, Chart> = {
         MYSELF: { actions: note('myself') },
       },
     }),
-    steps: [e('ASK', { n: 1 }), wait(19), e('ASK', { n: 2 }), wait(1), wait(30), e('ASK', { n: 3 }), e('HUSH'), wait(40), e('ME')],
+    steps: [
+      e('ASK', { n: 1 }),
+      wait(19),
+      e('ASK', { n: 2 }),
+      wait(1),
+      wait(30),
+      e('ASK', { n: 3 }),
+      e('HUSH'),
+      wait(40),
+      e('ME'),
+    ],
   },
   'delayed sendTo to a child, which may be gone by then': {
     machine: setup({ types: {} as Loose, actors: { child } }).createMachine({
@@ -442,7 +560,11 @@ const charts: Record<string, Chart> = {
         a: {
           entry: sendTo('kid', { type: 'PING' }, { delay: 10 }),
           invoke: { id: 'kid', src: 'child' },
-          on: { SOON: { actions: sendTo('kid', { type: 'PING' }, { delay: 50, id: 'soon' }) }, NOT: { actions: cancel('soon') }, OUT: 'b' },
+          on: {
+            SOON: { actions: sendTo('kid', { type: 'PING' }, { delay: 50, id: 'soon' }) },
+            NOT: { actions: cancel('soon') },
+            OUT: 'b',
+          },
         },
         b: {},
       },
@@ -470,23 +592,53 @@ const charts: Record<string, Chart> = {
         UP: { actions: heard },
         PONG: { actions: heard },
         TALK: { actions: sendTo('talker', { type: 'TALK' }) },
-        DIRECT: { actions: sendTo(({ system }) => system.get('logger') as AnyActorRef, ({ event }) => ({ type: event['what'] as string })) },
-        SPAWN: { actions: assign({ ref: ({ spawn }) => spawn('child', { id: 'two', systemId: 'second', input: { name: 'two' } }) }) },
+        DIRECT: {
+          actions: sendTo(
+            ({ system }) => system.get('logger') as AnyActorRef,
+            ({ event }) => ({ type: event['what'] as string }),
+          ),
+        },
+        SPAWN: {
+          actions: assign({
+            ref: ({ spawn }) => spawn('child', { id: 'two', systemId: 'second', input: { name: 'two' } }),
+          }),
+        },
         SECOND: { actions: sendTo(({ system }) => system.get('second') as AnyActorRef, { type: 'PING' }) },
         STOP: { actions: stopChild('two') },
         KNOWN: { actions: assign({ known: ({ system }) => Object.keys(system.getAll()).sort() }) },
       },
     }),
     steps: [
-      e('TALK'), e('DIRECT', { what: 'PING' }), e('KNOWN'), e('SPAWN'), e('SECOND'), e('KNOWN'), e('STOP'), e('KNOWN'), e('SPAWN'), e('SECOND'),
-      e('DIRECT', { what: 'END' }), e('KNOWN'),
+      e('TALK'),
+      e('DIRECT', { what: 'PING' }),
+      e('KNOWN'),
+      e('SPAWN'),
+      e('SECOND'),
+      e('KNOWN'),
+      e('STOP'),
+      e('KNOWN'),
+      e('SPAWN'),
+      e('SECOND'),
+      e('DIRECT', { what: 'END' }),
+      e('KNOWN'),
     ],
   },
   'what a child emits and logs is its own': {
     machine: setup({
       types: {} as Loose,
-      actors: { loud: setup({ types: {} as Loose }).createMachine({ id: 'loud', entry: [emit({ type: 'boo' })], on: { END: {} } }) },
-    }).createMachine({ id: 'q', context: { ...trail }, entry: [emit({ type: 'mine' }), log('mine')], invoke: { id: 'loud', src: 'loud' } }),
+      actors: {
+        loud: setup({ types: {} as Loose }).createMachine({
+          id: 'loud',
+          entry: [emit({ type: 'boo' })],
+          on: { END: {} },
+        }),
+      },
+    }).createMachine({
+      id: 'q',
+      context: { ...trail },
+      entry: [emit({ type: 'mine' }), log('mine')],
+      invoke: { id: 'loud', src: 'loud' },
+    }),
     steps: [e('X')],
   },
   'done with living children: they end too': {
@@ -494,7 +646,11 @@ const charts: Record<string, Chart> = {
       id: 'fin',
       context: { ...trail },
       initial: 'a',
-      invoke: [{ id: 'kid', src: 'child' }, { id: 'work', src: 'work' }, { id: 'echo', src: 'echo', input: { greeting: 'x' } }],
+      invoke: [
+        { id: 'kid', src: 'child' },
+        { id: 'work', src: 'work' },
+        { id: 'echo', src: 'echo', input: { greeting: 'x' } },
+      ],
       on: { UP: { actions: heard } },
       states: { a: { on: { END: 'b' } }, b: { type: 'final' } },
     }),

@@ -1,5 +1,19 @@
 /** Statecharts side by side with XState: states, transitions, guards, history, timers. Each also saved and loaded between all turns. */
-import { and, assign, cancel, createMachine, emit, enqueueActions, log, not, or, raise, setup, stateIn, type AnyStateMachine } from 'xstate';
+import {
+  and,
+  assign,
+  cancel,
+  createMachine,
+  emit,
+  enqueueActions,
+  log,
+  not,
+  or,
+  raise,
+  setup,
+  stateIn,
+  type AnyStateMachine,
+} from 'xstate';
 import { describe, expect, test } from 'vitest';
 import { firstDifference, type Step } from '../support/side-by-side.ts';
 
@@ -27,7 +41,13 @@ const charts: Record<string, Chart> = {
           entry: note('+a'),
           exit: note('-a'),
           initial: 'one',
-          on: { OUT: 'b', INNER: '.two', SELF: { target: 'a' }, AGAIN: { target: 'a', reenter: true }, DEEP: '#deepest' },
+          on: {
+            OUT: 'b',
+            INNER: '.two',
+            SELF: { target: 'a' },
+            AGAIN: { target: 'a', reenter: true },
+            DEEP: '#deepest',
+          },
           states: {
             one: { entry: note('+one'), exit: note('-one'), on: { NEXT: 'two' } },
             two: {
@@ -80,8 +100,20 @@ const charts: Record<string, Chart> = {
             initial: 'idle',
             on: { [`HOP_${name}`]: { target: '.hop', reenter: true } },
             states: {
-              idle: { always: { guard: ({ context }: { context: { on: boolean } }) => context.on, target: 'busy', actions: note(name) } },
-              busy: { always: { guard: ({ context }: { context: { on: boolean } }) => !context.on, target: 'idle', actions: note(`/${name}`) } },
+              idle: {
+                always: {
+                  guard: ({ context }: { context: { on: boolean } }) => context.on,
+                  target: 'busy',
+                  actions: note(name),
+                },
+              },
+              busy: {
+                always: {
+                  guard: ({ context }: { context: { on: boolean } }) => !context.on,
+                  target: 'idle',
+                  actions: note(`/${name}`),
+                },
+              },
               hop: { always: 'idle', exit: note(`hop ${name}`) },
             },
           },
@@ -108,9 +140,22 @@ const charts: Record<string, Chart> = {
         },
       },
     }),
-    steps: ['SHALLOW', 'OFF', 'FRESH', 'NEXT', 'NEXT', 'OFF', 'SHALLOW', 'NEXT', 'OFF', 'DEEP', 'OFF', 'SHALLOW', 'OFF', 'DEEP'].map(
-      (type) => e(type),
-    ),
+    steps: [
+      'SHALLOW',
+      'OFF',
+      'FRESH',
+      'NEXT',
+      'NEXT',
+      'OFF',
+      'SHALLOW',
+      'NEXT',
+      'OFF',
+      'DEEP',
+      'OFF',
+      'SHALLOW',
+      'OFF',
+      'DEEP',
+    ].map((type) => e(type)),
   },
   'history of a parallel state': {
     machine: createMachine({
@@ -134,14 +179,20 @@ const charts: Record<string, Chart> = {
   'final states, output from state to parent to machine': {
     machine: createMachine({
       id: 'f',
-      context: ({ input }: { input: unknown }) => ({ n: (input as { start: number }).start, got: undefined as unknown }),
+      context: ({ input }: { input: unknown }) => ({
+        n: (input as { start: number }).start,
+        got: undefined as unknown,
+      }),
       initial: 'work',
       output: ({ context, event }) => ({ n: context.n, last: (event as { output?: unknown }).output }),
       states: {
         work: {
           initial: 'a',
           onDone: { target: 'end', actions: assign({ got: ({ event }) => event.output as unknown }) },
-          states: { a: { on: { NEXT: { target: 'b', actions: bump } } }, b: { type: 'final', output: ({ context }) => ({ at: context.n }) } },
+          states: {
+            a: { on: { NEXT: { target: 'b', actions: bump } } },
+            b: { type: 'final', output: ({ context }) => ({ at: context.n }) },
+          },
         },
         end: { on: { FIN: 'fin' } },
         fin: { type: 'final', output: { bye: true }, entry: emit({ type: 'bye' }) },
@@ -171,7 +222,10 @@ const charts: Record<string, Chart> = {
           on: {
             ADD: { actions: { type: 'add', params: ({ event }) => ({ by: event.by ?? 1 }) } },
             ODD: { guard: not('isEven'), actions: { type: 'add', params: { by: 10 } } },
-            BOTH: { guard: and(['isEven', { type: 'atLeast', params: { min: 2 } }]), actions: { type: 'add', params: { by: 100 } } },
+            BOTH: {
+              guard: and(['isEven', { type: 'atLeast', params: { min: 2 } }]),
+              actions: { type: 'add', params: { by: 100 } },
+            },
             EITHER: [
               { guard: or([not('isEven'), stateIn('#hot')]), actions: { type: 'add', params: { by: 1000 } } },
               { actions: { type: 'add', params: { by: -1 } } },
@@ -187,14 +241,28 @@ const charts: Record<string, Chart> = {
         },
       },
     }),
-    steps: [e('ODD'), e('ADD'), e('ODD'), e('BOTH'), e('ADD', { by: 3 }), e('BOTH'), e('EITHER'), e('COOL'), e('EITHER')],
+    steps: [
+      e('ODD'),
+      e('ADD'),
+      e('ODD'),
+      e('BOTH'),
+      e('ADD', { by: 3 }),
+      e('BOTH'),
+      e('EITHER'),
+      e('COOL'),
+      e('EITHER'),
+    ],
   },
   'wildcards: all, partial, forbidden': {
     machine: createMachine({
       id: 'w',
       context: { trail: [] as string[] },
       initial: 'a',
-      on: { '*': { actions: note('any') }, 'order.*': { actions: note('order') }, 'order.paid': { actions: note('paid') } },
+      on: {
+        '*': { actions: note('any') },
+        'order.*': { actions: note('order') },
+        'order.paid': { actions: note('paid') },
+      },
       states: { a: { on: { 'order.lost': {}, GO: 'b' } }, b: { on: { '*': { actions: note('b-any') } } } },
     }),
     steps: ['order.paid', 'order.x.y', 'order.lost', 'other', 'GO', 'order.paid', 'GO'].map((type) => e(type)),
@@ -212,14 +280,33 @@ const charts: Record<string, Chart> = {
           after: { 100: 'b', slow: { actions: note('never') } },
           on: { AGAIN: { target: 'a', reenter: true }, OFF: 'off', TICK: { actions: bump } },
         },
-        b: { after: { dynamic: [{ guard: ({ context }) => context.n > 0, target: 'c' }, { target: 'a' }] }, on: { N: { actions: bump } } },
+        b: {
+          after: { dynamic: [{ guard: ({ context }) => context.n > 0, target: 'c' }, { target: 'a' }] },
+          on: { N: { actions: bump } },
+        },
         c: { entry: assign({ ms: ({ context }) => context.ms * 2 }), after: { slow: 'a' } },
         off: { on: { ON: 'a' } },
       },
     }),
     steps: [
-      wait(99), e('AGAIN'), wait(99), wait(1), wait(29), wait(1), wait(50), e('OFF'), wait(1000), e('ON'), wait(100), e('N'), wait(30), wait(499),
-      wait(1), wait(100), wait(30), wait(30),
+      wait(99),
+      e('AGAIN'),
+      wait(99),
+      wait(1),
+      wait(29),
+      wait(1),
+      wait(50),
+      e('OFF'),
+      wait(1000),
+      e('ON'),
+      wait(100),
+      e('N'),
+      wait(30),
+      wait(499),
+      wait(1),
+      wait(100),
+      wait(30),
+      wait(30),
     ],
   },
   'after at the same time, and one that leads to the next': {
@@ -228,8 +315,18 @@ const charts: Record<string, Chart> = {
       context: { trail: [] as string[] },
       type: 'parallel',
       states: {
-        x: { initial: 'a', states: { a: { after: { 10: { target: 'b', actions: note('x1') } } }, b: { after: { 10: { target: 'c', actions: note('x2') } } }, c: {} } },
-        y: { initial: 'a', states: { a: { after: { 10: { target: 'b', actions: note('y1') }, 20: { actions: note('never') } } }, b: {} } },
+        x: {
+          initial: 'a',
+          states: {
+            a: { after: { 10: { target: 'b', actions: note('x1') } } },
+            b: { after: { 10: { target: 'c', actions: note('x2') } } },
+            c: {},
+          },
+        },
+        y: {
+          initial: 'a',
+          states: { a: { after: { 10: { target: 'b', actions: note('y1') }, 20: { actions: note('never') } } }, b: {} },
+        },
       },
     }),
     steps: [wait(5), wait(5), wait(10), wait(100)],
@@ -251,8 +348,27 @@ const charts: Record<string, Chart> = {
       },
     }),
     steps: [
-      e('NOW'), e('LOOP'), e('LATER'), wait(49), e('CANCEL'), wait(10), e('LATER'), wait(20), e('LATER'), wait(30), e('CANCEL'), wait(20), wait(50),
-      e('LATER'), e('LATER'), e('CANCEL'), wait(60), e('UNNAMED'), e('UNNAMED'), wait(10), e('CANCEL'),
+      e('NOW'),
+      e('LOOP'),
+      e('LATER'),
+      wait(49),
+      e('CANCEL'),
+      wait(10),
+      e('LATER'),
+      wait(20),
+      e('LATER'),
+      wait(30),
+      e('CANCEL'),
+      wait(20),
+      wait(50),
+      e('LATER'),
+      e('LATER'),
+      e('CANCEL'),
+      wait(60),
+      e('UNNAMED'),
+      e('UNNAMED'),
+      wait(10),
+      e('CANCEL'),
     ],
   },
   'emit, log and enqueueActions': {
@@ -292,7 +408,10 @@ const charts: Record<string, Chart> = {
           entry: note('+work'),
           initial: { target: 'a', actions: [note('initial')] } as never,
           always: { guard: ({ context }) => context.n >= 3, target: 'idle', actions: assign({ n: 0 }) },
-          states: { a: { entry: bump, always: 'b' }, b: { entry: bump, always: { target: 'a', guard: ({ context }) => context.n < 3, actions: note('loop') } } },
+          states: {
+            a: { entry: bump, always: 'b' },
+            b: { entry: bump, always: { target: 'a', guard: ({ context }) => context.n < 3, actions: note('loop') } },
+          },
         },
       },
     }),
@@ -302,14 +421,24 @@ const charts: Record<string, Chart> = {
     machine: createMachine({
       id: 'route',
       initial: 'a',
-      states: { a: { id: 'sa', route: {}, meta: { title: 'A' } } as never, b: { id: 'sb', route: { guard: () => true } } as never, c: {} },
+      states: {
+        a: { id: 'sa', route: {}, meta: { title: 'A' } } as never,
+        b: { id: 'sb', route: { guard: () => true } } as never,
+        c: {},
+      },
     }),
     steps: [{ type: 'xstate.route', to: '#sb' } as Step, { type: 'xstate.route', to: '#sa' } as Step, e('x')],
   },
   'undefined, dates, maps and sets in context': {
     machine: createMachine({
       id: 'data',
-      context: { at: new Date(7), gone: undefined as unknown, tags: new Set(['a']), map: new Map([['k', { n: 1 }]]), big: 12n } as Record<string, unknown>,
+      context: {
+        at: new Date(7),
+        gone: undefined as unknown,
+        tags: new Set(['a']),
+        map: new Map([['k', { n: 1 }]]),
+        big: 12n,
+      } as Record<string, unknown>,
       on: { PUT: { actions: assign({ gone: ({ event }) => (event as unknown as { value: unknown }).value }) } },
     }),
     steps: [e('PUT', { value: null }), e('PUT', { value: [1, { a: undefined }] }), e('PUT', { value: undefined })],

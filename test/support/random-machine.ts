@@ -4,11 +4,29 @@
  * Every choice is read from a tape of numbers, and is the plainest one when the tape has ended: shrinking the tape shrinks the chart.
  * Charts are well formed and end every step: eventless transitions and those of done states burn a fuel that is never filled up.
  */
-import { type AnyStateMachine, assign, cancel, createMachine, emit, fromPromise, raise, sendParent, sendTo, setup, spawnChild, stateIn } from 'xstate';
+import {
+  type AnyStateMachine,
+  assign,
+  cancel,
+  createMachine,
+  emit,
+  fromPromise,
+  raise,
+  sendParent,
+  sendTo,
+  setup,
+  spawnChild,
+  stateIn,
+} from 'xstate';
 
 export const EVENTS = ['A', 'B', 'C', 'D.x', 'D.y'] as const;
 
-type Node = { id: string; type: 'atomic' | 'compound' | 'parallel' | 'final' | 'history'; deep: boolean; states: Record<string, Node> };
+type Node = {
+  id: string;
+  type: 'atomic' | 'compound' | 'parallel' | 'final' | 'history';
+  deep: boolean;
+  states: Record<string, Node>;
+};
 type Context = { n: number; fuel: number; trail: string[] };
 type Args = { context: Context; event: { type: string } };
 type Config = Record<string, unknown>;
@@ -62,7 +80,11 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
   const grow = (depth: number, inParallel: boolean): Node => {
     const id = `s${count++}`;
     const kinds: readonly Node['type'][] =
-      depth >= 3 ? ['atomic', 'final'] : depth === 0 ? ['compound', 'parallel'] : ['atomic', 'compound', 'parallel', 'final'];
+      depth >= 3
+        ? ['atomic', 'final']
+        : depth === 0
+          ? ['compound', 'parallel']
+          : ['atomic', 'compound', 'parallel', 'final'];
     let type = tape.pick(kinds);
     if (inParallel && type === 'final') type = 'atomic';
     const node: Node = { id, type, deep: false, states: {} };
@@ -89,7 +111,8 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
   };
   collect(root);
 
-  const note = (word: string): unknown => assign(({ context }: Args) => ({ trail: [...context.trail, word].slice(-12) }));
+  const note = (word: string): unknown =>
+    assign(({ context }: Args) => ({ trail: [...context.trail, word].slice(-12) }));
   const bump = assign({ n: ({ context }: Args) => context.n + 1 });
   const burn = assign({ fuel: ({ context }: Args) => context.fuel - 1 });
 
@@ -154,7 +177,8 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
       ...given,
       actions: [burn, ...(given['actions'] as unknown[])],
       // A built-in guard is no function of the arguments alone.
-      guard: ({ context, event }: Args) => context.fuel > 0 && (other === undefined || 'check' in other || other({ context, event })),
+      guard: ({ context, event }: Args) =>
+        context.fuel > 0 && (other === undefined || 'check' in other || other({ context, event })),
     };
   };
 
@@ -167,14 +191,20 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
     const invoke: Config[] = [];
     const children: string[] = [];
     if (tape.rarely(5)) {
-      invoke.push({ src: 'work', onDone: transition(node, []), ...(tape.rarely(4) ? {} : { onError: transition(node, []) }) });
+      invoke.push({
+        src: 'work',
+        onDone: transition(node, []),
+        ...(tape.rarely(4) ? {} : { onError: transition(node, []) }),
+      });
     }
     if (tape.rarely(6)) {
       children.push(`kid-${node.id}`);
       invoke.push({ id: `kid-${node.id}`, src: 'kid', onDone: transition(node, []) });
     }
     const on: Config = {};
-    for (const event of EVENTS) if (tape.rarely(2)) on[event] = [transition(node, children), ...(tape.rarely(3) ? [transition(node, children)] : [])];
+    for (const event of EVENTS)
+      if (tape.rarely(2))
+        on[event] = [transition(node, children), ...(tape.rarely(3) ? [transition(node, children)] : [])];
     if (tape.rarely(6)) on['D.*'] = transition(node, children);
     if (tape.rarely(8)) on['*'] = fuelled(transition(node, children));
     // What a child sends must not make the child say more, or the two never rest.
@@ -192,6 +222,10 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
     return config;
   };
 
-  const config = { ...configure(root), context: { n: 0, fuel: 10, trail: [] } satisfies Context, output: ({ context }: Args) => ({ n: context.n }) };
+  const config = {
+    ...configure(root),
+    context: { n: 0, fuel: 10, trail: [] } satisfies Context,
+    output: ({ context }: Args) => ({ n: context.n }),
+  };
   return createMachine(config as never, { actors: { kid, work } } as never) as unknown as AnyStateMachine;
 }

@@ -3,7 +3,14 @@
  *
  * XState's promises never settle by themselves here: both sides are told their outcome by `settle`, so that no test waits.
  */
-import { type AnyActorRef, type AnyMachineSnapshot, type AnyStateMachine, createActor, type EventObject, SimulatedClock } from 'xstate';
+import {
+  type AnyActorRef,
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  createActor,
+  type EventObject,
+  SimulatedClock,
+} from 'xstate';
 import { machineBehavior } from '../../actors/machine/machine-behavior.ts';
 import type { MachineState } from '../../actors/machine/machine-state.ts';
 import type { Behavior } from '../../runtime/kernel/behavior.ts';
@@ -60,7 +67,12 @@ function seenOf(snapshot: AnyMachineSnapshot): Omit<Seen, 'emitted' | 'logged'> 
     output: neutral(snapshot.output),
     error: snapshot.error === undefined ? undefined : String((snapshot.error as Error).message ?? snapshot.error),
     // What XState still lists after the end is stopped.
-    children: snapshot.status === 'active' ? Object.keys(snapshot.children as object).map(neutralId).sort() : [],
+    children:
+      snapshot.status === 'active'
+        ? Object.keys(snapshot.children as object)
+            .map(neutralId)
+            .sort()
+        : [],
   };
 }
 

@@ -48,8 +48,20 @@ interface RunningEffect {
 }
 
 type Delivery =
-  | { readonly kind: 'message'; readonly to: CellKey; readonly message: unknown; readonly from?: CellKey; readonly replyTo?: ReplyTo }
-  | { readonly kind: 'signal'; readonly to: CellKey; readonly signal: Signal; readonly effect?: RunningEffect; readonly armed?: number }
+  | {
+      readonly kind: 'message';
+      readonly to: CellKey;
+      readonly message: unknown;
+      readonly from?: CellKey;
+      readonly replyTo?: ReplyTo;
+    }
+  | {
+      readonly kind: 'signal';
+      readonly to: CellKey;
+      readonly signal: Signal;
+      readonly effect?: RunningEffect;
+      readonly armed?: number;
+    }
   | { readonly kind: 'spawn'; readonly to: CellKey; readonly cell: Cell; readonly input: unknown };
 
 /** An intent, as tests compare them. */
@@ -78,7 +90,10 @@ export class TurnHarness {
   }
 
   /** Starts a root and runs. */
-  spawn(behavior: Behavior<never>, options: { id?: string; definition?: string; input?: unknown; parent?: CellKey } = {}): CellKey {
+  spawn(
+    behavior: Behavior<never>,
+    options: { id?: string; definition?: string; input?: unknown; parent?: CellKey } = {},
+  ): CellKey {
     const key = keyOf(options.definition ?? 'def', options.id ?? '1');
     this.#enqueueSpawn(key, behavior as Behavior, options.input, options.parent, undefined, false);
     this.run();
@@ -86,14 +101,24 @@ export class TurnHarness {
   }
 
   tell(key: CellKey, message: unknown, from?: CellKey): void {
-    this.#queue.push({ kind: 'message', to: key, message: this.#carry(message), ...(from === undefined ? {} : { from }) });
+    this.#queue.push({
+      kind: 'message',
+      to: key,
+      message: this.#carry(message),
+      ...(from === undefined ? {} : { from }),
+    });
     this.run();
   }
 
   /** Asks, and answers the number under which `replies` has the answer. */
   ask(key: CellKey, message: unknown): number {
     const call = ++this.#calls;
-    this.#queue.push({ kind: 'message', to: key, message: this.#carry(message), replyTo: { kind: 'outside', run: 1, call } });
+    this.#queue.push({
+      kind: 'message',
+      to: key,
+      message: this.#carry(message),
+      replyTo: { kind: 'outside', run: 1, call },
+    });
     this.run();
     return call;
   }
@@ -116,7 +141,8 @@ export class TurnHarness {
 
   effect(key: CellKey, id: string): RunningEffect {
     const effect = this.#cell(key).effects.get(id);
-    if (effect === undefined) throw new Error(`${key} has no effect "${id}"; it has ${this.pending(key).join(', ') || 'none'}`);
+    if (effect === undefined)
+      throw new Error(`${key} has no effect "${id}"; it has ${this.pending(key).join(', ') || 'none'}`);
     return effect;
   }
 
@@ -125,7 +151,9 @@ export class TurnHarness {
     const effect = this.effect(key, id);
     const carried = this.#carry(result);
     const signal: Signal =
-      carried instanceof Error ? { kind: 'effect.failed', id, error: carried } : { kind: 'effect.done', id, output: carried };
+      carried instanceof Error
+        ? { kind: 'effect.failed', id, error: carried }
+        : { kind: 'effect.done', id, output: carried };
     this.#queue.push({ kind: 'signal', to: key, signal, effect });
     this.run();
   }
@@ -214,7 +242,10 @@ export class TurnHarness {
     }
     const cell = this.#cells.get(delivery.to);
     if (cell === undefined || cell.exit !== undefined) {
-      this.deadLetters.push({ to: delivery.to, message: delivery.kind === 'message' ? delivery.message : delivery.signal });
+      this.deadLetters.push({
+        to: delivery.to,
+        message: delivery.kind === 'message' ? delivery.message : delivery.signal,
+      });
       return;
     }
     if (delivery.kind === 'message') {
@@ -230,7 +261,11 @@ export class TurnHarness {
       if (cell.effects.get(signal.id) !== delivery.effect) return;
       if (signal.kind !== 'effect.event') cell.effects.delete(signal.id);
     }
-    if (signal.kind === 'terminated' && signal.childId !== undefined && cell.children.get(signal.childId) === signal.key) {
+    if (
+      signal.kind === 'terminated' &&
+      signal.childId !== undefined &&
+      cell.children.get(signal.childId) === signal.key
+    ) {
       cell.children.delete(signal.childId);
     }
     this.#step(cell, delivery, (turn) => {
@@ -265,7 +300,11 @@ export class TurnHarness {
     }
     if (cell.reportSnapshots && next !== before && cell.parent !== undefined && cell.childId !== undefined) {
       const snapshot = this.#carry(cell.behavior.view(cell.state));
-      this.#queue.push({ kind: 'signal', to: cell.parent, signal: { kind: 'child.snapshot', childId: cell.childId, snapshot } });
+      this.#queue.push({
+        kind: 'signal',
+        to: cell.parent,
+        signal: { kind: 'child.snapshot', childId: cell.childId, snapshot },
+      });
     }
     if (turn.exiting !== undefined) this.#end(cell, turn.exiting);
   }
@@ -273,7 +312,12 @@ export class TurnHarness {
   #execute(cell: Cell, [kind, ...details]: Asked, delivery: Delivery): void {
     switch (kind) {
       case 'send':
-        this.#queue.push({ kind: 'message', to: details[0] as CellKey, message: this.#carry(details[1]), from: cell.key });
+        this.#queue.push({
+          kind: 'message',
+          to: details[0] as CellKey,
+          message: this.#carry(details[1]),
+          from: cell.key,
+        });
         return;
       case 'reply':
         this.#answer(details[0] as ReplyTo, { value: this.#carry(details[1]) });
@@ -283,7 +327,13 @@ export class TurnHarness {
         return;
       case 'ask': {
         const replyTo: ReplyTo = { kind: 'cell', key: cell.key, ask: details[2] as string };
-        this.#queue.push({ kind: 'message', to: details[0] as CellKey, message: this.#carry(details[1]), from: cell.key, replyTo });
+        this.#queue.push({
+          kind: 'message',
+          to: details[0] as CellKey,
+          message: this.#carry(details[1]),
+          from: cell.key,
+          replyTo,
+        });
         return;
       }
       case 'spawn':
@@ -422,7 +472,8 @@ export class TurnHarness {
       signal: effect.controller.signal,
       emit: (event) => tell({ kind: 'effect.event', id, event }),
       done: (output) => tell({ kind: 'effect.done', id, output }),
-      fail: (error) => tell({ kind: 'effect.failed', id, error: error instanceof Error ? error : new Error(String(error)) }),
+      fail: (error) =>
+        tell({ kind: 'effect.failed', id, error: error instanceof Error ? error : new Error(String(error)) }),
       receive: (listener) => effect.listeners.push(listener),
     });
   }
@@ -435,13 +486,19 @@ export class TurnHarness {
     effect.stop?.();
   }
 
-  #nextTimer(untilMs: number): { key: CellKey; id: string; dueMs: number; payload: unknown; armed: number } | undefined {
+  #nextTimer(
+    untilMs: number,
+  ): { key: CellKey; id: string; dueMs: number; payload: unknown; armed: number } | undefined {
     let next: { key: CellKey; id: string; dueMs: number; payload: unknown; armed: number } | undefined;
     for (const cell of this.#cells.values()) {
       if (cell.exit !== undefined) continue;
       for (const [id, timer] of cell.timers) {
         if (timer.dueMs > untilMs) continue;
-        if (next === undefined || timer.dueMs < next.dueMs || (timer.dueMs === next.dueMs && timer.armed < next.armed)) {
+        if (
+          next === undefined ||
+          timer.dueMs < next.dueMs ||
+          (timer.dueMs === next.dueMs && timer.armed < next.armed)
+        ) {
           next = { key: cell.key, id, ...timer };
         }
       }
@@ -451,7 +508,8 @@ export class TurnHarness {
 
   #cell(key: CellKey): Cell {
     const cell = this.#cells.get(key);
-    if (cell === undefined) throw new Error(`there is no ${key}; there are ${[...this.#cells.keys()].join(', ') || 'none'}`);
+    if (cell === undefined)
+      throw new Error(`there is no ${key}; there are ${[...this.#cells.keys()].join(', ') || 'none'}`);
     return cell;
   }
 }

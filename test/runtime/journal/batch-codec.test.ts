@@ -29,7 +29,9 @@ const name = fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' });
 const key = fc.tuple(fc.constantFrom('order', 'stock'), fc.integer({ min: 0, max: 5 })).map(([d, i]) => `${d}/${i}`);
 const value = fc.oneof(
   // `__proto__` is refused, and -0 becomes 0.
-  fc.jsonValue({ maxDepth: 3 }).map((json) => JSON.parse(JSON.stringify(json).replaceAll('__proto__', 'proto')) as unknown),
+  fc
+    .jsonValue({ maxDepth: 3 })
+    .map((json) => JSON.parse(JSON.stringify(json).replaceAll('__proto__', 'proto')) as unknown),
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
   fc.date({ noInvalidDate: true }),
   fc.uint8Array({ maxLength: 20 }),
@@ -41,7 +43,10 @@ const count = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const u32 = fc.nat({ max: 0xffff_ffff });
 const replyTo = fc.oneof(
   fc.record({ kind: fc.constant('outside' as const), call: count, run: u32 }),
-  fc.record({ kind: fc.constant('cell' as const), key, ask: name, idempotencyKey: name }, { requiredKeys: ['kind', 'key', 'ask'] }),
+  fc.record(
+    { kind: fc.constant('cell' as const), key, ask: name, idempotencyKey: name },
+    { requiredKeys: ['kind', 'key', 'ask'] },
+  ),
 );
 const control = fc.constantFrom<NonNullable<Envelope['control']>>(
   { kind: 'stop', reason: { kind: 'shutdown' } },
@@ -102,7 +107,7 @@ const anyTurn: fc.Arbitrary<TurnRecord> = key.chain((to) =>
   ),
 );
 
-test('crc32Of is zlib\'s crc32 of any part', () => {
+test("crc32Of is zlib's crc32 of any part", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 1_200 }), fc.nat(), fc.nat(), fc.nat(), (bytes, a, b, seed) => {
       const [start, end] = [a % (bytes.length + 1), b % (bytes.length + 1)].sort((x, y) => x - y) as [number, number];
@@ -205,7 +210,10 @@ describe('mark and rewind', () => {
     batch.turn(turn('a/2', 1));
     const reader = new BatchReader(batch.seal());
     expect(reader.damage()).toBeUndefined();
-    expect(turnsOf(reader).map((one) => [one.key, one.sequence])).toEqual([['a/1', 1], ['a/2', 1]]);
+    expect(turnsOf(reader).map((one) => [one.key, one.sequence])).toEqual([
+      ['a/1', 1],
+      ['a/2', 1],
+    ]);
     expect(reader.keys).toEqual(['a/1', 'c/1', 'a/2']);
     expect(reader.hasAttached).toBe(false);
   });
@@ -221,9 +229,9 @@ describe('mark and rewind', () => {
     expect(() => batch.image(imageRow('a/1', 1, { body: polluting }))).toThrowError(UnserializableValueError);
     const deep = JSON.parse('['.repeat(500) + ']'.repeat(500)) as unknown;
     expect(() => batch.image(imageRow('a/1', 1, { body: deep }))).toThrowError(/nested deeper/);
-    expect(() => batch.turn(turn('a/1', 2, { intents: [send('x/1', 1), send(`b/${'k'.repeat(3_000)}`, 1)] }))).toThrowError(
-      InvalidAddressError,
-    );
+    expect(() =>
+      batch.turn(turn('a/1', 2, { intents: [send('x/1', 1), send(`b/${'k'.repeat(3_000)}`, 1)] })),
+    ).toThrowError(InvalidAddressError);
     const reader = new BatchReader(batch.seal());
     expect(reader.damage()).toBeUndefined();
     expect(reader.turns).toBe(1);

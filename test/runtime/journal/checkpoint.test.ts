@@ -13,7 +13,10 @@ test('every host is asked twice, with the same target; then the checkpoint moves
   const [a, b] = [rig.host(0), rig.host(1)];
   a.write(turn('cell/a', 1));
   expect(await rig.settle(rig.control.checkpoint())).toBe(2);
-  expect(a.of('checkpoint')).toEqual([['checkpoint', 1, 2], ['checkpoint', 2, 2]]);
+  expect(a.of('checkpoint')).toEqual([
+    ['checkpoint', 1, 2],
+    ['checkpoint', 2, 2],
+  ]);
   expect(b.of('checkpoint')).toEqual(a.of('checkpoint'));
   expect((await rig.crash({ hosts: 2 })).report).toMatchObject({ checkpoint: 2, tailTurns: 0 });
   // Nothing new: nobody is asked.

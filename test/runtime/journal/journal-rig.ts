@@ -98,7 +98,11 @@ export class RigHost {
     this.#run();
   }
 
-  image(key: CellKey, sequence: number, options: { wakeAtMs?: number; received?: Watermark[]; body?: unknown } = {}): void {
+  image(
+    key: CellKey,
+    sequence: number,
+    options: { wakeAtMs?: number; received?: Watermark[]; body?: unknown } = {},
+  ): void {
     this.batch.image(imageRow(key, sequence, options));
     this.append();
     this.#run();
@@ -194,7 +198,11 @@ export function keysOn(slot: number, hosts: number, count: number): CellKey[] {
   return keys;
 }
 
-export function turn(key: CellKey, sequence: number, options: Partial<TurnRecord> & { id?: MessageId } = {}): TurnRecord {
+export function turn(
+  key: CellKey,
+  sequence: number,
+  options: Partial<TurnRecord> & { id?: MessageId } = {},
+): TurnRecord {
   const { id, ...rest } = options;
   return {
     key,
@@ -217,5 +225,11 @@ export function imageRow(
   sequence: number,
   options: { wakeAtMs?: number | undefined; received?: readonly Watermark[]; body?: unknown } = {},
 ): ImageRow {
-  return { key, sequence, received: options.received ?? [], wakeAtMs: options.wakeAtMs, body: options.body ?? { at: sequence } };
+  return {
+    key,
+    sequence,
+    received: options.received ?? [],
+    wakeAtMs: options.wakeAtMs,
+    body: options.body ?? { at: sequence },
+  };
 }

@@ -18,11 +18,18 @@ describe('group commit', () => {
     a.append();
     expect(a.heard).toEqual([]);
     rig.clock.run();
-    expect(a.heard).toEqual([['committed', 1, 1], ['committed', 2, 4]]);
+    expect(a.heard).toEqual([
+      ['committed', 1, 1],
+      ['committed', 2, 4],
+    ]);
     expect(b.heard).toEqual([['committed', 1, 3]]);
     const stats = await rig.control.stats();
     expect(stats).toMatchObject({ end: 5, batches: 3, commits: before + 1, storage: 'ok' });
-    expect((await rig.control.turns('cell/a')).map((one) => [one.sequence, one.position])).toEqual([[1, 1], [2, 2], [3, 4]]);
+    expect((await rig.control.turns('cell/a')).map((one) => [one.sequence, one.position])).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 4],
+    ]);
   });
 
   test('a batch without turns takes no position', async () => {
@@ -31,7 +38,11 @@ describe('group commit', () => {
     host.image('cell/a', 1);
     host.write(turn('cell/b', 1));
     host.image('cell/b', 1);
-    expect(host.heard).toEqual([['committed', 1, 1], ['committed', 2, 1], ['committed', 3, 2]]);
+    expect(host.heard).toEqual([
+      ['committed', 1, 1],
+      ['committed', 2, 1],
+      ['committed', 3, 2],
+    ]);
     expect([...rig.store.logFrom(0)]).toHaveLength(1);
     expect(await rig.control.keys({})).toEqual(['cell/a', 'cell/b']);
   });
@@ -45,7 +56,10 @@ describe('group commit', () => {
   });
 
   test('a crash before the commit leaves nothing, a crash after it leaves everything', async () => {
-    for (const [fault, kept] of [['beforeCommit', 0], ['afterCommit', 1]] as const) {
+    for (const [fault, kept] of [
+      ['beforeCommit', 0],
+      ['afterCommit', 1],
+    ] as const) {
       let armed = false;
       const faults = {
         [fault]: () => {
@@ -130,6 +144,17 @@ describe('fencing', () => {
     expect((await rig.control.stats()).end).toBe(2);
   });
 
+  test('bytes that are no batch shut the host out, not the journal', async () => {
+    const rig = await Rig.open();
+    const host = rig.host();
+    host.journal.append(1, Buffer.from('nonsense'));
+    rig.clock.run();
+    expect(host.heard).toEqual([['fenced']]);
+    const next = rig.host(0, 2);
+    next.write(turn('cell/a', 1));
+    expect(next.of('committed')).toHaveLength(1);
+  });
+
   test('a new host with the same epoch replaces the old one', async () => {
     const rig = await Rig.open();
     const first = rig.host(0, 5);
@@ -152,7 +177,10 @@ describe('a full disk', () => {
     a.batch.turn(turn('cell/a', 3));
     a.append();
     rig.clock.advance(5_000);
-    expect(a.heard).toEqual([['committed', 1, 1], ['storage', 'full']]);
+    expect(a.heard).toEqual([
+      ['committed', 1, 1],
+      ['storage', 'full'],
+    ]);
     expect(b.heard).toEqual([['storage', 'full']]);
     expect(await rig.control.stats()).toMatchObject({ end: 2, storage: 'full' });
 
@@ -160,7 +188,11 @@ describe('a full disk', () => {
     expect(late.heard).toEqual([['storage', 'full']]);
     full = false;
     rig.clock.advance(5_000);
-    expect(a.heard.slice(2)).toEqual([['storage', 'ok'], ['committed', 2, 2], ['committed', 3, 3]]);
+    expect(a.heard.slice(2)).toEqual([
+      ['storage', 'ok'],
+      ['committed', 2, 2],
+      ['committed', 3, 3],
+    ]);
     expect(late.heard.slice(1)).toEqual([['storage', 'ok']]);
     expect(await rig.control.stats()).toMatchObject({ end: 4, storage: 'ok' });
   });

@@ -4,15 +4,20 @@ import { MemoryStore } from '../../../runtime/journal/memory-store.ts';
 import { placementOf } from '../../../runtime/kernel/address.ts';
 import { keysOn, Rig, send, turn } from './journal-rig.ts';
 
-const messagesOf = (envelopes: readonly { readonly message: unknown }[]): unknown[] => envelopes.map((one) => one.message);
+const messagesOf = (envelopes: readonly { readonly message: unknown }[]): unknown[] =>
+  envelopes.map((one) => one.message);
 
 describe('loading', () => {
   test('without an image: all turns, and messages that nobody consumed, in order, with their ids', async () => {
     const rig = await Rig.open();
     const host = rig.host();
-    host.write(turn('cell/a', 1, { intents: [send('cell/b', 'one'), send('cell/b', 'volatile', false), send('cell/b', 'two')] }));
+    host.write(
+      turn('cell/a', 1, { intents: [send('cell/b', 'one'), send('cell/b', 'volatile', false), send('cell/b', 'two')] }),
+    );
     host.write(turn('cell/a', 2, { intents: [send('cell/b', 'three'), send('cell/c', 'four')] }));
-    host.write(turn('cell/b', 1, { envelope: { to: 'cell/b', message: 'one', id: { stream: 0, position: 1, index: 0 } } }));
+    host.write(
+      turn('cell/b', 1, { envelope: { to: 'cell/b', message: 'one', id: { stream: 0, position: 1, index: 0 } } }),
+    );
     const after = await rig.crash();
     const next = after.host(0, 2);
     const [a, b, c, none] = next.load('cell/a', 'cell/b', 'cell/c', 'cell/none');
@@ -54,7 +59,13 @@ describe('loading', () => {
 
   test('values come back as they were sent, from bytes of the log', async () => {
     const rig = await Rig.open();
-    const message = { at: new Date(5), big: 10n, set: new Set([1]), map: new Map([['k', 1]]), error: new RangeError('r') };
+    const message = {
+      at: new Date(5),
+      big: 10n,
+      set: new Set([1]),
+      map: new Map([['k', 1]]),
+      error: new RangeError('r'),
+    };
     rig.host().write(turn('cell/a', 1, { intents: [send('cell/b', message)] }));
     const [cell] = (await rig.crash()).host(0, 2).load('cell/b');
     const found = cell?.pending[0]?.message as typeof message;
@@ -77,7 +88,11 @@ describe('recover', () => {
   test('wakes what has pending messages, obligations after its image, or a time that has come', async () => {
     const rig = await Rig.open();
     const host = rig.host();
-    host.write(turn('cell/idle', 1), turn('cell/obliged', 1, { obliged: true }), turn('cell/freed', 1, { obliged: true }));
+    host.write(
+      turn('cell/idle', 1),
+      turn('cell/obliged', 1, { obliged: true }),
+      turn('cell/freed', 1, { obliged: true }),
+    );
     host.write(turn('cell/freed', 2), turn('cell/imaged', 1, { obliged: true, intents: [send('cell/pending', 1)] }));
     host.image('cell/imaged', 1);
     host.image('cell/due', 4, { wakeAtMs: 5 });
@@ -127,11 +142,19 @@ describe('recover', () => {
     const [other] = keysOn(1, 2, 1) as [string];
     for (const slot of [0, 1]) await rig.control.recover(slot);
     const [a, b] = [rig.host(0), rig.host(1)];
-    const reply = (call: number, run: number, value: unknown) => ({ kind: 'reply' as const, to: { kind: 'outside' as const, call, run }, value });
+    const reply = (call: number, run: number, value: unknown) => ({
+      kind: 'reply' as const,
+      to: { kind: 'outside' as const, call, run },
+      value,
+    });
     const error = { name: 'E', code: 'C', message: 'm' };
     a.write(
-      turn(mine, 1, { intents: [reply(1, 1, { ok: true }), { kind: 'reply', to: { kind: 'cell', key: other, ask: 'q' }, value: 2 }] }),
-      turn(mine, 2, { intents: [{ kind: 'fail', to: { kind: 'outside', call: 2, run: 1 }, error }, reply(3, 99, 'of another run')] }),
+      turn(mine, 1, {
+        intents: [reply(1, 1, { ok: true }), { kind: 'reply', to: { kind: 'cell', key: other, ask: 'q' }, value: 2 }],
+      }),
+      turn(mine, 2, {
+        intents: [{ kind: 'fail', to: { kind: 'outside', call: 2, run: 1 }, error }, reply(3, 99, 'of another run')],
+      }),
     );
     b.write(turn(other, 1, { intents: [reply(4, 1, 'alive')] }));
     await rig.control.fence(0, 2);
@@ -162,8 +185,15 @@ describe('damage', () => {
   test('a damaged turn is reported with its position; its cell is not served, the others are', async () => {
     const rig = await Rig.open();
     const host = rig.host();
-    host.write(turn('cell/a', 1), turn('cell/b', 1), turn('cell/c', 1, { intents: [send('cell/d', 'lost'), send('cell/e', 'kept')] }));
-    host.write(turn('cell/a', 2), turn('cell/e', 1, { envelope: { to: 'cell/e', message: 'kept', id: { stream: 0, position: 5, index: 0 } } }));
+    host.write(
+      turn('cell/a', 1),
+      turn('cell/b', 1),
+      turn('cell/c', 1, { intents: [send('cell/d', 'lost'), send('cell/e', 'kept')] }),
+    );
+    host.write(
+      turn('cell/a', 2),
+      turn('cell/e', 1, { envelope: { to: 'cell/e', message: 'kept', id: { stream: 0, position: 5, index: 0 } } }),
+    );
     // The last body of the first row is the one of cell/c.
     const after = await damagedRig(rig, (bytes, row) => row === 0 && flipLast(bytes));
     expect(after.report.damaged).toHaveLength(1);
@@ -187,7 +217,10 @@ describe('damage', () => {
     const host = rig.host();
     for (let i = 1; i <= 3; i++) host.write(turn('cell/a', i));
     const content = rig.content();
-    const after = await Rig.open({}, new MemoryStore({ content: { ...content, log: content.log.filter((_, i) => i !== 1) } }));
+    const after = await Rig.open(
+      {},
+      new MemoryStore({ content: { ...content, log: content.log.filter((_, i) => i !== 1) } }),
+    );
     expect(after.report.damaged).toMatchObject([{ position: 2 }]);
     expect(after.host(0, 2).load('cell/a')[0]?.damage?.message).toMatch(/no turn 2/);
   });
@@ -208,7 +241,10 @@ describe('damage', () => {
     const row = Uint8Array.from(content.images.get('cell/a') as Uint8Array);
     flipLast(row);
     const after = await Rig.open({}, new MemoryStore({ content: { ...content, images: new Map([['cell/a', row]]) } }));
-    expect(after.host(0, 2).load('cell/a')[0]?.damage).toMatchObject({ code: 'DATA_DAMAGED', details: { table: 'image' } });
+    expect(after.host(0, 2).load('cell/a')[0]?.damage).toMatchObject({
+      code: 'DATA_DAMAGED',
+      details: { table: 'image' },
+    });
     await expect(after.control.image('cell/a')).rejects.toThrowError(/damaged/);
   });
 
@@ -228,7 +264,9 @@ describe('damage', () => {
     expect((await now.control.recover(0)).wake).toEqual(['cell/a']);
     next = now.host(0, 3);
     expect(next.load('cell/a')[0]?.damage?.message).toMatch(/position 2/);
-    await now.settle(now.control.putImage({ key: 'cell/a', sequence: 2, received: [], wakeAtMs: undefined, body: 'repaired' }));
+    await now.settle(
+      now.control.putImage({ key: 'cell/a', sequence: 2, received: [], wakeAtMs: undefined, body: 'repaired' }),
+    );
     expect(next.load('cell/a')[0]).toMatchObject({ image: { body: 'repaired' }, turns: [] });
     now = await now.crash();
     expect(now.host(0, 4).load('cell/a')[0]?.damage).toBeUndefined();

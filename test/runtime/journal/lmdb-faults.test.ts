@@ -1,0 +1,325 @@
+/** What a real disk does: it fills up, it is read-only, its bytes rot, it belongs to a newer version. */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { openDataFolder } from '../../../runtime/journal/data-folder.ts';
+import { createInlineJournal } from '../../../runtime/journal/inline-journal.ts';
+import { openLmdbStore } from '../../../runtime/journal/lmdb-store.ts';
+import { openRelaxedStore } from '../../../runtime/journal/relaxed-store.ts';
+import { systemClock } from '../../../runtime/kernel/clock.ts';
+import { StorageFullError } from '../../../runtime/kernel/errors.ts';
+import { tmpDir } from '../../support/tmp-dir.ts';
+import { imageRow, Rig, turn } from './journal-rig.ts';
+
+const isRoot = process.getuid?.() === 0;
+
+/** A tmpfs at `path`, unmounted before the folder around it is removed; undefined when it cannot be mounted. */
+const mountTmpfs = (path: string, options: string): Disposable | undefined => {
+  if (!isRoot) return undefined;
+  mkdirSync(path, { recursive: true });
+  try {
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  return { [Symbol.dispose]: () => void execFileSync('/bin/umount', ['-l', path], { stdio: 'ignore' }) };
+};
+const NO_MOUNT = 'needs root and the right to mount a tmpfs';
+
+describe('a full disk', () => {
+  test.for([300, 2_000, 200_000])(
+    'batches of %i bytes are held, nothing is lost, and it goes on',
+    async (size, context) => {
+      await using dir = await tmpDir('full');
+      using disk = mountTmpfs(dir.at('disk'), 'size=6m');
+      if (disk === undefined) return context.skip(NO_MOUNT);
+      const unhandled: unknown[] = [];
+      const listener = (error: unknown): unknown => unhandled.push(error);
+      process.on('unhandledRejection', listener);
+      writeFileSync(dir.at('disk', 'ballast'), Buffer.alloc(2 << 20));
+      mkdirSync(dir.at('disk', 'data'));
+      const rig = await Rig.open({}, openLmdbStore(dir.at('disk', 'data')));
+      const host = rig.host();
+      const write = (sequence: number): void =>
+        host.write(turn('cell/a', sequence, { envelope: { to: 'cell/a', message: 'x'.repeat(size) } }));
+      let sequence = 0;
+      while (host.of('storage').length === 0) write(++sequence);
+      const acknowledged = host.of('committed').length;
+      expect(acknowledged).toBeLessThan(sequence);
+      write(++sequence);
+      rig.clock.advance(2_000);
+      expect(host.of('committed')).toHaveLength(acknowledged);
+      expect(rig.failures).toEqual([]);
+      // What was acknowledged can be read meanwhile.
+      expect(await rig.control.turns('cell/a', { limit: 1e6 })).toHaveLength(acknowledged);
+
+      writeFileSync(dir.at('disk', 'ballast'), '');
+      rig.clock.advance(2_000);
+      expect(host.of('storage')).toEqual([
+        ['storage', 'full'],
+        ['storage', 'ok'],
+      ]);
+      expect(host.of('committed')).toHaveLength(sequence);
+      await rig.control.close();
+      const again = await Rig.open({}, openLmdbStore(dir.at('disk', 'data')));
+      expect(again.report).toMatchObject({ tailTurns: sequence, damaged: [] });
+      await again.control.close();
+      process.off('unhandledRejection', listener);
+      expect(unhandled).toEqual([]);
+    },
+  );
+
+  test('relaxed: the same', async (context) => {
+    await using dir = await tmpDir('full');
+    using disk = mountTmpfs(dir.at('disk'), 'size=6m');
+    if (disk === undefined) return context.skip(NO_MOUNT);
+    writeFileSync(dir.at('disk', 'ballast'), Buffer.alloc(2 << 20));
+    const data = dir.at('disk', 'data');
+    mkdirSync(data);
+    const store = openRelaxedStore(openLmdbStore(data), data);
+    let position = 1;
+    const write = (): void => store.commit((writes) => writes.log(position, Buffer.alloc(30_000, position)));
+    expect(() => {
+      for (;;) {
+        write();
+        position++;
+        if (position % 7 === 0) store.flush();
+      }
+    }).toThrowError(StorageFullError);
+    writeFileSync(dir.at('disk', 'ballast'), '');
+    write();
+    store.flush();
+    expect([...store.logFrom(0)].map((row) => row.position)).toEqual(Array.from({ length: position }, (_, i) => i + 1));
+    await store.close();
+  });
+});
+
+describe('the folder', () => {
+  test('T3: a newer format is refused, and nothing is written over', async () => {
+    await using dir = await tmpDir('format');
+    writeFileSync(dir.at('FORMAT'), 'collaborative-blocks 99\n');
+    writeFileSync(dir.at('data.mdb'), 'of the future');
+    expect(() => openDataFolder(dir.path, systemClock)).toThrowError(/format 99, this version reads format 1/);
+    expect(readdirSync(dir.path).sort()).toEqual(['FORMAT', 'data.mdb']);
+    expect(readFileSync(dir.at('data.mdb'), 'utf8')).toBe('of the future');
+  });
+
+  test('T3: a database that is not ours, and a FORMAT that is none', async () => {
+    await using dir = await tmpDir('format');
+    writeFileSync(dir.at('data.mdb'), 'somebody else');
+    expect(() => openDataFolder(dir.path, systemClock)).toThrowError(/not ours/);
+    writeFileSync(dir.at('FORMAT'), 'hello');
+    expect(() => openDataFolder(dir.path, systemClock)).toThrowError(/does not say a format: "hello"/);
+  });
+
+  test('a file in its place, and a folder that cannot be written', async (context) => {
+    await using dir = await tmpDir('read-only');
+    writeFileSync(dir.at('file'), '');
+    expect(() => openDataFolder(dir.at('file'), systemClock)).toThrowError(/is not a folder/);
+    const readOnly = dir.at('disk');
+    // Root may write anywhere, save where the file system itself refuses.
+    using disk = mountTmpfs(readOnly, 'ro');
+    if (disk === undefined) {
+      if (isRoot) return context.skip(NO_MOUNT);
+      mkdirSync(readOnly);
+      chmodSync(readOnly, 0o500);
+    }
+    for (const path of [readOnly, dir.at('disk', 'below')]) {
+      expect(() => openDataFolder(path, systemClock)).toThrowError(
+        expect.objectContaining({ code: 'DATA_FOLDER_READ_ONLY' }),
+      );
+    }
+  });
+
+  test('a failed open leaves no lock behind', async () => {
+    await using dir = await tmpDir('format');
+    openDataFolder(dir.path, systemClock).release();
+    writeFileSync(dir.at('data.mdb'), Buffer.alloc(40_000, 7));
+    const options = {
+      sync: 'group',
+      retention: 'keep',
+      checkpointEveryTurns: 1e9,
+      checkpointEveryBytes: 1e12,
+      hosts: 1,
+    } as const;
+    const journal = createInlineJournal({ ...options, dataDir: dir.path }, { clock: systemClock, failed: () => {} });
+    await expect(journal.control.open()).rejects.toMatchObject({ code: 'DATA_DAMAGED' });
+    expect(existsSync(dir.at('LOCK'))).toBe(false);
+  });
+});
+
+describe('rotten bytes', () => {
+  test('a flipped byte of a value is found, and named; the rest is served', async () => {
+    await using dir = await tmpDir('rot');
+    const rig = await Rig.open({}, openLmdbStore(dir.path));
+    const host = rig.host();
+    const marker = (name: string): string => `${name}-`.repeat(20);
+    host.write(turn('cell/a', 1, { envelope: { to: 'cell/a', message: marker('first') } }), turn('cell/b', 1));
+    host.write(turn('cell/c', 1, { envelope: { to: 'cell/c', message: marker('second') } }));
+    host.image('cell/d', 1, { body: marker('image') });
+    host.image('cell/e', 1, { body: 'whole' });
+    await rig.control.close();
+
+    const file = readFileSync(dir.at('data.mdb'));
+    for (const name of ['first', 'image']) {
+      // Old pages of the same row may lie about: all of them rot.
+      for (let at = file.indexOf(marker(name)); at !== -1; at = file.indexOf(marker(name), at + 1))
+        (file[at + 3] as number) ^= 4;
+    }
+    writeFileSync(dir.at('data.mdb'), file);
+
+    const after = await Rig.open({}, openLmdbStore(dir.path));
+    expect(after.report.damaged).toMatchObject([
+      { position: 1, error: { code: 'DATA_DAMAGED', details: { table: 'log', turns: [1], cells: ['cell/a'] } } },
+    ]);
+    const cells = after.host(0, 2).load('cell/a', 'cell/b', 'cell/c', 'cell/d', 'cell/e');
+    expect(cells.map((cell) => cell.damage?.details?.['table'])).toEqual([
+      'log',
+      undefined,
+      undefined,
+      'image',
+      undefined,
+    ]);
+    expect(cells[4]?.image?.body).toBe('whole');
+    await after.control.close();
+  });
+
+  test('MF1: a file that is no database, or no longer, is refused by name and left alone', async () => {
+    await using dir = await tmpDir('rot');
+    const file = dir.at('data.mdb');
+    await openLmdbStore(dir.path).close();
+    const good = readFileSync(file);
+    const changed = (at: number, value: number): Buffer => {
+      const copy = Buffer.from(good);
+      copy[at] = value;
+      return copy;
+    };
+    const bad = [
+      Buffer.alloc(100_000, 0x5a),
+      Buffer.alloc(100_000),
+      good.subarray(0, 100),
+      good.subarray(0, 5_000 - 4_096 + 100),
+      changed(24, 0),
+      changed(4_096 + 26, 0),
+      changed(28, 9),
+      changed(48, 3),
+      changed(18, 0),
+      changed(141, 0x7f),
+      changed(4_096 + 151, 0x7f),
+    ];
+    for (const bytes of bad) {
+      writeFileSync(file, bytes);
+      expect(() => openLmdbStore(dir.path)).toThrowError(expect.objectContaining({ code: 'DATA_DAMAGED' }));
+      expect(Buffer.compare(readFileSync(file), bytes)).toBe(0);
+    }
+    writeFileSync(file, good);
+    await openLmdbStore(dir.path).close();
+  });
+
+  test('MF2: a file that lost its end does not end the process: what it lost is named', async () => {
+    await using dir = await tmpDir('rot');
+    const whole = dir.at('whole');
+    const rig = await Rig.open({}, openLmdbStore(whole));
+    const host = rig.host();
+    for (let i = 1; i <= 40; i++) {
+      host.write(turn('cell/a', i, { envelope: { to: 'cell/a', message: 'x'.repeat(i % 2 === 0 ? 100 : 20_000) } }));
+      host.image(`cell/${i}`, 1, { body: 'y'.repeat(300) });
+    }
+    await rig.control.close();
+    const file = readFileSync(dir.at('whole', 'data.mdb'));
+    for (const pages of [1, 5, 15, 30, 60, 100]) {
+      const cut = dir.at(`cut-${pages}`);
+      mkdirSync(cut);
+      writeFileSync(`${cut}/data.mdb`, file.subarray(0, file.length - pages * 4_096));
+      try {
+        const after = await Rig.open({}, openLmdbStore(cut));
+        expect(after.report.damaged.length).toBeGreaterThan(0);
+        expect(after.host(0, 2).load('cell/a')[0]?.damage?.code).toBe('DATA_DAMAGED');
+        await after.control.close();
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'DATA_DAMAGED' });
+      }
+    }
+  });
+});
+
+describe('relaxed', () => {
+  test('N2: a torn or rotten tail ends the file, what is before it is kept', async () => {
+    await using dir = await tmpDir('relaxed');
+    const store = openRelaxedStore(openLmdbStore(dir.path), dir.path);
+    for (let i = 1; i <= 10; i++) store.commit((writes) => writes.log(i, Buffer.alloc(100, i)));
+    await using copies = await tmpDir('relaxed-copies');
+    const ahead = readFileSync(dir.at('AHEAD'));
+    const frame = ahead.length / 10;
+    let copy = 0;
+    const reopen = async (bytes: Uint8Array): Promise<number> => {
+      const path = copies.at(String(copy++));
+      mkdirSync(path);
+      copyFileSync(dir.at('data.mdb'), `${path}/data.mdb`);
+      writeFileSync(`${path}/AHEAD`, bytes);
+      const again = openRelaxedStore(openLmdbStore(path), path);
+      const rows = [...again.logFrom(0)];
+      expect(rows.every((row, i) => row.position === i + 1 && row.bytes.every((byte) => byte === i + 1))).toBe(true);
+      expect(statSync(`${path}/AHEAD`).size).toBe(0);
+      await again.close();
+      return rows.length;
+    };
+    expect(await reopen(ahead)).toBe(10);
+    expect(await reopen(ahead.subarray(0, ahead.length - 1))).toBe(9);
+    expect(await reopen(ahead.subarray(0, 5))).toBe(0);
+    const rotten = Uint8Array.from(ahead);
+    (rotten[frame * 4 + 20] as number) ^= 1;
+    expect(await reopen(rotten)).toBe(4);
+    // A frame in the middle that never reached the disk.
+    expect(await reopen(Buffer.concat([ahead.subarray(0, frame * 3), ahead.subarray(frame * 4)]))).toBe(3);
+    await store.close();
+  });
+
+  test('frames that are in the database already are not taken twice', async () => {
+    await using dir = await tmpDir('relaxed');
+    const store = openRelaxedStore(openLmdbStore(dir.path), dir.path);
+    for (let i = 1; i <= 3; i++) store.commit((writes) => writes.log(i, Buffer.alloc(10, i)));
+    const ahead = readFileSync(dir.at('AHEAD'));
+    store.flush();
+    store.commit((writes) => writes.log(4, Buffer.alloc(10, 4)));
+    const more = readFileSync(dir.at('AHEAD'));
+    await store.close();
+    // As if the cutting of the file had not reached the disk.
+    writeFileSync(dir.at('AHEAD'), Buffer.concat([ahead, more]));
+    const again = openRelaxedStore(openLmdbStore(dir.path), dir.path);
+    expect([...again.logFrom(0)].map((row) => row.position)).toEqual([1, 2, 3, 4]);
+    expect(again.meta('frame')).toBe(4);
+    await again.close();
+  });
+});
+
+test('a backup is a data folder of its own, taken while commits go on', async () => {
+  await using dir = await tmpDir('backup');
+  const data = dir.at('data');
+  mkdirSync(data);
+  const rig = await Rig.open({}, openLmdbStore(data));
+  const host = rig.host();
+  for (let i = 1; i <= 50; i++) host.write(turn('cell/a', i));
+  host.image('cell/a', 50, { wakeAtMs: 5 });
+  const backup = rig.control.backup(dir.at('copy'));
+  for (let i = 51; i <= 80; i++) host.write(turn('cell/a', i));
+  await backup;
+  await expect(rig.control.backup(dir.at('copy'))).rejects.toThrowError(/not empty/);
+  await rig.control.close();
+  const folder = openDataFolder(dir.at('copy'), systemClock);
+  const copy = await Rig.open({}, openLmdbStore(folder.path));
+  expect(copy.report.tailTurns).toBeGreaterThanOrEqual(50);
+  expect(copy.report.damaged).toEqual([]);
+  expect(await copy.control.image('cell/a')).toEqual(imageRow('cell/a', 50, { wakeAtMs: 5 }));
+  await copy.control.close();
+  folder.release();
+});

@@ -1,0 +1,42 @@
+/** What a workload of the simulation is: actors, a script that works them, and what must be true in the end beside the general rules. */
+import type { SystemOptions } from '../../../runtime/system/options.ts';
+import type { Simulation } from '../../../runtime/testing/simulation.ts';
+
+export interface Workload {
+  readonly name: string;
+  readonly actors: readonly string[];
+  readonly hosts?: number;
+  readonly system?: Omit<SystemOptions, 'dataDir' | 'threads' | 'actors'>;
+  run(sim: Simulation): Promise<void>;
+}
+
+/** A whole number from 0 up to, not including, `below`. */
+export function pick(sim: Simulation, below: number): number {
+  return Math.floor(sim.random.next() * below);
+}
+
+/** Outcome of a call that a crash may have cut off. */
+export type Attempt<T> = { readonly kind: 'done'; readonly value: T } | { readonly kind: 'failed'; readonly code: string };
+
+/** Awaits a call; a rejection is an outcome. */
+export async function attempt<T>(call: () => Promise<T>): Promise<Attempt<T>> {
+  try {
+    return { kind: 'done', value: await call() };
+  } catch (error) {
+    const code: unknown = (error as { code?: unknown }).code;
+    if (typeof code !== 'string') throw error;
+    return { kind: 'failed', code };
+  }
+}
+
+/** Repeats a call that may be repeated, on every new system, until it succeeds or fails for good. */
+export async function insist<T>(sim: Simulation, call: (system: Awaited<ReturnType<Simulation['up']>>) => Promise<T>): Promise<Attempt<T>> {
+  for (;;) {
+    const system = await sim.up();
+    const outcome = await attempt(() => call(system));
+    if (outcome.kind === 'done' || !REPEATABLE.has(outcome.code)) return outcome;
+    await sim.advance(20);
+  }
+}
+
+const REPEATABLE = new Set(['SYSTEM_STOPPED', 'TELL_TIMEOUT', 'ASK_TIMEOUT', 'STORAGE_FULL', 'MAILBOX_FULL', 'HOST_LOST']);
