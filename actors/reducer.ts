@@ -30,33 +30,30 @@ export interface Reducer<TState, TMessage = unknown, TInput = unknown, TView = T
 export function reducerBehavior<TState, TMessage, TInput, TView>(
   reducer: Reducer<TState, TMessage, TInput, TView>,
 ): Behavior<TState> {
-  const { init, receive, signal, view, save, load, effects, children } = reducer;
-  for (const [name, given] of Object.entries({ init, receive })) {
-    if (typeof given !== 'function') {
-      throw new InvalidDefinitionError(
-        `reducer: ${name} is ${given === null ? 'null' : typeof given}, expected a function`,
-      );
-    }
+  const { effects, children } = reducer;
+  const has = (name: keyof typeof reducer): boolean => typeof reducer[name] === 'function';
+  for (const name of ['init', 'receive'] as const) {
+    if (has(name)) continue;
+    throw new InvalidDefinitionError(`reducer: ${name} is ${String(reducer[name])}, expected a function`);
   }
-  for (const [name, given] of Object.entries({ init, receive, signal })) {
-    if (given?.constructor.name === 'AsyncFunction') {
-      throw new InvalidDefinitionError(
-        `reducer: ${name} is async, and a turn does not wait: start an effect, its result comes as a signal`,
-      );
-    }
+  for (const name of ['init', 'receive', 'signal'] as const) {
+    if (!has(name) || (reducer[name] as object).constructor.name !== 'AsyncFunction') continue;
+    throw new InvalidDefinitionError(
+      `reducer: ${name} is async, and a turn does not wait: start an effect, its result comes as a signal`,
+    );
   }
-  if ((save === undefined) !== (load === undefined)) {
+  if (has('save') !== has('load')) {
     throw new InvalidDefinitionError('reducer: save and load belong together; give both or neither');
   }
   return {
     init: (input, turn) => reducer.init(input as TInput, turn),
     receive: (state, message, turn) => reducer.receive(state, message as TMessage, turn),
-    ...(signal === undefined
-      ? {}
-      : { signal: (state: TState, what: Signal, turn: Turn) => signal.call(reducer, state, what, turn) }),
-    save: (state) => (save === undefined ? state : save.call(reducer, state)),
-    load: (saved) => (load === undefined ? (saved as TState) : load.call(reducer, saved)),
-    view: (state) => (view === undefined ? state : view.call(reducer, state)),
+    ...(has('signal')
+      ? { signal: (state: TState, what: Signal, turn: Turn) => reducer.signal?.(state, what, turn) as TState }
+      : {}),
+    save: has('save') ? (state) => reducer.save?.(state) : (state) => state,
+    load: has('load') ? (saved) => reducer.load?.(saved) as TState : (saved) => saved as TState,
+    view: has('view') ? (state) => reducer.view?.(state) : (state) => state,
     effect: (source) => effects?.[source],
     child: (logic) => children?.[logic],
   };

@@ -3,8 +3,7 @@
  *
  * Owns: a system, one driver a host that drives, its targets, and the check that every message was handled.
  */
-import type { ActorRef, ActorSystem } from '../runtime/index.ts';
-import type { SystemOptions } from '../runtime/index.ts';
+import type { ActorRef, ActorSystem, SystemOptions } from '../runtime/index.ts';
 import type { Definition } from '../runtime/kernel/definition.ts';
 import { driver, type Run } from './actors/driver.ts';
 import { BREAKER_CYCLE, type MessageKind, OPENINGS_PER_CYCLE } from './actors/messages.ts';
@@ -35,17 +34,21 @@ export async function drivenLoad(load: DrivenLoad, { sampleMs }: Pick<Setting, '
   // Each target gets whole cycles, so that it is known what all of them report in the end.
   const step = load.routes.length * load.width * BREAKER_CYCLE.length;
   let told = 0;
-  const pace = new Pace(sampleMs, async (size) => {
-    const steps = Math.max(1, Math.round(size / step));
-    const total = steps * load.width * BREAKER_CYCLE.length;
-    const run = (route: Route): Run => ({ type: 'RUN', total, kind: load.kind, targets: route.targets });
-    const reports = await Promise.all(routes.map((route) => route.driver.ask<number>(run(route))));
-    told += total * routes.length;
-    const expected = load.kind === 'breaker' ? (told / BREAKER_CYCLE.length) * OPENINGS_PER_CYCLE : told;
-    const reported = reports.reduce((sum, report) => sum + report, 0);
-    if (reported !== expected) throw new Error(`the targets report ${reported} where ${expected} was expected`);
-    return total * routes.length;
-  }, { first: step });
+  const pace = new Pace(
+    sampleMs,
+    async (size) => {
+      const steps = Math.max(1, Math.round(size / step));
+      const total = steps * load.width * BREAKER_CYCLE.length;
+      const run = (route: Route): Run => ({ type: 'RUN', total, kind: load.kind, targets: route.targets });
+      const reports = await Promise.all(routes.map((route) => route.driver.ask<number>(run(route))));
+      told += total * routes.length;
+      const expected = load.kind === 'breaker' ? (told / BREAKER_CYCLE.length) * OPENINGS_PER_CYCLE : told;
+      const reported = reports.reduce((sum, report) => sum + report, 0);
+      if (reported !== expected) throw new Error(`the targets report ${reported} where ${expected} was expected`);
+      return total * routes.length;
+    },
+    { first: step },
+  );
   await pace.warmUp();
   return { sample: async () => ({ rate: await pace.rate() }), close: () => system.stop() };
 }
@@ -60,5 +63,5 @@ async function build(
   const ids = idsOn(to, hosts, load.target.name, load.width, `r${index}-`);
   const targets = await Promise.all(ids.map((id) => system.spawn(load.target, { id })));
   const own = await system.spawn(driver, { id: idOn(from, hosts, 'driver', `d${index}-`) });
-  return { driver: own as ActorRef, targets: targets.map(({ key }) => key) };
+  return { driver: own, targets: targets.map(({ key }) => key) };
 }

@@ -108,7 +108,8 @@ async function leave(entry: Entry, options: MeasureOptions): Promise<void> {
 function resultOf({ contender, runs, missing, failed }: Entry): ContenderResult {
   const { name, kind, label, note } = contender;
   const names = Object.keys(runs[0] ?? {});
-  const figures = failed === undefined ? names.map((metric) => [metric, summarize(valuesOf(runs, metric))] as const) : [];
+  const figures =
+    failed === undefined ? names.map((metric) => [metric, summarize(valuesOf(runs, metric))] as const) : [];
   return {
     name,
     kind,

@@ -30,5 +30,6 @@ await inFlight(actors, 1_000, async (i) => {
 });
 await inFlight(turns - actors, UNDER_WAY, (i) => (refs[i % actors] as ActorRef).tell(order(i)));
 const handled = await (refs[0] as ActorRef).ask<number>({ type: 'REPORT' });
-if (handled !== Math.ceil((turns - actors) / actors)) throw new Error(`${handled} handled by the first of ${definitionNameOf(past)}`);
+if (handled !== Math.ceil((turns - actors) / actors))
+  throw new Error(`${handled} handled by the first of ${definitionNameOf(past)}`);
 process.kill(process.pid, 'SIGKILL');

@@ -3,6 +3,7 @@
  *
  * Owns: the command line. What is measured is in `workloads/`, how in `measurement.ts`.
  */
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,6 +21,7 @@ const HELP = `npm run bench -- [options]
   --only NAME     only this workload; may be given several times. Then nothing is written unless --json says where
   --json FILE     where to write the results (default: bench/results/latest.json, quick.json with --quick)
   --rounds N      samples of each contender (default 5, 3 with --quick)
+  --sample-ms N   how long a sample takes (default 1000, 250 with --quick)
   --readme        put the table of bench/results/latest.json into README.md, between its markers; measures nothing
   --profile DIR   write a CPU profile of every thread of every contender to DIR; the figures are then worth less
   --list          the workloads, with their contenders (* baselines)
@@ -31,6 +33,7 @@ Each contender runs in a process of its own; rounds are interleaved. See bench/R
 const QUICK = { rounds: 3, sampleMs: 250 };
 const FULL = { rounds: 5, sampleMs: 1_000 };
 
+/** Said in plain words, without a stack. */
 class UsageError extends Error {}
 
 interface Options {
@@ -38,6 +41,7 @@ interface Options {
   readonly only: readonly Workload[];
   readonly json: string | undefined;
   readonly rounds: number;
+  readonly sampleMs: number;
   readonly profileDir: string | undefined;
 }
 
@@ -49,11 +53,18 @@ function parse(args: readonly string[]): Command {
   if (values.list === true) return { kind: 'list' };
   if (values.readme === true) return { kind: 'readme' };
   const quick = values.quick === true;
-  const rounds = values.rounds === undefined ? (quick ? QUICK : FULL).rounds : Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) {
-    throw new UsageError(`--rounds ${values.rounds}: not a whole number of 1 or more`);
-  }
-  return { kind: 'run', quick, only: selected(values.only), json: jsonPath(values, quick), rounds, profileDir: values.profile };
+  const usual = quick ? QUICK : FULL;
+  const rounds = wholeNumber('--rounds', values.rounds, usual.rounds);
+  const sampleMs = wholeNumber('--sample-ms', values['sample-ms'], usual.sampleMs);
+  return {
+    kind: 'run',
+    quick,
+    only: selected(values.only),
+    json: jsonPath(values, quick),
+    rounds,
+    sampleMs,
+    profileDir: values.profile,
+  };
 }
 
 function readArguments(args: readonly string[]) {
@@ -67,6 +78,7 @@ function readArguments(args: readonly string[]) {
         only: { type: 'string', multiple: true },
         json: { type: 'string' },
         rounds: { type: 'string' },
+        'sample-ms': { type: 'string' },
         readme: { type: 'boolean' },
         profile: { type: 'string' },
         list: { type: 'boolean' },
@@ -76,6 +88,13 @@ function readArguments(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
+}
+
+function wholeNumber(name: string, given: string | undefined, usual: number): number {
+  const number = given === undefined ? usual : Number(given);
+  if (!Number.isInteger(number) || number < 1)
+    throw new UsageError(`${name} ${given}: not a whole number of 1 or more`);
+  return number;
 }
 
 function selected(names: readonly string[] | undefined): readonly Workload[] {
@@ -89,21 +108,29 @@ function selected(names: readonly string[] | undefined): readonly Workload[] {
   });
 }
 
-function jsonPath(values: { only?: string[]; json?: string; profile?: string }, quick: boolean): string | undefined {
+function jsonPath(
+  values: { only?: string[]; json?: string; profile?: string; 'sample-ms'?: string },
+  quick: boolean,
+): string | undefined {
   if (values.json !== undefined) return values.json;
   // A part of a run, or a disturbed one, must not pass for a whole one.
-  return values.only !== undefined || values.profile !== undefined ? undefined : resultsPath(quick);
+  const partial = values.only !== undefined || values.profile !== undefined || values['sample-ms'] !== undefined;
+  return partial ? undefined : resultsPath(quick);
 }
 
 async function run(options: Options): Promise<void> {
-  const { quick, rounds, profileDir } = options;
-  const { sampleMs } = quick ? QUICK : FULL;
+  const { quick, rounds, sampleMs, profileDir } = options;
   // Not the system's temporary folder: that may be in memory, and a journal there measures nothing.
   const scratch = join(REPOSITORY, '.tmp', 'bench', String(process.pid));
   await mkdir(scratch, { recursive: true });
+  process.once('SIGINT', () => {
+    rmSync(scratch, { recursive: true, force: true });
+    process.exit(130);
+  });
   try {
     const environment = await describeEnvironment(scratch);
-    if (environment.machine.disk === 'tmpfs') say('WARNING: the scratch folder is in memory, durable figures mean nothing');
+    if (environment.machine.disk === 'tmpfs')
+      say('WARNING: the scratch folder is in memory, durable figures mean nothing');
     const workloads: WorkloadResult[] = [];
     for (const workload of options.only) {
       const startMs = performance.now();
@@ -123,8 +150,9 @@ async function run(options: Options): Promise<void> {
 
 async function rewriteReadme(): Promise<void> {
   const path = join(REPOSITORY, 'README.md');
-  const table = renderTable(readResults(resultsPath(false)));
-  await writeFile(path, withTable(await readFile(path, 'utf8'), table));
+  const results = resultsPath(false);
+  if (!existsSync(results)) throw new UsageError(`there are no results in ${results} yet: npm run bench`);
+  await writeFile(path, withTable(await readFile(path, 'utf8'), renderTable(readResults(results))));
   say('README.md has the table of bench/results/latest.json');
 }
 

@@ -79,7 +79,7 @@ export function effect<TOutput, TInput = unknown>(
     );
   }
   Object.defineProperty(logic, OPTIONS, { value: Object.freeze({ ...options }) });
-  return logic as PromiseActorLogic<TOutput, TInput>;
+  return logic;
 }
 
 function fromCreator<TOutput, TInput>(
@@ -145,7 +145,7 @@ function sourceOf(logic: Logic): SourceEffect {
       });
       const options = { id, input, parent, syncSnapshot: reportSnapshots };
       const actor = createActor(logic, options as Parameters<typeof createActor>[1]);
-      context.receive((message) => actor.send(message as EventObject));
+      context.receive((message) => actor.send(message));
       actor.start();
       return stop;
     },

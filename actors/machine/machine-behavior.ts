@@ -38,7 +38,7 @@ import {
 import { MachineStep, type TimerPayload } from './machine-step.ts';
 import { fired } from './pending-timers.ts';
 import { transitionBehavior } from './transition-behavior.ts';
-import { type Event, type Machine, nodesOf, XSTATE_STOP } from './xstate-internals.ts';
+import { type Chart, chartOf, type Event, type Machine, XSTATE_STOP } from './xstate-internals.ts';
 
 /** Drives `machine` as a durable actor. Throws `UnsupportedLogicError`, with name and remedy, for what cannot be durable. */
 export function machineBehavior(machine: Machine): Behavior<MachineState> {
@@ -47,20 +47,18 @@ export function machineBehavior(machine: Machine): Behavior<MachineState> {
 }
 
 class MachineBehavior implements Behavior<MachineState> {
-  readonly #machine: Machine;
+  readonly #chart: Chart;
   readonly #sources: LogicSources;
   readonly #declared: DeclaredIds;
   readonly #step: MachineStep;
-  readonly #ordered: boolean;
   readonly #effects = new Map<string, EffectSpec | undefined>();
   readonly #children = new Map<string, Behavior | undefined>();
 
   constructor(machine: Machine, declared: DeclaredIds) {
-    this.#machine = machine;
+    this.#chart = chartOf(machine);
     this.#declared = declared;
     this.#sources = new LogicSources(machine);
     this.#step = new MachineStep(machine, this.#sources, declared);
-    this.#ordered = nodesOf(machine).some(({ type }) => type === 'parallel');
   }
 
   init(input: unknown, turn: Turn): MachineState {
@@ -110,11 +108,11 @@ class MachineBehavior implements Behavior<MachineState> {
   }
 
   save(state: MachineState): unknown {
-    return saveMachine(state, this.#ordered);
+    return saveMachine(this.#chart, state);
   }
 
   load(saved: unknown, { self, parent }: LoadContext): MachineState {
-    return loadMachine(this.#machine, saved, self, parent, this.#step.scope);
+    return loadMachine(this.#chart, saved, self, parent, this.#step.scope);
   }
 
   view(state: MachineState): MachineView {
@@ -134,9 +132,9 @@ class MachineBehavior implements Behavior<MachineState> {
 
   #childBehavior(source: LogicSource | undefined): Behavior | undefined {
     if (source?.kind === 'machine') {
-      return new MachineBehavior(source.logic as Machine, this.#declared) as Behavior as Behavior<unknown>;
+      return new MachineBehavior(source.logic as Machine, this.#declared) as Behavior;
     }
-    return source?.kind === 'transition' ? (transitionBehavior(source.logic) as Behavior) : undefined;
+    return source?.kind === 'transition' ? transitionBehavior(source.logic) : undefined;
   }
 
   #timer(state: MachineState, timerId: string, { id, event, to }: TimerPayload, turn: Turn): MachineState {

@@ -16,10 +16,10 @@ import { Reference } from '../../runtime/kernel/reference.ts';
 import { MachineRef, SelfRef } from './machine-ref.ts';
 import { NO_TIMERS, type PendingTimers } from './pending-timers.ts';
 import {
-  activeOrders,
+  activeNodesOf,
+  type Chart,
   type HostedScope,
   historyOf,
-  type Machine,
   type MachineSnapshot,
   rebuildSnapshot,
 } from './xstate-internals.ts';
@@ -94,21 +94,19 @@ export function viewMachine(state: MachineState): MachineView {
   };
 }
 
-/**
- * Plain data around the context itself, which is not copied: XState's contexts are replaced, never changed.
- * `ordered`: whether the order of active nodes means anything, which it does between parallel regions.
- */
-export function saveMachine(state: MachineState, ordered: boolean): SavedMachine {
+/** Plain data around the context itself, which is not copied: XState's contexts are replaced, never changed. */
+export function saveMachine(chart: Chart, state: MachineState): SavedMachine {
   const { snapshot, children, stopping, timers, booked } = state;
   const error = errorOf(snapshot);
   const history = historyOf(snapshot);
+  const nodes = activeNodesOf(chart, snapshot);
   return {
     status: snapshot.status,
     value: snapshot.value as StateValue,
     context: snapshot.context as unknown,
     ...(snapshot.output === undefined ? {} : { output: snapshot.output as unknown }),
     ...(error === undefined ? {} : { error }),
-    ...(ordered ? { nodes: activeOrders(snapshot) } : {}),
+    ...(nodes === undefined ? {} : { nodes }),
     ...(history === undefined ? {} : { history }),
     ...(children.size === 0 ? {} : { children: [...children.values()].map(saveChild), listed: listedChildren(state) }),
     ...(stopping.size === 0 ? {} : { stopping: [...stopping] }),
@@ -118,7 +116,7 @@ export function saveMachine(state: MachineState, ordered: boolean): SavedMachine
 }
 
 export function loadMachine(
-  machine: Machine,
+  chart: Chart,
   saved: unknown,
   key: CellKey,
   parent: CellKey | undefined,
@@ -142,7 +140,7 @@ export function loadMachine(
   const context = reviveReferences(parts.context, refs);
   scope.self = self;
   return {
-    snapshot: rebuildSnapshot(machine, { ...parts, context, error }, listed, scope),
+    snapshot: rebuildSnapshot(chart, { ...parts, context, error }, listed, scope),
     self,
     children: children.size === 0 ? NO_CHILDREN : children,
     stopping: parts.stopping === undefined ? NO_KEYS : new Set(parts.stopping),

@@ -82,7 +82,7 @@ export class MachineStep implements RunningStep {
     this.#machine = machine;
     this.#sources = sources;
     this.#declared = declared;
-    const { maxIterations } = machine.options as { maxIterations?: number };
+    const { maxIterations } = machine.options;
     this.#microstepsLimit = Number.isFinite(maxIterations) ? Number(maxIterations) : MICROSTEPS_LIMIT;
     this.scope = {
       self: NOBODY as SelfRef,

@@ -72,13 +72,13 @@ export function transitionBehavior(logic: Logic): Behavior<LogicState> {
       if (state.status !== 'active') return state;
       running = turn;
       try {
-        const next = logic.transition(state, message as Event, actorScope) as LogicState;
+        const next = logic.transition(state, message, actorScope) as LogicState;
         return next.status === 'active' ? next : settle(next, turn);
       } finally {
         running = undefined;
       }
     },
-    save: (state) => logic.getPersistedSnapshot(state) as unknown,
+    save: (state) => logic.getPersistedSnapshot(state),
     load: (saved) => (logic.restoreSnapshot?.(saved as Snapshot<unknown>, actorScope) ?? saved) as LogicState,
     view: (state): TransitionView => ({
       status: state.status,

@@ -20,6 +20,7 @@ import type {
   StateNode,
   StateValue,
 } from 'xstate';
+import { hashOf } from '../../runtime/kernel/random.ts';
 import type { Reference } from '../../runtime/kernel/reference.ts';
 import type { HostedSystem } from './hosted-system.ts';
 import type { MachineRef, SelfRef } from './machine-ref.ts';
@@ -170,9 +171,39 @@ export interface SnapshotParts {
   readonly context: unknown;
   readonly output?: unknown;
   readonly error?: unknown;
-  /** Orders of the active nodes, where their order matters. */
+  /** The chart's fingerprint, then the orders of the active nodes; only where the value does not say it all. */
   readonly nodes?: readonly number[] | undefined;
   readonly history?: Readonly<Record<string, readonly string[]>> | undefined;
+}
+
+/** What is known of a machine once and for all. */
+export interface Chart {
+  readonly machine: Machine;
+  /** In document order: a node's `order` is its index. */
+  readonly nodes: readonly Node[];
+  readonly byId: ReadonlyMap<string, Node>;
+  /**
+   * Of ids and kinds of all nodes. Undefined when the value of a snapshot says all about its active nodes, which it does not
+   * between parallel regions (they go on in the order in which they were entered) and after history (on the way through it XState
+   * can lose nodes that the value still has).
+   */
+  readonly fingerprint: number | undefined;
+}
+
+export function chartOf(machine: Machine): Chart {
+  const nodes = nodesOf(machine);
+  const isPlain = nodes.every(({ type }) => type !== 'parallel' && type !== 'history');
+  return {
+    machine,
+    nodes,
+    byId: new Map(nodes.map((node) => [node.id, node])),
+    fingerprint: isPlain ? undefined : hashOf(nodes.map(({ id, type }) => `${type} ${id}`).join('\n')),
+  };
+}
+
+export function activeNodesOf({ fingerprint }: Chart, snapshot: MachineSnapshot): number[] | undefined {
+  if (fingerprint === undefined) return undefined;
+  return [fingerprint, ...snapshot._nodes.map((node: { order: number }) => node.order)];
 }
 
 export function historyOf(snapshot: MachineSnapshot): Record<string, string[]> | undefined {
@@ -184,48 +215,42 @@ export function historyOf(snapshot: MachineSnapshot): Record<string, string[]> |
   return history;
 }
 
-export const activeOrders = (snapshot: MachineSnapshot): number[] =>
-  snapshot._nodes.map((node: { order: number }) => node.order);
-
 /** A live snapshot again. Throws when a state of it is no longer in the machine. Starts nothing: children are put in as references. */
 export function rebuildSnapshot(
-  machine: Machine,
+  chart: Chart,
   parts: SnapshotParts,
   children: Readonly<Record<string, MachineRef>>,
   scope: HostedScope,
 ): MachineSnapshot {
   const { status, value, context, output, error } = parts;
   const bare = { status, value, context, output, error, children: {}, historyValue: {} };
-  const snapshot = machine.restoreSnapshot(bare as unknown as Snapshot<unknown>, scope as unknown as AnyActorScope) as {
-    -readonly [key in keyof MachineSnapshot]: MachineSnapshot[key];
-  };
+  const snapshot = chart.machine.restoreSnapshot(
+    bare as unknown as Snapshot<unknown>,
+    scope as unknown as AnyActorScope,
+  ) as { -readonly [key in keyof MachineSnapshot]: MachineSnapshot[key] };
   snapshot.children = children;
-  const byId = new Map<string, unknown>();
-  const byOrder = new Map<number, unknown>();
-  if (parts.history !== undefined || parts.nodes !== undefined) {
-    for (const node of nodesOf(machine)) {
-      byId.set(node.id, node);
-      byOrder.set(node.order, node);
-    }
-  }
-  if (parts.history !== undefined) {
-    const history: Record<string, unknown[]> = {};
-    for (const [id, ids] of Object.entries(parts.history)) {
-      const nodes = ids.map((nodeId) => byId.get(nodeId)).filter((node) => node !== undefined);
-      if (byId.has(id) && nodes.length > 0) history[id] = nodes;
-    }
-    snapshot.historyValue = history as unknown as MachineSnapshot['historyValue'];
-  }
-  if (parts.nodes !== undefined) {
-    const ordered = parts.nodes.map((order) => byOrder.get(order));
-    const active = new Set<unknown>(snapshot._nodes);
-    // Another version of the machine may number its nodes differently: then the order of the document will do.
-    if (ordered.length === active.size && ordered.every((node) => active.has(node))) {
-      snapshot._nodes = ordered as unknown as MachineSnapshot['_nodes'];
-      snapshot.value = value;
-    }
+  if (parts.history !== undefined) snapshot.historyValue = rebuildHistory(chart, parts.history);
+  const [fingerprint, ...orders] = parts.nodes ?? [];
+  // Of another version of the machine only the value means anything.
+  if (fingerprint !== undefined && fingerprint === chart.fingerprint) {
+    const nodes = orders.map((order) => chart.nodes[order]) as unknown as MachineSnapshot['_nodes'];
+    snapshot._nodes = nodes;
+    snapshot.value = value;
+    snapshot.tags = new Set(nodes.flatMap(({ tags }: { tags: readonly string[] }) => tags));
   }
   return snapshot as MachineSnapshot;
+}
+
+function rebuildHistory(
+  chart: Chart,
+  saved: Readonly<Record<string, readonly string[]>>,
+): MachineSnapshot['historyValue'] {
+  const history: Record<string, readonly Node[]> = {};
+  for (const [id, ids] of Object.entries(saved)) {
+    const nodes = ids.map((nodeId) => chart.byId.get(nodeId)).filter((node) => node !== undefined);
+    if (chart.byId.has(id) && nodes.length > 0) history[id] = nodes;
+  }
+  return history as unknown as MachineSnapshot['historyValue'];
 }
 
 /** The same snapshot without the children that `gone` names. */

@@ -22,14 +22,13 @@ export const breakerMachine = setup({
     count: assign({ failures: ({ context }) => context.failures + 1 }),
     reset: assign({ failures: 0 }),
     opened: assign({ openings: ({ context }) => context.openings + 1 }),
-    report: reply<BreakerContext, Event>(({ context }: { readonly context: BreakerContext }) => context.openings),
   },
   guards: { tooMany: ({ context }) => context.failures >= TRIPS_AFTER },
 }).createMachine({
   id: 'breaker',
   initial: 'closed',
   context: { failures: 0, openings: 0 },
-  on: { REPORT: { actions: 'report' } },
+  on: { REPORT: { actions: reply(({ context }) => context.openings) } },
   states: {
     closed: {
       on: { ok: { actions: 'reset' }, fail: [{ guard: 'tooMany', target: 'open' }, { actions: 'count' }] },

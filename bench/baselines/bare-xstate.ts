@@ -45,10 +45,14 @@ export const xstateSpawn: Contender = {
   kind: 'baseline',
   label: 'bare XState createActor().start(), machine',
   async open({ sampleMs }) {
-    const pace = new Pace(sampleMs, (size) => {
-      const started = Array.from({ length: size }, () => createActor(breakerMachine).start());
-      return started.length;
-    }, { most: 20_000 });
+    const pace = new Pace(
+      sampleMs,
+      (size) => {
+        const started = Array.from({ length: size }, () => createActor(breakerMachine).start());
+        return started.length;
+      },
+      { most: 20_000 },
+    );
     await pace.warmUp();
     return { sample: async () => ({ rate: await pace.rate() }), close: async () => {} };
   },

@@ -26,7 +26,10 @@ export function erlang(kind: 'tell' | 'call' | 'spawn' | 'heap', schedulers: num
       return {
         async sample() {
           const { stdout } = await run('escript', [SCRIPT, kind, String(sampleMs)], { env, timeout: 60_000 });
-          const lines = stdout.trim().split('\n').map((line) => line.split(' '));
+          const lines = stdout
+            .trim()
+            .split('\n')
+            .map((line) => line.split(' '));
           return Object.fromEntries(lines.map(([name, value]) => [name as string, Number(value)]));
         },
         close: async () => {},

@@ -29,14 +29,18 @@ function puts(name: string, label: string, note: string, events: number, width: 
     async open({ dir, sampleMs }) {
       const db = openIn(dir);
       let key = 0;
-      const pace = new Pace(sampleMs, async (size) => {
-        const rows = Math.ceil(size / events);
-        await inFlight(rows, width, () => {
-          key += 1;
-          return db.put(key, events === 1 ? order(key) : Array.from({ length: events }, (_, i) => order(key + i)));
-        });
-        return rows * events;
-      }, { most: 400_000 });
+      const pace = new Pace(
+        sampleMs,
+        async (size) => {
+          const rows = Math.ceil(size / events);
+          await inFlight(rows, width, () => {
+            key += 1;
+            return db.put(key, events === 1 ? order(key) : Array.from({ length: events }, (_, i) => order(key + i)));
+          });
+          return rows * events;
+        },
+        { most: 400_000 },
+      );
       await pace.warmUp();
       return { sample: async () => ({ rate: await pace.rate() }), close: () => db.close() };
     },

@@ -17,7 +17,8 @@ export const packedFold: Contender = {
     const packed = Array.from({ length: 10_000 }, (_, i) => pack(order(i)));
     const pace = new Pace(sampleMs, (size) => {
       let state: Tally = NOTHING;
-      for (let i = 0; i < size; i++) state = tally(state, unpack(packed[i % packed.length] as Buffer) as { by: number });
+      for (let i = 0; i < size; i++)
+        state = tally(state, unpack(packed[i % packed.length] as Buffer) as { by: number });
       return state.handled;
     });
     await pace.warmUp();

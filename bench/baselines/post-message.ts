@@ -24,15 +24,19 @@ function posts(name: string, label: string, width: number): Contender {
     label,
     async open({ sampleMs }) {
       const worker = new Worker(THREAD);
-      const pace = new Pace(sampleMs, async (size) => {
-        for (let i = 0; i < size; i += width) {
-          if (width === 1) worker.postMessage(order(i));
-          else worker.postMessage(Array.from({ length: width }, (_, j) => order(i + j)));
-        }
-        worker.postMessage('REPORT');
-        await once(worker, 'message');
-        return Math.ceil(size / width) * width;
-      }, { most: BATCH });
+      const pace = new Pace(
+        sampleMs,
+        async (size) => {
+          for (let i = 0; i < size; i += width) {
+            if (width === 1) worker.postMessage(order(i));
+            else worker.postMessage(Array.from({ length: width }, (_, j) => order(i + j)));
+          }
+          worker.postMessage('REPORT');
+          await once(worker, 'message');
+          return Math.ceil(size / width) * width;
+        },
+        { most: BATCH },
+      );
       await pace.warmUp();
       return {
         sample: async () => ({ rate: await pace.rate() }),

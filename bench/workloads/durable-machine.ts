@@ -7,7 +7,10 @@ import { drivenLoad } from '../driven-load.ts';
 
 const HOSTS = 2;
 const WIDTH = 32;
-const BOTH = [[0, 0], [1, 1]] as const;
+const BOTH = [
+  [0, 0],
+  [1, 1],
+] as const;
 
 const durable: Contender = {
   name: 'durable',
@@ -15,7 +18,13 @@ const durable: Contender = {
   label: 'journaled machines',
   open: (setting) =>
     drivenLoad(
-      { system: { threads: HOSTS, dataDir: setting.dir }, target: journaledBreaker, kind: 'breaker', width: WIDTH, routes: BOTH },
+      {
+        system: { threads: HOSTS, dataDir: setting.dir },
+        target: journaledBreaker,
+        kind: 'breaker',
+        width: WIDTH,
+        routes: BOTH,
+      },
       setting,
     ),
 };
@@ -33,7 +42,12 @@ export const durableMachine: Workload = {
   name: 'durable-machine',
   title: 'Durable turns, XState machines',
   what: 'On each of two hosts one actor sends events to 32 journaled circuit breakers.',
-  conditions: { durability: 'journal, fsync', messageBytes: sizeOf('breaker'), concurrency: '64 machines', hosts: HOSTS },
+  conditions: {
+    durability: 'journal, fsync',
+    messageBytes: sizeOf('breaker'),
+    concurrency: '64 machines',
+    hosts: HOSTS,
+  },
   metrics: [TURNS],
   contenders: [durable, inMemory, xstateMachine(WIDTH)],
 };

@@ -28,11 +28,15 @@ const fromOutside: Contender = {
     const ids = [0, 1].flatMap((slot) => idsOn(slot, HOSTS, journaledCounter.name, WIDTH));
     const refs = await Promise.all(ids.map((id) => system.spawn(journaledCounter, { id })));
     let told = 0;
-    const pace = new Pace(sampleMs, async (size) => {
-      await inFlight(size, TELLS, (i) => (refs[i % refs.length] as ActorRef).tell(order(i)));
-      told += size;
-      return size;
-    }, { first: TELLS, most: 500_000 });
+    const pace = new Pace(
+      sampleMs,
+      async (size) => {
+        await inFlight(size, TELLS, (i) => (refs[i % refs.length] as ActorRef).tell(order(i)));
+        told += size;
+        return size;
+      },
+      { first: TELLS, most: 500_000 },
+    );
     await pace.warmUp();
     return {
       sample: async () => ({ rate: await pace.rate() }),
@@ -58,7 +62,10 @@ const inHost: Contender = {
         target: journaledCounter,
         kind: 'order',
         width: WIDTH,
-        routes: [[0, 0], [1, 1]],
+        routes: [
+          [0, 0],
+          [1, 1],
+        ],
       },
       setting,
     ),
@@ -74,13 +81,19 @@ const relays: Contender = {
     const system = await startSystem({ threads: HOSTS, dataDir: dir });
     const ids = ringOf(idsOn(0, HOSTS, relay.name, WIDTH), idsOn(1, HOSTS, relay.name, WIDTH));
     const keys = ids.map((id) => keyOf(relay.name, id));
-    await Promise.all(ids.map((id, i) => system.spawn(relay, { id, input: { next: keys[(i + 1) % keys.length] as string } })));
+    await Promise.all(
+      ids.map((id, i) => system.spawn(relay, { id, input: { next: keys[(i + 1) % keys.length] as string } })),
+    );
     const home = await system.spawn(relayHome, { id: idOn(0, HOSTS, relayHome.name) });
-    const pace = new Pace(sampleMs, async (size) => {
-      const hops = Math.max(1, Math.round(size / TOKENS));
-      await home.ask({ type: 'START', relays: keys, tokens: TOKENS, hops } satisfies RelayRun);
-      return hops * TOKENS;
-    }, { first: TOKENS * 4 });
+    const pace = new Pace(
+      sampleMs,
+      async (size) => {
+        const hops = Math.max(1, Math.round(size / TOKENS));
+        await home.ask({ type: 'START', relays: keys, tokens: TOKENS, hops } satisfies RelayRun);
+        return hops * TOKENS;
+      },
+      { first: TOKENS * 4 },
+    );
     await pace.warmUp();
     return { sample: async () => ({ rate: await pace.rate() }), close: () => system.stop() };
   },

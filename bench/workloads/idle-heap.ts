@@ -1,4 +1,5 @@
 /** Memory of an actor that waits: reducer and machine, in memory and journaled. */
+import { setTimeout } from 'node:timers/promises';
 import type { Definition } from '../../runtime/kernel/definition.ts';
 import { erlang } from '../baselines/erlang.ts';
 import { xstateHeap } from '../baselines/bare-xstate.ts';
@@ -25,7 +26,7 @@ const idle = (name: string, label: string, definition: Definition, durable: bool
       round += 1;
       await inFlight(actors, SPAWNS_UNDER_WAY, (i) => system.spawn(definition, { id: `${round}-${i}` }));
       // What spawning itself leaves to be collected is gone a moment later.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await setTimeout(50);
     };
     await spawn();
     return {

@@ -18,7 +18,13 @@ const ours = (threads: 1 | 2): Contender => ({
         target: breaker,
         kind: 'breaker',
         width: WIDTH,
-        routes: threads === 1 ? [[0, 0]] : [[0, 0], [1, 1]],
+        routes:
+          threads === 1
+            ? [[0, 0]]
+            : [
+                [0, 0],
+                [1, 1],
+              ],
       },
       setting,
     ),
@@ -28,7 +34,12 @@ export const machineStep: Workload = {
   name: 'machine-step',
   title: 'XState machine, a step',
   what: 'On each host one actor sends events to 16 circuit breakers (3 states, a guard, assigned counters) of the same host.',
-  conditions: { durability: 'in memory', messageBytes: sizeOf('breaker'), concurrency: '1 sender, 16 machines a host', hosts: 2 },
+  conditions: {
+    durability: 'in memory',
+    messageBytes: sizeOf('breaker'),
+    concurrency: '1 sender, 16 machines a host',
+    hosts: 2,
+  },
   metrics: [TURNS],
   contenders: [ours(1), ours(2), xstateMachine(WIDTH)],
 };

@@ -12,7 +12,12 @@ export const tellAcrossHosts: Workload = {
   name: 'tell-across-hosts',
   title: 'Tell across hosts',
   what: 'One actor on host 0 sends to 16 reducer actors on host 1; a batch ends when all have reported back.',
-  conditions: { durability: 'in memory', messageBytes: sizeOf('order'), concurrency: '1 sender, 16 receivers', hosts: 2 },
+  conditions: {
+    durability: 'in memory',
+    messageBytes: sizeOf('order'),
+    concurrency: '1 sender, 16 receivers',
+    hosts: 2,
+  },
   metrics: [RATE],
   contenders: [
     {

@@ -36,7 +36,8 @@ class Demo {
   #landedBefore: number | undefined;
   #last: Progress | undefined;
   #finished: Extract<RunMessage, { kind: 'finished' }> | undefined;
-  /** The journal as it was read after the kill. */
+  #failure: string | undefined;
+  /** How long the journal was read after the kill. */
   #openMs = Number.NaN;
 
   constructor(options: DemoOptions) {
@@ -58,9 +59,9 @@ class Demo {
       this.#run = run;
       const end = await run.ended;
       if (end === 'died') {
-        this.#display.event(
-          'red',
-          'the process has died of itself: what it had accepted is in the journal, run the demo again',
+        this.#display.clear();
+        process.stderr.write(
+          `${this.#failure ?? 'The process has died of itself: run the demo again, and it goes on.'}\n`,
         );
         return 1;
       }
@@ -101,6 +102,9 @@ class Demo {
       case 'trouble':
         this.#troubles.push(message.message);
         return this.#display.event('red', message.message);
+      case 'failed':
+        this.#failure = message.message;
+        return;
       case 'finished':
         this.#finished = message;
     }

@@ -33,6 +33,8 @@ export type RunMessage =
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'host_lost'; readonly slot: number; readonly message: string }
   | { readonly kind: 'host_replaced'; readonly slot: number; readonly afterMs: number }
+  /** The process cannot go on, and ends. */
+  | { readonly kind: 'failed'; readonly message: string }
   /** Something that must not happen in this demo. */
   | { readonly kind: 'trouble'; readonly message: string }
   | { readonly kind: 'finished'; readonly books: readonly AirportBooks[]; readonly deadLetters: number };

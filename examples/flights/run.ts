@@ -141,19 +141,27 @@ function trouble(message: string): void {
   say({ kind: 'trouble', message });
 }
 
-const options = JSON.parse(process.argv[2] ?? '{}') as RunOptions;
-// Whoever started this process is gone, and with it the reason to go on.
-process.once('disconnect', () => process.exit(1));
+async function flyAll(options: RunOptions): Promise<void> {
+  const system = await openSystem(options);
+  reportEvents(system);
+  process.on('message', ({ kind }: RunOrder) => {
+    if (kind === 'crash_host') crashHost(system).catch((error: unknown) => trouble(String(error)));
+  });
+  const run = await openAirports(system, options);
+  const [, books] = await Promise.all([fileFlights(run), watchAirports(run)]);
+  const deadLetters = (await system.deadLetters.list()).length;
+  await system.stop();
+  say({ kind: 'finished', books, deadLetters });
+}
 
-const system = await openSystem(options);
-reportEvents(system);
-process.on('message', ({ kind }: RunOrder) => {
-  if (kind === 'crash_host') crashHost(system).catch((error: unknown) => trouble(String(error)));
-});
-const run = await openAirports(system, options);
-const [, books] = await Promise.all([fileFlights(run), watchAirports(run)]);
-const deadLetters = (await system.deadLetters.list()).length;
-await system.stop();
-say({ kind: 'finished', books, deadLetters });
-process.removeAllListeners('disconnect');
+// Whoever started this process is gone, and with it the reason to go on.
+const onDisconnect = (): void => process.exit(1);
+process.once('disconnect', onDisconnect);
+try {
+  await flyAll(JSON.parse(process.argv[2] ?? '{}') as RunOptions);
+} catch (error) {
+  say({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+  process.exitCode = 1;
+}
+process.removeListener('disconnect', onDisconnect);
 process.disconnect?.();

@@ -85,7 +85,9 @@ export class Handler {
       this.#absent(envelope);
       return;
     }
-    if (envelope.idempotencyKey !== undefined && this.#answerAgain(cell, envelope)) return;
+    // One from the stash is not asked again: it is the first of its key, still to be handled.
+    const asked = envelope.idempotencyKey !== undefined && envelope.unstashed !== true;
+    if (asked && this.#answerAgain(cell, envelope)) return;
     if (this.isSuspect(cell) && this.#killer(cell, envelope, nowMs, record)) return;
     const outcome = step(cell, envelope, this.#ports.turn, nowMs, record);
     switch (outcome.kind) {

@@ -36,7 +36,6 @@ import {
   HEADER_BYTES,
   KEY_BYTES_LIMIT,
   P_BODIES_BYTES,
-  P_BODIES_SUM,
   P_EPOCH,
   P_IMAGES,
   P_IMAGES_BYTES,
@@ -47,6 +46,7 @@ import {
   P_MAGIC,
   P_RUN,
   P_SENDS,
+  P_SPARE,
   P_SLOT,
   P_SUM,
   P_TABLE_SUM,
@@ -57,7 +57,7 @@ import {
   SEND_BYTES,
 } from './batch-layout.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { crc32Of, viewOf } from './crc32.ts';
+import { copySummed, crc32Of, viewOf } from './crc32.ts';
 import type { BatchBuilder } from './host-journal.ts';
 import { writeImage, writeLetter } from './row-codec.ts';
 import { shapeOf } from './turn-shape.ts';
@@ -167,10 +167,12 @@ export class BatchWriter implements BatchBuilder {
     view.setUint32(at + H_SENDS, (sends.length - sendsStart) / SEND_BYTES, true);
     let sum = crc32Of(headers.bytes, view, at + H_SUM + 4, at + HEADER_BYTES);
     if (sends.length > sendsStart) sum = crc32Of(sends.bytes, sends.view, sendsStart, sends.length, sum);
-    sum = crc32Of(packed, packed.dataView, start, end, sum);
+    const bodies = this.#bodies;
+    bodies.reserve(end - start);
+    sum = copySummed(packed, packed.dataView, start, end, bodies.bytes, bodies.view, bodies.length, sum);
+    bodies.length += end - start;
     view.setUint32(at + H_SUM, sum, true);
     headers.length = at + HEADER_BYTES;
-    this.#bodies.raw(packed, start, end);
     (this.#keyCounts[key * 2] as number)++;
     this.#turns++;
   }
@@ -242,7 +244,6 @@ export class BatchWriter implements BatchBuilder {
     }
     const headersStart = starts[1] as number;
     const bodiesStart = starts[3] as number;
-    const bodiesEnd = starts[4] as number;
     view.setUint32(P_MAGIC, BATCH_MAGIC, true);
     view.setUint32(P_SLOT, this.#origin.slot, true);
     view.setUint32(P_EPOCH, this.#origin.epoch, true);
@@ -253,7 +254,7 @@ export class BatchWriter implements BatchBuilder {
     view.setUint32(P_KEYS_BYTES, keys.length, true);
     view.setUint32(P_BODIES_BYTES, this.#bodies.length, true);
     view.setUint32(P_TABLE_SUM, crc32Of(bytes, view, headersStart, bodiesStart), true);
-    view.setUint32(P_BODIES_SUM, crc32Of(bytes, view, bodiesStart, bodiesEnd), true);
+    view.setUint32(P_SPARE, 0, true);
     view.setUint32(P_IMAGES, this.#imageCount, true);
     view.setUint32(P_IMAGES_BYTES, this.#images.length, true);
     view.setUint32(P_LETTERS, this.#letterCount, true);

@@ -3,7 +3,7 @@
  *
  * Owns: offsets, sizes and flags. Little-endian throughout.
  *
- *   prelude   64 bytes   counts, sizes and the sums of the regions behind it
+ *   prelude   64 bytes   counts, sizes and sums
  *   keys                 every cell named in the batch, once: how many turns and durable sends of the batch are its own
  *   headers   48 a turn  what recovery and history need to know without reading a body
  *   sends      8 each    durable sends: receiver, place among the turn's sends, lane
@@ -14,7 +14,7 @@
  *
  * Invariants:
  * L1. Every byte of the log row is under a sum: prelude and keys under the prelude's, each turn (header, sends, body) under its
- *     own. The sums of the regions in the prelude only spare the reader from summing turn by turn.
+ *     own. The sum of all headers and sends spares a reader that wants no bodies from reading them.
  * L2. The keys' counts name the owner of a turn whose header cannot be read any more.
  * L3. A batch of a layout that this version does not know is refused by name.
  */
@@ -38,8 +38,8 @@ export const P_KEYS_BYTES = 32;
 export const P_BODIES_BYTES = 36;
 /** Sum of headers and sends. */
 export const P_TABLE_SUM = 40;
-/** Sum of the bodies. */
-export const P_BODIES_SUM = 44;
+/** Zero. */
+export const P_SPARE = 44;
 export const P_IMAGES = 48;
 export const P_IMAGES_BYTES = 52;
 export const P_LETTERS = 56;

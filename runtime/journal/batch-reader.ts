@@ -33,7 +33,6 @@ import {
   H_SUM,
   HEADER_BYTES,
   P_BODIES_BYTES,
-  P_BODIES_SUM,
   P_EPOCH,
   P_IMAGES,
   P_IMAGES_BYTES,
@@ -202,9 +201,7 @@ export class BatchReader {
       return this.#allLost();
     }
     const tableFits = view.getUint32(P_TABLE_SUM, true) === crc32Of(bytes, view, this.headersStart, this.#bodiesStart);
-    const bodiesFit =
-      !bodies || view.getUint32(P_BODIES_SUM, true) === crc32Of(bytes, view, this.#bodiesStart, this.#bodiesEnd);
-    if (tableFits && bodiesFit) return undefined;
+    if (tableFits && (!bodies || this.#allWhole())) return undefined;
 
     // Something is wrong: sum turn by turn, and take what is whole off the counts. What remains is what was lost.
     const lost: number[] = [];
@@ -247,6 +244,11 @@ export class BatchReader {
       counts.push(reader.u32(), reader.u32());
     }
     return { keys, counts };
+  }
+
+  #allWhole(): boolean {
+    for (let i = 0; i < this.turns; i++) if (!this.#isWhole(this.header(i))) return false;
+    return true;
   }
 
   #isWhole(at: number): boolean {

@@ -10,8 +10,15 @@ import type { Store } from './store.ts';
 export async function openStore(dataDir: string | undefined, sync: SyncMode): Promise<Store> {
   if (dataDir === undefined) return new MemoryStore();
   const { openLmdbStore } = await import('./lmdb-store.ts');
+  const { openRelaxedStore, takeAhead } = await import('./relaxed-store.ts');
   const store = openLmdbStore(dataDir);
-  if (sync === 'group') return store;
-  const { openRelaxedStore } = await import('./relaxed-store.ts');
-  return openRelaxedStore(store, dataDir);
+  try {
+    if (sync === 'relaxed') return openRelaxedStore(store, dataDir);
+    // The last run may have been a relaxed one, and killed.
+    takeAhead(store, dataDir);
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }

@@ -15,7 +15,7 @@
  * N2. On opening, frames are taken as long as number and sum fit. The first that does not ends the file: what follows was
  *     written later, and the order of commits must not have holes.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CellKey } from '../kernel/address.ts';
 import { StorageError, StorageFullError } from '../kernel/errors.ts';
@@ -43,6 +43,14 @@ const META_NAMES: readonly MetaName[] = ['run', 'checkpoint', 'trimmed', 'frame'
 /** Puts `store` behind a file in `folder`, and first gives it what a killed process left in the file. */
 export function openRelaxedStore(store: Store, folder: string): Store {
   return new RelaxedStore(store, join(folder, 'AHEAD'));
+}
+
+/** Gives `store` what a process that was killed in relaxed mode left in the file, for one that opens the folder in another mode. */
+export function takeAhead(store: Store, folder: string): void {
+  const file = join(folder, 'AHEAD');
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) return;
+  new RelaxedStore(store, file).end();
+  rmSync(file);
 }
 
 class RelaxedStore implements Store {
@@ -157,8 +165,13 @@ class RelaxedStore implements Store {
   }
 
   async close(): Promise<void> {
-    closeSync(this.#fd);
+    this.end();
     await this.#store.close();
+  }
+
+  /** Lets go of the file, and leaves the store open. */
+  end(): void {
+    closeSync(this.#fd);
   }
 
   get #flushed(): Store {

@@ -46,7 +46,7 @@ export class CellTrace {
   addTurn(position: number, batch: BatchReader, at: number): void {
     this.turns.push(position);
     this.lastSequence = batch.sequence(at);
-    
+    this.lastObliged = batch.obliged(at);
     const id = batch.consumed(at);
     if (id === undefined) return;
     const lane = laneNumber(id.stream, batch.lane(at));

@@ -139,7 +139,7 @@ export class ActorSystem implements AsyncDisposable {
    * @throws ActorAlreadyExistsError, InvalidDefinitionError, InvalidAddressError, HandlerError (its initial state threw)
    * @example const ref = await system.spawn(order, { id: 'o-42', input: { customer: 'c-7' } })
    */
-  async spawn<D extends Definition>(definition: D, options: SpawnOptions): Promise<RefOf<D>> {
+  async spawn<D extends Definition>(definition: D, options: SpawnOptions<InputFor<D>>): Promise<RefOf<D>> {
     await this.#know(definition);
     const ref = this.ref(definition, options.id);
     const control = { kind: 'spawn', logic: [], input: options.input, ifExists: options.ifExists ?? 'refuse' } as const;
@@ -405,3 +405,6 @@ export type RefOf<D> = D extends {
 }
   ? ActorRef<M, V>
   : ActorRef;
+
+/** The type of a definition's input. */
+export type InputFor<D> = D extends { readonly types?: { readonly input: (input: infer I) => void } } ? I : unknown;

@@ -140,8 +140,8 @@ function checkOutside(history: History, index: HistoryIndex, report: Report): vo
   const answers = answersOf(history, report);
   const handledKeys = new Map<string, LoggedTurn[]>();
   for (const turn of history.turns) {
-    const { idempotencyKey } = turn.envelope;
-    if (idempotencyKey !== undefined && turn.outcome === 'handled') append(handledKeys, `${turn.key} ${idempotencyKey}`, turn);
+    const { idempotencyKey, unstashed } = turn.envelope;
+    if (idempotencyKey !== undefined && unstashed !== true && turn.outcome === 'handled') append(handledKeys, `${turn.key} ${idempotencyKey}`, turn);
   }
   for (const [name, turns] of handledKeys) {
     if (turns.length > 1) report('answered', `requests under one idempotency key were handled ${turns.length} times: ${name}`);

@@ -49,7 +49,7 @@ export class Pipe {
 
   #schedule(atMs: number, deliver: () => void): void {
     this.#lastMs = atMs;
-    const wait = this.#to.wait(atMs - this.#to.elapsedMs, () => {
+    const wait = this.#to.waitUntil(atMs, () => {
       this.#under.shift();
       deliver();
     });

@@ -305,6 +305,8 @@ export class Simulation {
     await this.up();
     await this.advance(this.#options.settleMs ?? SETTLE_MS);
     const system = await this.up();
+    for (const look of this.#looks) await look(system);
+    await this.runUntilIdle();
     const { callsUnderWay } = await system.stats();
     if (callsUnderWay > 0) this.violated('stranded', `${callsUnderWay} calls have not been settled`);
     const content = this.#disk.content();
@@ -317,7 +319,6 @@ export class Simulation {
       });
       actors.push(...(await Promise.all(reports)));
     }
-    for (const look of this.#looks) await look(system);
     return actors;
   }
 

@@ -22,7 +22,6 @@ export const VIRTUAL_EPOCH_MS = 1_893_456_000_000;
 
 interface DueWait {
   readonly dueMs: number;
-  readonly order: number;
   readonly fire: () => void;
   cancelled: boolean;
 }
@@ -42,7 +41,6 @@ export class VirtualClock {
   #threads: VirtualThread[] = [];
   #nowMs = 0;
   #jumpedMs = 0;
-  #order = 0;
   #holds = 0;
   #current: VirtualThread | undefined;
   #onHoldsGone: (() => void)[] = [];
@@ -60,7 +58,6 @@ export class VirtualClock {
         this.#nowMs += READING_COST_MS;
         return this.#nowMs;
       },
-      order: () => ++this.#order,
       ended: (ended) => {
         this.#threads = this.#threads.filter((other) => other !== ended);
       },
@@ -146,7 +143,6 @@ interface ThreadPorts {
   nowMs(): number;
   wallMs(): number;
   read(): number;
-  order(): number;
   ended(thread: VirtualThread): void;
 }
 
@@ -173,13 +169,13 @@ export class VirtualThread implements Clock {
   }
 
   wait(ms: number, fire: () => void): Wait {
-    const wait: DueWait = {
-      dueMs: this.#ports.nowMs() + Math.max(0, ms),
-      order: this.#ports.order(),
-      fire,
-      cancelled: false,
-    };
-    if (this.#ended || ms === Number.POSITIVE_INFINITY) return { cancel: () => {} };
+    return this.waitUntil(this.#ports.nowMs() + Math.max(0, ms), fire);
+  }
+
+  /** Calls `fire` when so much virtual time has passed since the start. */
+  waitUntil(dueMs: number, fire: () => void): Wait {
+    const wait: DueWait = { dueMs, fire, cancelled: false };
+    if (this.#ended || dueMs === Number.POSITIVE_INFINITY) return { cancel: () => {} };
     let low = 0;
     let high = this.#waits.length;
     while (low < high) {

@@ -22,6 +22,7 @@ import {
 } from 'xstate';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { firstDifference, type Step } from '../support/side-by-side.ts';
+import { typed } from '../support/typed.ts';
 
 interface Chart {
   readonly machine: AnyStateMachine;
@@ -34,6 +35,8 @@ type Loose = {
   events: { type: string; [more: string]: unknown };
   emitted: { type: string };
 };
+/** For XState's inference: any context, any event. */
+const types = typed<Loose>();
 
 const e = (type: string, more: object = {}): Step => ({ type, ...more });
 const wait = (advance: number): Step => ({ advance });
@@ -88,8 +91,8 @@ const events = new Channel();
 const failing = new Channel();
 
 const echo = fromCallback<{ type: string }, { greeting: string }>(({ sendBack, receive, input }) => {
-  sendBack({ type: 'HELLO', greeting: input?.greeting } as never);
-  receive((event) => sendBack({ type: 'ECHO', of: event.type } as never));
+  sendBack({ type: 'HELLO', greeting: input?.greeting });
+  receive((event) => sendBack({ type: 'ECHO', of: event.type }));
   return () => {};
 });
 
@@ -98,7 +101,7 @@ const counter = fromTransition(
   { n: 0 },
 );
 
-const child = setup({ types: {} as Loose }).createMachine({
+const child = setup({ types }).createMachine({
   id: 'child',
   context: ({ input }) => ({ trail: [], name: (input as { name?: string } | undefined)?.name ?? 'nobody' }),
   initial: 'idle',
@@ -122,7 +125,7 @@ const trail = { trail: [] as unknown[] };
 
 const charts: Record<string, Chart> = {
   'promise: done, failed, left before its end, invoked again': {
-    machine: setup({ types: {} as Loose, actors: { work: never } }).createMachine({
+    machine: setup({ types, actors: { work: never } }).createMachine({
       id: 'pr',
       context: { ...trail },
       initial: 'idle',
@@ -182,7 +185,7 @@ const charts: Record<string, Chart> = {
     steps: [done('0.inline.a', 1), done('second', 2), e('X')],
   },
   'promise: of a state that is left at once is never there': {
-    machine: setup({ types: {} as Loose, actors: { work: never } }).createMachine({
+    machine: setup({ types, actors: { work: never } }).createMachine({
       id: 'brief',
       context: { ...trail },
       initial: 'a',
@@ -196,7 +199,7 @@ const charts: Record<string, Chart> = {
     steps: [e('GO'), e('BACK'), e('GO'), e('GO'), done('work', 1)],
   },
   'callback: says hello, echoes, ends with its state': {
-    machine: setup({ types: {} as Loose, actors: { echo } }).createMachine({
+    machine: setup({ types, actors: { echo } }).createMachine({
       id: 'cb',
       context: { ...trail },
       initial: 'on',
@@ -214,7 +217,7 @@ const charts: Record<string, Chart> = {
   },
   'callback: throwing is an error of the child': {
     machine: setup({
-      types: {} as Loose,
+      types,
       actors: {
         bad: fromCallback(() => {
           throw new Error('at start');
@@ -233,7 +236,7 @@ const charts: Record<string, Chart> = {
   },
   'observable: values by onSnapshot, completion, error': {
     machine: setup({
-      types: {} as Loose,
+      types,
       actors: { values: fromObservable(() => values as never), failing: fromObservable(() => failing as never) },
     }).createMachine({
       id: 'ob',
@@ -272,7 +275,7 @@ const charts: Record<string, Chart> = {
   },
   'event observable: events for the machine': {
     machine: setup({
-      types: {} as Loose,
+      types,
       actors: { events: fromEventObservable(() => events as never) },
     }).createMachine({
       id: 'eo',
@@ -288,7 +291,7 @@ const charts: Record<string, Chart> = {
     ],
   },
   'transition logic: reports its snapshots': {
-    machine: setup({ types: {} as Loose, actors: { counter } }).createMachine({
+    machine: setup({ types, actors: { counter } }).createMachine({
       id: 'tr',
       context: { ...trail },
       invoke: {
@@ -308,7 +311,7 @@ const charts: Record<string, Chart> = {
     steps: [e('ADD', { by: 2 }), e('ADD', { by: 5 })],
   },
   'machine: input, messages both ways, its timers, output, end': {
-    machine: setup({ types: {} as Loose, actors: { child } }).createMachine({
+    machine: setup({ types, actors: { child } }).createMachine({
       id: 'par',
       context: { ...trail },
       initial: 'a',
@@ -339,7 +342,7 @@ const charts: Record<string, Chart> = {
     ],
   },
   'machine: left and entered again in one step has a new child': {
-    machine: setup({ types: {} as Loose, actors: { child } }).createMachine({
+    machine: setup({ types, actors: { child } }).createMachine({
       id: 're',
       context: { ...trail },
       initial: 'a',
@@ -360,10 +363,10 @@ const charts: Record<string, Chart> = {
   },
   'machine: onSnapshot, done at once, and a child of a child': {
     machine: setup({
-      types: {} as Loose,
+      types,
       actors: {
         quick: createMachine({ id: 'quick', initial: 'end', output: 'at once', states: { end: { type: 'final' } } }),
-        middle: setup({ types: {} as Loose, actors: { leaf: never } }).createMachine({
+        middle: setup({ types, actors: { leaf: never } }).createMachine({
           id: 'middle',
           initial: 'wait',
           context: { got: undefined },
@@ -410,7 +413,7 @@ const charts: Record<string, Chart> = {
   },
   'machine: an error in a grandchild goes up': {
     machine: setup({
-      types: {} as Loose,
+      types,
       actors: {
         middle: setup({ actors: { leaf: never } }).createMachine({ id: 'mid', invoke: { id: 'leaf', src: 'leaf' } }),
       },
@@ -426,7 +429,7 @@ const charts: Record<string, Chart> = {
     steps: [done(['middle', 'leaf'], new Error('deep down'))],
   },
   'spawnChild and spawn in assign, refs in context, stopChild by id and ref': {
-    machine: setup({ types: {} as Loose, actors: { child, work: never, echo } }).createMachine({
+    machine: setup({ types, actors: { child, work: never, echo } }).createMachine({
       id: 'sp',
       context: { ...trail, kids: [], ref: undefined },
       on: {
@@ -488,7 +491,7 @@ const charts: Record<string, Chart> = {
     ],
   },
   'spawned in the first context, before anything has happened': {
-    machine: setup({ types: {} as Loose, actors: { child, work: never } }).createMachine({
+    machine: setup({ types, actors: { child, work: never } }).createMachine({
       id: 'early',
       context: ({ spawn, input }) => ({
         ...trail,
@@ -507,9 +510,9 @@ const charts: Record<string, Chart> = {
   },
   'self in events: a child answers to who asked': {
     machine: setup({
-      types: {} as Loose,
+      types,
       actors: {
-        answering: setup({ types: {} as Loose }).createMachine({
+        answering: setup({ types }).createMachine({
           id: 'answering',
           on: {
             ASK: {
@@ -551,7 +554,7 @@ const charts: Record<string, Chart> = {
     ],
   },
   'delayed sendTo to a child, which may be gone by then': {
-    machine: setup({ types: {} as Loose, actors: { child } }).createMachine({
+    machine: setup({ types, actors: { child } }).createMachine({
       id: 'dl',
       context: { ...trail },
       initial: 'a',
@@ -573,10 +576,10 @@ const charts: Record<string, Chart> = {
   },
   'system ids: found by siblings and by children, until they end': {
     machine: setup({
-      types: {} as Loose,
+      types,
       actors: {
         child,
-        talker: setup({ types: {} as Loose }).createMachine({
+        talker: setup({ types }).createMachine({
           id: 'talker',
           on: { TALK: { actions: sendTo(({ system }) => system.get('logger') as AnyActorRef, { type: 'PING' }) } },
         }),
@@ -625,9 +628,9 @@ const charts: Record<string, Chart> = {
   },
   'what a child emits and logs is its own': {
     machine: setup({
-      types: {} as Loose,
+      types,
       actors: {
-        loud: setup({ types: {} as Loose }).createMachine({
+        loud: setup({ types }).createMachine({
           id: 'loud',
           entry: [emit({ type: 'boo' })],
           on: { END: {} },
@@ -642,7 +645,7 @@ const charts: Record<string, Chart> = {
     steps: [e('X')],
   },
   'done with living children: they end too': {
-    machine: setup({ types: {} as Loose, actors: { child, work: never, echo } }).createMachine({
+    machine: setup({ types, actors: { child, work: never, echo } }).createMachine({
       id: 'fin',
       context: { ...trail },
       initial: 'a',

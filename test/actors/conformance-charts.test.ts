@@ -16,6 +16,7 @@ import {
 } from 'xstate';
 import { describe, expect, test } from 'vitest';
 import { firstDifference, type Step } from '../support/side-by-side.ts';
+import { typed } from '../support/typed.ts';
 
 interface Chart {
   readonly machine: AnyStateMachine;
@@ -207,7 +208,7 @@ const charts: Record<string, Chart> = {
   },
   'guards: and, or, not, stateIn, params, named': {
     machine: setup({
-      types: {} as { context: { n: number }; events: { type: string; by?: number } },
+      types: typed<{ context: { n: number }; events: { type: string; by?: number } }>(),
       guards: {
         atLeast: ({ context }, params: { min: number }) => context.n >= params.min,
         isEven: ({ context }) => context.n % 2 === 0,
@@ -269,7 +270,7 @@ const charts: Record<string, Chart> = {
   },
   'after: static, named, dynamic; cancelled by leaving, again by reentering': {
     machine: setup({
-      types: {} as { context: { n: number; ms: number; trail: string[] } },
+      types: typed<{ context: { n: number; ms: number; trail: string[] } }>(),
       delays: { slow: 500, dynamic: ({ context }) => context.ms },
     }).createMachine({
       id: 'after',
@@ -373,7 +374,7 @@ const charts: Record<string, Chart> = {
   },
   'emit, log and enqueueActions': {
     machine: setup({
-      types: {} as { context: { n: number }; events: { type: string }; emitted: { type: string; n?: number } },
+      types: typed<{ context: { n: number }; events: { type: string }; emitted: { type: string; n?: number } }>(),
       actions: { shout: emit(({ context }) => ({ type: 'shout', n: context.n })) },
       guards: { big: ({ context }) => context.n > 1 },
     }).createMachine({

@@ -32,11 +32,12 @@ function play(
   const compare = (what: string): boolean => {
     // A chart may ask XState for the impossible (an event for a child that is not there): both must say so.
     if (sides.harness.failures.length > 0) {
-      expect(sides.theirs().status, `ours failed at ${what}: ${String(sides.harness.failures[0])}`).toBe('error');
+      const failure = `ours failed at ${what}: ${String(sides.harness.failures[0])}`;
+      expect([failure, sides.theirs().status]).toEqual([failure, 'error']);
       features.add('threw');
       return false;
     }
-    expect(sides.ours(), what).toEqual(sides.theirs());
+    expect({ what, ...sides.ours() }).toEqual({ what, ...sides.theirs() });
     return sides.isActive;
   };
   let played = 0;

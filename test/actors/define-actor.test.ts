@@ -6,15 +6,16 @@ import { reducerBehavior } from '../../actors/reducer.ts';
 import { isDefinition } from '../../runtime/kernel/definition.ts';
 import { InvalidAddressError, InvalidDefinitionError } from '../../runtime/kernel/errors.ts';
 import { TurnHarness } from '../support/turn-harness.ts';
+import { typed } from '../support/typed.ts';
 
 const url = import.meta.url;
 const machine = setup({
-  types: {} as {
+  types: typed<{
     context: { n: number };
     events: { type: 'ADD'; by: number } | { type: 'CLEAR' };
     input: { start: number };
     tags: 'full';
-  },
+  }>(),
 }).createMachine({
   context: ({ input }) => ({ n: input.start }),
   initial: 'open',

@@ -81,7 +81,7 @@ test('a throwing creator fails the effect, and an emitting one is not held up', 
 test('effect() works in an XState actor without a runtime', async () => {
   const actor = createActor(
     effect(async ({ input, attempt }: EffectArgument<number>) => input + attempt),
-    { input: 4 } as never,
+    { input: 4 },
   ).start();
   expect((await waitFor(actor, ({ status }) => status === 'done')).output).toBe(5);
 });
@@ -108,7 +108,7 @@ test('callback logic: sendBack, receive, the cleanup once, silence after the end
   const cleanup = vi.fn();
   const { heard, stop, send } = source(
     fromCallback<{ type: string }, { n: number }>(({ sendBack, receive, input, emit }) => {
-      sendBack({ type: 'START', n: input.n } as never);
+      sendBack({ type: 'START', n: input.n });
       emit({ type: 'nobody' });
       receive((event) => sendBack({ type: `GOT ${event.type}` }));
       return cleanup;
@@ -127,9 +127,7 @@ test('observable logic: completion, failure, and snapshots where they are wanted
     current: undefined as unknown as { next(value: unknown): void; error(error: unknown): void; complete(): void },
   };
   const unsubscribe = vi.fn();
-  const logic = fromObservable(
-    () => ({ subscribe: (given: never) => ((observer.current = given), { unsubscribe }) }) as never,
-  );
+  const logic = fromObservable(() => ({ subscribe: (given: never) => ((observer.current = given), { unsubscribe }) }));
   const silent = source(logic);
   observer.current.next(1);
   observer.current.complete();

@@ -22,8 +22,11 @@ import type { ReplyTo } from '../../runtime/kernel/message.ts';
 import { Reference } from '../../runtime/kernel/reference.ts';
 import { carried } from '../support/side-by-side.ts';
 import { TurnHarness } from '../support/turn-harness.ts';
+import { typed } from '../support/typed.ts';
 
 type Loose = { context: Record<string, unknown>; events: { type: string; [more: string]: unknown } };
+/** For XState's inference: any context, any event. */
+const types = typed<Loose>();
 
 const start = (
   machine: Parameters<typeof machineBehavior>[0],
@@ -39,7 +42,7 @@ const start = (
 
 test('reply answers an ask, with a value or of context and event; a tell has no answer', () => {
   const { harness, key } = start(
-    setup({ types: {} as Loose }).createMachine({
+    setup({ types }).createMachine({
       context: { n: 7 },
       on: {
         PLAIN: { actions: reply('yes') },
@@ -60,7 +63,7 @@ test('reply answers an ask, with a value or of context and event; a tell has no 
 
 test('takeReplyTo keeps the right to answer until a later state', () => {
   const { harness, key } = start(
-    setup({ types: {} as Loose, actors: { pay: fromPromise(() => new Promise(() => {})) } }).createMachine({
+    setup({ types, actors: { pay: fromPromise(() => new Promise(() => {})) } }).createMachine({
       context: { waiting: undefined },
       initial: 'idle',
       states: {
@@ -92,7 +95,7 @@ test('takeReplyTo keeps the right to answer until a later state', () => {
 
 test('stash keeps messages for a later state, in their order', () => {
   const { harness, key, view } = start(
-    setup({ types: {} as Loose, actions: { later: stash(), again: unstash() } }).createMachine({
+    setup({ types, actions: { later: stash(), again: unstash() } }).createMachine({
       context: { seen: [] },
       initial: 'busy',
       states: {
@@ -160,7 +163,7 @@ test('a rejected invoke without onError ends the actor with that error, and noth
 
 test('a throwing action, guard or first entry fails the turn with the error as thrown, and changes nothing', () => {
   const thrown = new Error('bad action');
-  const machine = setup({ types: {} as Loose }).createMachine({
+  const machine = setup({ types }).createMachine({
     context: { n: 0 },
     on: {
       ACT: {
@@ -198,7 +201,7 @@ test('a throwing action, guard or first entry fails the turn with the error as t
 
 test('after a failed step the next one starts clean', () => {
   let broken = true;
-  const machine = setup({ types: {} as Loose, actors: { kid: createMachine({ on: { X: {} } }) } }).createMachine({
+  const machine = setup({ types, actors: { kid: createMachine({ on: { X: {} } }) } }).createMachine({
     initial: 'a',
     states: {
       a: { on: { GO: 'b' } },
@@ -233,7 +236,7 @@ test('what is no event is refused, and so are XState events from outside', () =>
 
 test('references in events and context are targets, also after saving', () => {
   const { harness, key, view } = start(
-    setup({ types: {} as Loose }).createMachine({
+    setup({ types }).createMachine({
       context: { friend: undefined },
       on: {
         MEET: { actions: assign({ friend: ({ event }) => event['who'] }) },
@@ -245,7 +248,7 @@ test('references in events and context are targets, also after saving', () => {
             ),
           ],
         },
-        FAR: { actions: sendTo(refTo('def', 'far') as unknown as AnyActorRef, { type: 'HI' }) },
+        FAR: { actions: sendTo(refTo('def', 'far'), { type: 'HI' }) },
         BACK: { actions: sendTo(({ event }) => event['from'] as AnyActorRef, { type: 'BYE' }) },
       },
     }),
@@ -260,7 +263,7 @@ test('references in events and context are targets, also after saving', () => {
     ['send', 'def/far', 'HI'],
     ['send', 'def/3', 'BYE'],
   ]);
-  expect((sends[0]?.[2] as { from: MachineRef }).from).toMatchObject({ key: 'def/1', id: '1' });
+  expect(sends[0]?.[2]).toMatchObject({ from: { key: 'def/1', id: '1' } });
   expect(() => harness.tell(key, { type: 'BACK', from: { not: 'a ref' } })).toThrow(UnsupportedLogicError);
 });
 
@@ -274,11 +277,11 @@ test('sendParent reaches the parent of a root that was spawned by another actor;
 });
 
 test('a child may be stopped by the reference that it sent of itself', () => {
-  const kid = setup({ types: {} as Loose }).createMachine({
+  const kid = setup({ types }).createMachine({
     entry: sendParent(({ self }) => ({ type: 'BORN', kid: self })),
   });
   const { harness, key } = start(
-    setup({ types: {} as Loose, actors: { kid } }).createMachine({
+    setup({ types, actors: { kid } }).createMachine({
       invoke: { id: 'kid', src: 'kid' },
       context: { kid: undefined },
       on: {
@@ -401,7 +404,7 @@ test('two runs of the same messages ask for the same, down to the names of what 
   const run = (): unknown => {
     const kid = createMachine({ on: { X: {} } });
     const machine = setup({
-      types: {} as Loose,
+      types,
       actors: { kid, job: effect(async () => 1, { class: 'query' }) },
     }).createMachine({
       context: { kids: [] },

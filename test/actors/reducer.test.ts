@@ -66,7 +66,7 @@ test('save and load of its own, and methods that use this', () => {
 test('transition logic: input, self, emit, log, and the reference of its parent', () => {
   const logic = fromTransition(
     (state: unknown[], event: { type: string }, scope) => {
-      scope.emit({ type: 'seen' } as never);
+      scope.emit({ type: 'seen' });
       (scope as unknown as { logger(...values: unknown[]): void }).logger('log', event.type);
       return [...state, scope.self, scope.self._parent, scope.system.get('nobody')];
     },

@@ -13,6 +13,7 @@ import { expect, test } from 'vitest';
 import { machineBehavior } from '../../actors/machine/machine-behavior.ts';
 import { type BlocksError, UnsupportedLogicError } from '../../runtime/kernel/errors.ts';
 import { TurnHarness } from '../support/turn-harness.ts';
+import { typed } from '../support/typed.ts';
 
 const kid = createMachine({ id: 'kid', on: { X: {} } });
 const work = fromPromise(async () => 1);
@@ -23,7 +24,7 @@ const atDefinition: Record<
   readonly [config: object, implementations: object, code: string, ...words: readonly (string | RegExp)[]]
 > = {
   'spawnChild of a machine in place': [
-    { id: 'm', initial: 'a', states: { a: { entry: spawnChild(kid, { id: 'k' } as never) } } },
+    { id: 'm', initial: 'a', states: { a: { entry: spawnChild(kid, { id: 'k' }) } } },
     {},
     'UNSUPPORTED_LOGIC',
     'machine "m", state "m.a"',
@@ -84,7 +85,7 @@ const atDefinition: Record<
   'an async guard of always': [{ id: 'm', always: { guard: async } }, {}, 'UNSUPPORTED_LOGIC', 'guard of "'],
   'an async assign': [{ id: 'm', context: {}, entry: assign(async as never) }, {}, 'UNSUPPORTED_LOGIC', 'assign'],
   'an async assign of one property': [
-    { id: 'm', context: {}, entry: assign({ n: async } as never) },
+    { id: 'm', context: {}, entry: assign({ n: async }) },
     {},
     'UNSUPPORTED_LOGIC',
     'assign of "n"',
@@ -113,7 +114,7 @@ const atDefinition: Record<
   ],
   'any of it in a child machine': [
     { id: 'm', invoke: { src: 'child' } },
-    { actors: { child: createMachine({ id: 'inner', entry: async as never }) } },
+    { actors: { child: createMachine({ id: 'inner', entry: async }) } },
     'UNSUPPORTED_LOGIC',
     'machine "inner"',
   ],
@@ -130,7 +131,9 @@ test.each(Object.entries(atDefinition))(
 );
 
 type Loose = { context: Record<string, unknown>; events: { type: string } };
-const loose = setup({ types: {} as Loose, actors: { work } });
+/** For XState's inference: any context, any event. */
+const types = typed<Loose>();
+const loose = setup({ types, actors: { work } });
 
 const inTheStep: Record<string, readonly [machine: unknown, ...words: readonly string[]]> = {
   'spawn of logic in place in an assign': [
@@ -191,10 +194,10 @@ test.each(Object.entries(inTheStep))('refused in the step: %s', (_what, [machine
 
 test('logic that is also in setup may be given in place', () => {
   const harness = new TurnHarness();
-  const machine = setup({ types: {} as Loose, actors: { kid } }).createMachine({
+  const machine = setup({ types, actors: { kid } }).createMachine({
     context: {},
     entry: [
-      spawnChild(kid as never, { id: 'one' } as never),
+      spawnChild(kid as never, { id: 'one' }),
       assign({ ref: ({ spawn }) => spawn(kid as never, { id: 'two' } as never) as unknown }),
     ],
   });

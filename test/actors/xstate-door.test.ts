@@ -89,7 +89,7 @@ test('a machine asks of its scope what we know', () => {
     stopChild: () => {},
     actionExecutor: () => {},
   });
-  const first = machine.getInitialSnapshot(scope.proxy as never, undefined as never);
+  const first = machine.getInitialSnapshot(scope.proxy as never, undefined);
   machine.transition(first, { type: 'GO' }, scope.proxy as never);
   expect([...scope.read].sort()).toEqual(['actionExecutor', 'defer', 'self', 'system']);
   expect([...self.read]).toEqual(['system']);

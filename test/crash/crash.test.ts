@@ -87,7 +87,7 @@ test(
       const options: SystemOptions & { dataDir: string } = {
         dataDir,
         threads: pick(random, [2, 2, 1, 0, 3]),
-        sync: pick(random, (process.env['CRASH_SYNC']?.split(',') ?? ['group', 'group', 'relaxed']) as ['group']),
+        sync: pick(random, ['group', 'group', 'relaxed']),
         retention: pick(random, ['keep', 'trim']),
         checkpointEveryTurns: pick(random, [500, 5_000, 500_000]),
       };

@@ -23,7 +23,17 @@ export interface ProcessOrder {
 /** Tells under way to one ledger. */
 const WINDOW = 8;
 
-const say = (word: string, value: unknown): void => void writeSync(1, `${word} ${JSON.stringify(value)}\n`);
+const say = (word: string, value: unknown): void => {
+  const line = Buffer.from(`${word} ${JSON.stringify(value)}\n`);
+  for (let at = 0; at < line.length; ) {
+    try {
+      at += writeSync(1, line, at);
+    } catch (error) {
+      // The one who listens is slow; said it must be before anything else happens.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    }
+  }
+};
 const order = JSON.parse(process.argv[2] ?? '{}') as ProcessOrder;
 
 const system = await ActorSystem.start({

@@ -1,10 +1,14 @@
 /** Which workloads and fault plans there are, and running one seed of them. */
 import type { FaultPlan } from '../../runtime/testing/fault-plan.ts';
 import { simulate, type SimulateOptions, type SimulationReport } from '../../runtime/testing/simulation.ts';
+import { asks } from './workloads/asks.ts';
 import { bank } from './workloads/bank.ts';
+import { chain } from './workloads/chain.ts';
+import { clockwork } from './workloads/clockwork.ts';
+import { family } from './workloads/family.ts';
 import type { Workload } from './workloads/workload.ts';
 
-export const WORKLOADS: readonly Workload[] = [bank];
+export const WORKLOADS: readonly Workload[] = [bank, chain, asks, clockwork, family];
 
 /** Several of each kind, so that what strikes seldom is struck by itself too. */
 export const PLANS: Readonly<Record<string, FaultPlan>> = {

@@ -18,6 +18,7 @@ import {
   spawnChild,
   stateIn,
 } from 'xstate';
+import { typed } from './typed.ts';
 
 export const EVENTS = ['A', 'B', 'C', 'D.x', 'D.y'] as const;
 
@@ -31,7 +32,7 @@ type Context = { n: number; fuel: number; trail: string[] };
 type Args = { context: Context; event: { type: string } };
 type Config = Record<string, unknown>;
 
-const kid = setup({ types: {} as { context: { n: number }; events: { type: string } } }).createMachine({
+const kid = setup({ types: typed<{ context: { n: number }; events: { type: string } }>() }).createMachine({
   id: 'kid',
   context: { n: 0 },
   initial: 'on',
@@ -139,7 +140,7 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
           list.push(assign(({ context }: Args) => ({ n: context.n * 2 + 1 })));
           break;
         case 6:
-          list.push(spawnChild('work', { id: `job${tape.next(2)}` } as never));
+          list.push(spawnChild('work', { id: `job${tape.next(2)}` }));
           break;
         case 7:
           list.push(sendTo(tape.pick(children), { type: 'PING' }));
@@ -227,5 +228,5 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
     context: { n: 0, fuel: 10, trail: [] } satisfies Context,
     output: ({ context }: Args) => ({ n: context.n }),
   };
-  return createMachine(config as never, { actors: { kid, work } } as never) as unknown as AnyStateMachine;
+  return createMachine(config as never, { actors: { kid, work } } as never);
 }

@@ -111,17 +111,17 @@ export class SideBySide {
   do(step: Step): void {
     if ('advance' in step) {
       // XState's simulated clock jumps: what a firing timer sets counts from the end of the jump. Hence small ones.
-      for (let left = step.advance as number; left > 0; left--) {
+      for (let left = step.advance; left > 0; left--) {
         this.#clock.increment(1);
         this.harness.advance(1);
       }
     } else if ('settle' in step) {
-      this.#settle(typeof step.settle === 'string' ? [step.settle] : (step.settle as readonly string[]), step.result);
+      this.#settle(typeof step.settle === 'string' ? [step.settle] : step.settle, step.result);
     } else if ('act' in step) {
-      (step.act as () => void)();
+      step.act();
     } else {
       // XState warns of events after the end.
-      if (this.isActive) this.#actor.send(step as EventObject);
+      if (this.isActive) this.#actor.send(step);
       this.harness.tell(this.key, step);
     }
   }

@@ -95,7 +95,7 @@ export class TurnHarness {
     options: { id?: string; definition?: string; input?: unknown; parent?: CellKey } = {},
   ): CellKey {
     const key = keyOf(options.definition ?? 'def', options.id ?? '1');
-    this.#enqueueSpawn(key, behavior as Behavior, options.input, options.parent, undefined, false);
+    this.#enqueueSpawn(key, behavior, options.input, options.parent, undefined, false);
     this.run();
     return key;
   }

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { BatchWriter } from '../../../runtime/journal/batch-builder.ts';
 import { PRELUDE_BYTES } from '../../../runtime/journal/batch-layout.ts';
 import { BatchReader } from '../../../runtime/journal/batch-reader.ts';
-import { crc32Of, viewOf } from '../../../runtime/journal/crc32.ts';
+import { copySummed, crc32Of, viewOf } from '../../../runtime/journal/crc32.ts';
 import { decodeImage, decodeLetter } from '../../../runtime/journal/row-codec.ts';
 import type { TurnRecord } from '../../../runtime/journal/turn-record.ts';
 import { InvalidAddressError, UnserializableValueError } from '../../../runtime/kernel/errors.ts';
@@ -111,7 +111,15 @@ test("crc32Of is zlib's crc32 of any part", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 1_200 }), fc.nat(), fc.nat(), fc.nat(), (bytes, a, b, seed) => {
       const [start, end] = [a % (bytes.length + 1), b % (bytes.length + 1)].sort((x, y) => x - y) as [number, number];
-      expect(crc32Of(bytes, viewOf(bytes), start, end, seed)).toBe(crc32(bytes.subarray(start, end), seed));
+      const sum = crc32(bytes.subarray(start, end), seed);
+      expect(crc32Of(bytes, viewOf(bytes), start, end, seed)).toBe(sum);
+      const source = Buffer.from(bytes);
+      const target = Buffer.alloc(bytes.length + 3, 0xee);
+      expect(copySummed(source, viewOf(source), start, end, target, viewOf(target), 2, seed)).toBe(sum);
+      expect(target.subarray(0, 2 + end - start)).toEqual(
+        Buffer.concat([Buffer.alloc(2, 0xee), source.subarray(start, end)]),
+      );
+      expect(target[2 + end - start]).toBe(0xee);
     }),
   );
 });

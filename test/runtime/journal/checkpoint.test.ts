@@ -111,6 +111,21 @@ test('a host that dies in the middle makes it start again when its successor kno
   expect(next.heard[0]).toEqual(['wake', mine]);
 });
 
+test('R2: what a recovery has read beyond the target is not forgotten', async () => {
+  const rig = await open();
+  const host = rig.host();
+  host.write(turn('cell/a', 1));
+  host.onCheckpoint = (round) => {
+    if (round === 1) return host.journal.clean(round);
+    host.batch.turn(turn('cell/b', 1));
+    host.append();
+    void rig.control.recover(0);
+    host.journal.clean(round);
+  };
+  expect(await rig.settle(rig.control.checkpoint())).toBe(2);
+  expect(host.load('cell/b')[0]?.turns).toHaveLength(1);
+});
+
 test('it starts by itself after so many turns or bytes', async () => {
   for (const options of [{ checkpointEveryTurns: 10 }, { checkpointEveryBytes: 2_000 }]) {
     const rig = await open(1, options);
