@@ -18,13 +18,13 @@ export class Pace {
   constructor(sampleMs: number, batch: Batch, options: { readonly first?: number; readonly most?: number } = {}) {
     this.#batch = batch;
     this.#sampleMs = sampleMs;
-    this.#size = options.first ?? 1_000;
     this.#most = options.most ?? 10_000_000;
+    this.#size = this.#bounded(options.first ?? 1_000);
   }
 
-  /** Runs for about one sample, and settles on a batch that takes a third of one. */
+  /** Runs for about two samples, and settles on a batch that takes a third of one. */
   async warmUp(): Promise<void> {
-    const endMs = performance.now() + this.#sampleMs;
+    const endMs = performance.now() + this.#sampleMs * 2;
     for (;;) {
       const startMs = performance.now();
       await this.#batch(this.#size);

@@ -7,7 +7,7 @@
  * D1. One definition a name: a second, different one is refused.
  */
 import { definitionOf, type CellKey } from '../kernel/address.ts';
-import { type Definition, isDefinition } from '../kernel/definition.ts';
+import { type Definition, isDefinition, missingDefinition } from '../kernel/definition.ts';
 import { DefinitionModuleError, InvalidDefinitionError, UnknownDefinitionError } from '../kernel/errors.ts';
 
 export class DefinitionTable {
@@ -53,6 +53,11 @@ export class DefinitionTable {
 
   of(key: CellKey): Definition | undefined {
     return this.#byName.get(definitionOf(key));
+  }
+
+  /** The key's definition, or one that stands in for it while it is not loaded. */
+  forKey(key: CellKey): Definition {
+    return this.of(key) ?? missingDefinition(definitionOf(key));
   }
 
   require(name: string): Definition {

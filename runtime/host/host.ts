@@ -97,6 +97,7 @@ export class Host implements HostJournalEvents {
     });
     this.#inspection = new Inspection({
       resident: (key) => this.#resident(key),
+      definitionOf: (key) => definitions.forKey(key),
       residence: this.#residence,
       commits: this.#commits,
       answer: (call, report) => this.#out(['reply', call, report]),
@@ -248,14 +249,16 @@ export class Host implements HostJournalEvents {
     this.#wake();
   }
 
-  #resident(key: CellKey): Cell | undefined {
-    const definition = this.#ports.definitions.of(key);
-    return definition === undefined ? undefined : this.#residence.activate(key, definition);
+  /** The cell of a key. Without a definition it is loaded all the same, and blocked if there is anything of it. */
+  #resident(key: CellKey): Cell {
+    return this.#residence.activate(key, this.#ports.definitions.forKey(key));
   }
 
   #activate(envelope: Envelope): Cell | undefined {
     const definition = this.#ports.definitions.of(envelope.to);
     if (definition !== undefined) return this.#residence.activate(envelope.to, definition);
+    // A message that is in the journal waits with its actor until there is a definition again.
+    if (envelope.id !== undefined && envelope.id.stream !== this.#outsideStream) return this.#resident(envelope.to);
     const error = new UnknownDefinitionError(
       `no definition is named "${definitionOf(envelope.to)}" on host ${this.#ports.slot}: list its module in the \`actors\` option`,
     );

@@ -8,6 +8,7 @@
  * IN2. An observed cell stays in memory.
  */
 import type { CellKey } from '../kernel/address.ts';
+import type { Definition } from '../kernel/definition.ts';
 import { encodeError } from '../kernel/errors.ts';
 import type { Cell } from '../cell/cell.ts';
 import type { CommitQueue, PendingTurn } from './commit-queue.ts';
@@ -15,8 +16,9 @@ import type { CellReport } from './items.ts';
 import type { Residence } from './residence.ts';
 
 export interface InspectionPorts {
-  /** The cell of a key, brought into memory; undefined without a definition. */
-  resident(key: CellKey): Cell | undefined;
+  /** The cell of a key, brought into memory. */
+  resident(key: CellKey): Cell;
+  definitionOf(key: CellKey): Definition;
   readonly residence: Residence;
   readonly commits: CommitQueue;
   answer(call: number, report: CellReport): void;
@@ -40,7 +42,7 @@ export class Inspection {
     if (!this.#observed.has(key)) {
       this.#observed.add(key);
       // One that is loading is held when it arrives.
-      if (cell !== undefined && cell.phase.kind !== 'loading') cell.holds += 1;
+      if (cell.phase.kind !== 'loading') cell.holds += 1;
     }
     this.#whenArrived(key, () => this.#report(key, call));
   }
@@ -57,7 +59,7 @@ export class Inspection {
 
   unblock(key: CellKey, call: number): void {
     const cell = this.#ports.resident(key);
-    if (cell?.phase.kind === 'blocked') this.#ports.residence.reload(cell);
+    if (cell.phase.kind === 'blocked') this.#ports.residence.reload(cell, this.#ports.definitionOf(key));
     this.#whenArrived(key, () => this.#report(key, call));
   }
 

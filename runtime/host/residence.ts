@@ -116,8 +116,8 @@ export class Residence {
   }
 
   /** Takes a blocked cell out and loads it again, with what waits in its mailbox. */
-  reload(cell: Cell): void {
-    const fresh = new Cell(cell.key, cell.definition);
+  reload(cell: Cell, definition: Definition): void {
+    const fresh = new Cell(cell.key, definition);
     for (const envelope of cell.mailbox.waiting()) if (envelope.id === undefined) fresh.mailbox.push(envelope);
     this.#cells.set(cell.key, fresh);
     this.#toLoad.push(cell.key);

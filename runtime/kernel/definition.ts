@@ -7,7 +7,7 @@
 import { assertDefinitionName } from './address.ts';
 import type { Backoff } from './backoff.ts';
 import type { Behavior } from './behavior.ts';
-import { InvalidDefinitionError } from './errors.ts';
+import { InvalidDefinitionError, UnknownDefinitionError } from './errors.ts';
 import {
   FAILURE_ATTEMPTS,
   IDEMPOTENCY_KEYS_LIMIT,
@@ -64,6 +64,8 @@ export interface Definition {
   readonly passivateAfterMs: number;
   readonly snapshotEveryTurns: number;
   readonly idempotencyKeysLimit: number;
+  /** See `missingDefinition`. */
+  readonly isMissing?: true;
 }
 
 /** How a definition is told from any other export of a module, also when two copies of this library are loaded. */
@@ -105,6 +107,15 @@ export function defineBehavior<TState>(
   };
   Object.defineProperty(definition, DEFINITION_MARK, { value: true });
   return Object.freeze(definition);
+}
+
+/** Stands in for a definition that is not loaded, so that its actors can be kept, blocked, until it is. */
+export function missingDefinition(name: string): Definition {
+  const refuse = (): never => {
+    throw new UnknownDefinitionError(`no definition is named "${name}": list its module in the \`actors\` option`);
+  };
+  const behavior: Behavior = { init: refuse, receive: refuse, save: refuse, load: refuse, view: () => undefined };
+  return { ...defineBehavior('node:missing', name, behavior), isMissing: true };
 }
 
 export function isDefinition(value: unknown): value is Definition {

@@ -1,0 +1,2 @@
+/** A module that exports no definition. */
+export const nothing = 'of the kind';
