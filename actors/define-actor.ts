@@ -56,6 +56,18 @@ export interface BehaviorSpec<TState> extends DefinitionOptions {
 
 type Way = 'machine' | 'logic' | 'reducer' | 'behavior';
 const WAYS: readonly Way[] = ['machine', 'logic', 'reducer', 'behavior'];
+const OPTIONS: ReadonlySet<string> = new Set<Way | keyof DefinitionOptions>([
+  ...WAYS,
+  'version',
+  'migrate',
+  'durability',
+  'virtual',
+  'failure',
+  'mailboxLimit',
+  'passivateAfterMs',
+  'snapshotEveryTurns',
+  'idempotencyKeysLimit',
+]);
 
 /**
  * Defines an actor. Export the result from the module whose URL is given: every thread loads it from there.
@@ -97,6 +109,8 @@ export function defineActor(module: string, name: string, spec: DefinitionOption
   }
   if (second !== undefined)
     throw fault(name, `has ${ways.join(' and ')}; an actor behaves in one way, give one of them`);
+  const unknown = Object.keys(spec).find((option) => !OPTIONS.has(option));
+  if (unknown !== undefined) throw fault(name, `has no option "${unknown}" (known: ${[...OPTIONS].join(', ')})`);
   return defineBehavior(module, name, behaviorOf(name, way, given[way]), spec);
 }
 

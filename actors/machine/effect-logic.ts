@@ -7,7 +7,14 @@
  * EL1. What runs here runs after the commit, outside of any step: it sees input, and speaks through its result or its events alone.
  * EL2. A rejection or a throw is the effect's failure, never an uncaughtException of the thread.
  */
-import { type AnyActorRef, createActor, type EventObject, fromPromise, type PromiseActorLogic } from 'xstate';
+import {
+  type AnyActorRef,
+  createActor,
+  type EventObject,
+  fromPromise,
+  type NonReducibleUnknown,
+  type PromiseActorLogic,
+} from 'xstate';
 import type { Backoff } from '../../runtime/kernel/backoff.ts';
 import type {
   CallEffect,
@@ -37,7 +44,7 @@ export interface EffectOptions {
 }
 
 /** What the creator of an effect is given. */
-export interface EffectArgument<TInput> {
+export interface EffectArgument<TInput = unknown> {
   readonly input: TInput;
   /** Aborts on timeout, when the state that invoked it is left, and when the actor stops. */
   readonly signal: AbortSignal;
@@ -53,11 +60,14 @@ const CLASSES: readonly EffectClass[] = ['idempotent', 'at_most_once', 'query'];
 /** Also read by another copy of this library. */
 const OPTIONS = Symbol.for('collaborative-blocks.effect');
 
+/** An input of which nothing is known, as XState writes it: beside `unknown` an `input: ({ context }) => …` would have no type. */
+type KnownInput<TInput> = unknown extends TInput ? NonReducibleUnknown : TInput;
+
 /** Promise logic for `setup({ actors })` that says how it survives crashes, is retried, and how long it may take. */
 export function effect<TOutput, TInput = unknown>(
   creator: ((argument: EffectArgument<TInput>) => PromiseLike<TOutput> | TOutput) | PromiseActorLogic<TOutput, TInput>,
   options: EffectOptions = {},
-): PromiseActorLogic<TOutput, TInput> {
+): PromiseActorLogic<TOutput, KnownInput<TInput>> {
   const { class: effectClass, timeoutMs, retry } = options;
   if (effectClass !== undefined && !CLASSES.includes(effectClass)) {
     throw new InvalidDefinitionError(
@@ -79,7 +89,7 @@ export function effect<TOutput, TInput = unknown>(
     );
   }
   Object.defineProperty(logic, OPTIONS, { value: Object.freeze({ ...options }) });
-  return logic;
+  return logic as unknown as PromiseActorLogic<TOutput, KnownInput<TInput>>;
 }
 
 function fromCreator<TOutput, TInput>(

@@ -5,7 +5,7 @@
  *
  * | what happened                    | event for the machine                                    |
  * |----------------------------------|----------------------------------------------------------|
- * | a message                        | the message itself                                       |
+ * | a message                        | the message itself; `xstate.stop` from the parent ends   |
  * | a timer (after, a delayed raise) | the delayed event; a delayed sendTo is sent now          |
  * | an effect or child is done       | `xstate.done.actor.<id>`                                 |
  * | an effect or child has failed    | `xstate.error.actor.<id>`; unhandled, it ends the actor  |
@@ -16,7 +16,7 @@
  * Invariants:
  * MB1. A throwing guard or action fails the turn with the error as thrown: the runtime's failure policy decides, the state stays.
  * MB2. Nobody outside can forge XState's own events: those are refused from callers that are no actors.
- * MB3. News of a child that is no longer one changes nothing.
+ * MB3. News of a child that is no longer one changes nothing. (XState would still take what a callback says while it is being stopped.)
  */
 import { childKeyOf, type CellKey } from '../../runtime/kernel/address.ts';
 import type { Behavior, EffectSpec, LoadContext, Signal, Turn } from '../../runtime/kernel/behavior.ts';
@@ -73,7 +73,12 @@ class MachineBehavior implements Behavior<MachineState> {
         `a machine handles events, objects with a string "type"; ${turn.self} was sent ${describe(message)}`,
       );
     }
-    if (type.startsWith('xstate.') && turn.from === undefined && type !== 'xstate.route') {
+    if (type === XSTATE_STOP && turn.from !== undefined && turn.from === turn.parent) {
+      const stopped = this.#step.take(state, { type }, turn);
+      turn.exit({ kind: 'shutdown' });
+      return stopped;
+    }
+    if (type.startsWith('xstate.') && (turn.from === undefined || type === XSTATE_STOP) && type !== 'xstate.route') {
       throw new TypeError(`"${type}" is an event of XState's own, which only actors may send to ${turn.self}`);
     }
     return this.#step.take(state, message as Event, turn);
@@ -132,7 +137,7 @@ class MachineBehavior implements Behavior<MachineState> {
 
   #childBehavior(source: LogicSource | undefined): Behavior | undefined {
     if (source?.kind === 'machine') {
-      return new MachineBehavior(source.logic as Machine, this.#declared) as Behavior;
+      return new MachineBehavior(source.logic as Machine, this.#declared);
     }
     return source?.kind === 'transition' ? transitionBehavior(source.logic) : undefined;
   }

@@ -32,6 +32,7 @@ import {
   type RaiseParams,
   type SendToParams,
   withoutChildren,
+  XSTATE_STOP,
 } from './xstate-internals.ts';
 
 /** Microsteps of one event. A chart that needs more runs in circles, and would hang its host. */
@@ -337,7 +338,8 @@ export class MachineStep implements RunningStep {
     if (child.ended) return;
     if (child.kind === 'cell') {
       this.#stopping = new Set(this.#stopping).add(key);
-      this.#outbox.push(() => this.#turn.stop(key));
+      // Not `turn.stop`, whose signal overtakes messages: what was sent to the child before, it handles before, as in XState.
+      this.#outbox.push(() => this.#turn.send(key, { type: XSTATE_STOP }));
     } else {
       this.#outbox.push(() => this.#turn.cancelEffect(child.localId));
     }

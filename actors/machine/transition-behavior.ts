@@ -12,7 +12,7 @@ import type { Behavior, Turn } from '../../runtime/kernel/behavior.ts';
 import { encodeError, UnsupportedLogicError } from '../../runtime/kernel/errors.ts';
 import { hostedSystem } from './hosted-system.ts';
 import { SelfRef } from './machine-ref.ts';
-import type { Event, Logic } from './xstate-internals.ts';
+import { type Event, type Logic, XSTATE_STOP } from './xstate-internals.ts';
 
 type LogicState = Snapshot<unknown> & { readonly context?: unknown };
 
@@ -70,6 +70,15 @@ export function transitionBehavior(logic: Logic): Behavior<LogicState> {
     },
     receive(state, message, turn) {
       if (state.status !== 'active') return state;
+      // A machine above has left the state that invoked this one.
+      if (
+        turn.from !== undefined &&
+        turn.from === turn.parent &&
+        (message as Partial<Event> | null)?.type === XSTATE_STOP
+      ) {
+        turn.exit({ kind: 'shutdown' });
+        return state;
+      }
       running = turn;
       try {
         const next = logic.transition(state, message, actorScope) as LogicState;

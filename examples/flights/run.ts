@@ -159,9 +159,10 @@ const onDisconnect = (): void => process.exit(1);
 process.once('disconnect', onDisconnect);
 try {
   await flyAll(JSON.parse(process.argv[2] ?? '{}') as RunOptions);
+  process.removeListener('disconnect', onDisconnect);
+  process.disconnect?.();
 } catch (error) {
-  say({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
-  process.exitCode = 1;
+  const message = error instanceof Error ? error.message : String(error);
+  // Once that is said, it ends, whatever still runs.
+  process.send?.({ kind: 'failed', message } satisfies RunMessage, onDisconnect);
 }
-process.removeListener('disconnect', onDisconnect);
-process.disconnect?.();

@@ -113,17 +113,21 @@ export interface Consumed {
   signalIndex: number;
 }
 
-/** Moves the books by one turn. `sequence` is the turn's own; `keysLimit` the definition's. */
+/**
+ * Moves the books by one turn. `refused`: the message is consumed, in its own lane, and nothing that it says happens. `sequence` is
+ * the turn's own; `keysLimit` the definition's.
+ */
 export function applyTurn(
   book: Book,
   envelope: Envelope,
+  refused: boolean,
   intents: readonly Intent[],
   sequence: number,
   keysLimit: number,
 ): void {
   if (envelope.unstashed === true) book.unstashed?.shift();
   else if (envelope.id !== undefined) consume(book, envelope.id, laneOf(envelope));
-  if (envelope.control !== undefined) applyControl(book, envelope);
+  if (envelope.control !== undefined && !refused) applyControl(book, envelope);
   const key = envelope.idempotencyKey;
   if (key !== undefined) {
     book.keys ??= new Map();

@@ -55,7 +55,7 @@ export class Cell {
   /** Worked since the sweeper last came by. */
   touched = true;
   lastActiveMs = 0;
-  /** Effects and sources that run in this process, and observers: a cell with any stays in memory. */
+  /** Turns that wait for their commit, effects and sources that run in this process, observers: a cell with any stays in memory. */
   holds = 0;
 
   constructor(key: CellKey, definition: Definition) {

@@ -18,7 +18,7 @@ import type { CellTurn } from './cell-turn.ts';
 import { uncarry } from './carry.ts';
 import { restoreImage, stateIn } from './image.ts';
 import { firstDifference } from './same-value.ts';
-import { asRefused, runBehavior } from './step.ts';
+import { runBehavior } from './step.ts';
 
 export type Recovered = { readonly kind: 'recovered' } | { readonly kind: 'blocked'; readonly error: BlocksError };
 
@@ -119,8 +119,8 @@ function replayTurn(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered |
     if (fault !== undefined) return fault;
   }
   cell.sequence = record.sequence;
-  const consumed = record.outcome === 'refused' ? asRefused(envelope) : envelope;
-  applyTurn(cell.book, consumed, record.intents, record.sequence, cell.definition.idempotencyKeysLimit);
+  const refused = record.outcome === 'refused';
+  applyTurn(cell.book, envelope, refused, record.intents, record.sequence, cell.definition.idempotencyKeysLimit);
   return undefined;
 }
 

@@ -73,7 +73,7 @@ export function step(
     if (control?.kind === 'spawn') announceRefusedSpawn(turn, envelope, refusal);
     const intents = turn.take();
     record('refused', envelope, intents, cell.state);
-    finish(cell, asRefused(envelope), intents);
+    finish(cell, envelope, true, intents);
     return { kind: 'refused', intents, error: refusal };
   }
 
@@ -87,7 +87,7 @@ export function step(
     const intents = turn.take();
     record('handled', envelope, intents, next);
     cell.state = next;
-    finish(cell, envelope, intents);
+    finish(cell, envelope, false, intents);
     return intents.length === 0 ? HANDLED : { kind: 'handled', intents };
   } catch (error) {
     turn.take();
@@ -117,13 +117,8 @@ export function park(
   }
   const intents = turn.take();
   record('parked', envelope, intents, cell.state);
-  finish(cell, envelope, intents);
+  finish(cell, envelope, false, intents);
   return intents;
-}
-
-/** A refused message as the books see it: consumed, without effect. */
-export function asRefused(envelope: Envelope): Envelope {
-  return envelope.control === undefined ? envelope : { ...envelope, control: undefined };
 }
 
 /** Runs the behavior alone, as step and replay do. */
@@ -296,8 +291,8 @@ function noReply(cell: Cell, envelope: Envelope): NoReplyError {
   return new NoReplyError(`${cell.key} handled ${what} without an answer: call reply() in the handler, or use tell`);
 }
 
-function finish(cell: Cell, envelope: Envelope, intents: readonly Intent[]): void {
+function finish(cell: Cell, envelope: Envelope, refused: boolean, intents: readonly Intent[]): void {
   cell.sequence += 1;
   cell.failedAttempts = 0;
-  applyTurn(cell.book, envelope, intents, cell.sequence, cell.definition.idempotencyKeysLimit);
+  applyTurn(cell.book, envelope, refused, intents, cell.sequence, cell.definition.idempotencyKeysLimit);
 }

@@ -86,8 +86,9 @@ export class CommitQueue {
     };
   }
 
-  /** What is to be released with the turn written last. */
+  /** What is to be released with the turn written last. Until then the cell stays in memory: its effects are to know it. */
   push(turn: PendingTurn): void {
+    turn.cell.holds += 1;
     this.#entries.push(turn);
   }
 
@@ -135,6 +136,7 @@ export class CommitQueue {
         entry();
       } else {
         this.#release(entry, at);
+        entry.cell.holds -= 1;
         at += 1;
       }
     }

@@ -56,6 +56,8 @@ export class HostShell {
   readonly #outside: PeerLink;
   readonly #peers: PeerLink[] = [];
   #journal: HostJournal | undefined;
+  /** What the journal asked for before `begin`: the code is not loaded yet, and what is to be sent again is not known. */
+  #early: (() => void)[] | undefined = [];
 
   constructor(config: HostConfig, ports: HostShellPorts) {
     this.#config = config;
@@ -104,6 +106,9 @@ export class HostShell {
       else this.#peers[target]?.push(envelope, envelope.id?.position);
     }
     this.#host.wake(beginning.wake);
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const run of early) run();
   }
 
   drained(): Promise<void> {
@@ -137,16 +142,22 @@ export class HostShell {
         events.fenced();
         onFenced();
       },
-      wake: (keys) => events.wake(keys),
+      wake: (keys) => this.#onceBegun(() => events.wake(keys)),
       storage: (state) => events.storage(state),
-      checkpoint: (round, target) => events.checkpoint(round, target),
+      checkpoint: (round, target) => this.#onceBegun(() => events.checkpoint(round, target)),
     });
     return this.#journal;
   }
 
+  #onceBegun(run: () => void): void {
+    if (this.#early === undefined) run();
+    else this.#early.push(run);
+  }
+
+  /** Those that are down too: what they keep has been accepted by nobody. */
   *#links(): Generator<PeerLink> {
     yield this.#outside;
-    for (const peer of this.#peers) if (peer.isUp) yield peer;
+    yield* this.#peers;
   }
 
   #newLink(): PeerLink {

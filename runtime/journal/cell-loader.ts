@@ -33,9 +33,9 @@ export class CellLoader {
 
   /** Everything below `from` is in the image. */
   load(key: CellKey, from: number): RawCell {
-    const image = this.#store.image(key);
     const trace = this.#index.get(key);
     try {
+      const image = this.#store.image(key);
       const header = image === undefined ? undefined : readImageHeader(key, image);
       if (trace !== undefined) trace.loaded = true;
       const damage = this.damaged.get(key) ?? (trace === undefined ? undefined : damageOf(trace, header));

@@ -147,7 +147,9 @@ export class JournalService implements RawJournalControl {
   }
 
   async close(): Promise<void> {
-    await this.#journal?.close();
+    const journal = this.#journal;
+    this.#journal = undefined;
+    await journal?.close();
   }
 
   get #opened(): Journal {

@@ -351,8 +351,16 @@ export class Journal {
     this.#calls = [];
     for (const call of calls) {
       if (call.session.state !== 'open') continue;
-      if (call.session.waiting > 0) this.#calls.push(call);
-      else call.run();
+      if (call.session.waiting > 0) {
+        this.#calls.push(call);
+        continue;
+      }
+      try {
+        call.run();
+      } catch (error) {
+        this.#fail(error);
+        return;
+      }
     }
   }
 

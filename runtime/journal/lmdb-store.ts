@@ -308,7 +308,7 @@ function asStoreError(error: unknown, path: string, what: 'opened' | 'read' | 'w
     if (READ_ONLY_CODES.has(code))
       return new DataFolderReadOnlyError(`${path} cannot be written`, { cause: error, details });
   }
-  if (DAMAGE_CODES.has(code) || /MDB_(?:CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC|VERSION_MISMATCH)/.test(message))
+  if (DAMAGE_CODES.has(code) || /MDB_(?:CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC|VERSION_MISMATCH|BAD_TXN)/.test(message))
     return new DataDamagedError(`the database in ${path} is damaged and cannot be ${what}: ${message}`, {
       cause: error,
       details,

@@ -21,6 +21,7 @@ import {
  * turn, for logic that cannot be replayed. `none`: in memory only, lost with its host.
  */
 export type Durability = 'journal' | 'snapshot' | 'none';
+const DURABILITIES: readonly Durability[] = ['journal', 'snapshot', 'none'];
 
 /** What to do with a message whose handler throws. */
 export interface FailurePolicy {
@@ -83,6 +84,13 @@ export function defineBehavior<TState>(
     throw new InvalidDefinitionError(
       `definition "${name}": ${JSON.stringify(module)} is not a module URL; pass import.meta.url of the module that exports it`,
     );
+  }
+  if (options.durability !== undefined && !DURABILITIES.includes(options.durability)) {
+    const given = JSON.stringify(options.durability);
+    throw new InvalidDefinitionError(`definition "${name}": durability is ${given}, expected one of ${DURABILITIES.join(', ')}`);
+  }
+  if (options.migrate !== undefined && typeof options.migrate !== 'function') {
+    throw new InvalidDefinitionError(`definition "${name}": migrate is ${typeof options.migrate}, expected a function`);
   }
   const definition: Definition = {
     module,

@@ -141,7 +141,8 @@ export class ActorRef<TMessage = unknown, TView = unknown> extends Reference {
     const timeoutMs = options.timeoutMs ?? defaultMs;
     return new Promise((resolve, reject) => {
       if (idempotencyKey !== undefined) assertKey(idempotencyKey);
-      if (!(timeoutMs > 0)) throw new InvalidOptionsError(`timeoutMs: ${String(timeoutMs)} is not a number above 0`);
+      if (ttlMs !== undefined) assertTtl(ttlMs);
+      if (signal !== undefined) assertSignal(signal);
       this.#ports.deliver(
         {
           to: this.key,
@@ -155,6 +156,16 @@ export class ActorRef<TMessage = unknown, TView = unknown> extends Reference {
       );
     });
   }
+}
+
+function assertTtl(ttlMs: unknown): void {
+  if (typeof ttlMs !== 'number' || !(ttlMs > 0)) {
+    throw new InvalidOptionsError(`ttlMs: ${JSON.stringify(ttlMs)} is not a number above 0`);
+  }
+}
+
+function assertSignal(signal: unknown): void {
+  if (!(signal instanceof AbortSignal)) throw new InvalidOptionsError('signal: not an AbortSignal');
 }
 
 function assertKey(key: unknown): void {

@@ -16,8 +16,10 @@ import {
   type BlocksError,
   decodeError,
   InvalidDefinitionError,
+  InvalidOptionsError,
   StorageFullError,
   SystemStoppedError,
+  UnknownDefinitionError,
 } from '../kernel/errors.ts';
 import type { Envelope } from '../kernel/message.ts';
 import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
@@ -141,8 +143,13 @@ export class ActorSystem implements AsyncDisposable {
    */
   async spawn<D extends Definition>(definition: D, options: SpawnOptions<InputFor<D>>): Promise<RefOf<D>> {
     await this.#know(definition);
+    if (typeof options !== 'object' || options === null) throw new InvalidOptionsError('spawn: give it { id }');
     const ref = this.ref(definition, options.id);
-    const control = { kind: 'spawn', logic: [], input: options.input, ifExists: options.ifExists ?? 'refuse' } as const;
+    const ifExists = options.ifExists ?? 'refuse';
+    if (ifExists !== 'refuse' && ifExists !== 'attach') {
+      throw new InvalidOptionsError(`spawn: ifExists: ${JSON.stringify(ifExists)} is not 'refuse' or 'attach'`);
+    }
+    const control = { kind: 'spawn', logic: [], input: options.input, ifExists } as const;
     const timeoutMs = options.timeoutMs ?? this.#options.askTimeoutMs;
     await new Promise((resolve, reject) => {
       this.#calls.deliver({ to: ref.key, message: undefined, control }, true, {
@@ -259,7 +266,7 @@ export class ActorSystem implements AsyncDisposable {
 
   async #know(definition: Definition): Promise<void> {
     if (!isDefinition(definition)) {
-      const what = typeof definition === 'function' ? 'a function' : typeof definition;
+      const what = typeof definition === 'function' ? 'a function' : definition === null ? 'null' : typeof definition;
       throw new InvalidDefinitionError(
         `spawn needs a definition, got ${what}: export const order = defineActor(import.meta.url, 'order', { machine }), ` +
           'and pass order. A closure or a machine alone cannot be loaded by another thread',
@@ -267,7 +274,12 @@ export class ActorSystem implements AsyncDisposable {
     }
     if (this.#definitions.get(definition.name) === definition) return;
     await this.#definitions.load(definition.module);
-    this.#definitions.require(definition.name);
+    if (this.#definitions.get(definition.name)?.module !== definition.module) {
+      throw new UnknownDefinitionError(
+        `module ${definition.module} does not export the definition "${definition.name}": export it, so that every thread finds it`,
+        { details: { name: definition.name, module: definition.module } },
+      );
+    }
     await this.#topology.load(definition.module);
   }
 

@@ -17,6 +17,7 @@ import {
   type BlocksError,
   decodeError,
   type EncodedError,
+  InvalidOptionsError,
   MailboxFullError,
   SystemStoppedError,
   TellTimeoutError,
@@ -164,6 +165,10 @@ export class Calls {
 
   #begin(item: Inbound, envelope: Envelope | undefined, key: CellKey, options: CallOptions): void {
     if (this.#stopped !== undefined) throw this.#stopped;
+    const { timeoutMs } = options;
+    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
+      throw new InvalidOptionsError(`timeoutMs: ${JSON.stringify(timeoutMs)} is not a number above 0`);
+    }
     if (this.#calls.size >= this.#ports.limit) {
       throw new MailboxFullError(
         `${this.#ports.limit} calls are under way: wait for some of them (await tell), or raise callsLimit`,

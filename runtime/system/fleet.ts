@@ -9,7 +9,7 @@
  *   2. Every other host closes its link to the slot and keeps what it has for it. When all have said so, whatever they sent on
  *      the old link was committed below some position; the journal is read up to `end`, which is above it.
  *   3. The successor gets from the journal every message to its cells below `end`, and sends again what the dead one had
- *      committed and may not have sent.
+ *      committed and may not have sent: first of all, since to its receivers anything newer would make it look like a duplicate.
  *   4. The others open their link to it and send what they kept from `end` on. What is below is in the journal.
  *   5. Calls from outside are sent again; the cells' watermarks drop those that were handled. Until then the slot has no link for
  *      the outside: a call that went ahead of an older one would make the older one look like a duplicate.
@@ -114,10 +114,11 @@ export class Fleet<TPort> {
     for (const slot of slots) {
       for (let other = slot + 1; other < hosts; other++) await this.#connect(slot, other, 0, 0).catch(ignoreLost);
     }
-    for (const slot of slots) {
-      if (this.#handles[slot] === undefined) continue;
-      const recovery = await journal.recover(slot);
-      const beginning: Beginning = { wake: recovery.wake, resend: [], suspects: [], diedSlots: slots };
+    // All are recovered before any begins: what one sends may make another load its cells.
+    const recoveries: Recovery[] = [];
+    for (const slot of slots) recoveries.push(await journal.recover(slot));
+    for (const [slot, { wake }] of recoveries.entries()) {
+      const beginning: Beginning = { wake, resend: [], suspects: [], diedSlots: slots };
       await this.#handles[slot]?.begin(beginning).then(() => void this.#begun.add(slot), ignoreLost);
     }
   }
@@ -186,10 +187,11 @@ export class Fleet<TPort> {
       return;
     }
     this.#adopt(handle);
+    // Before any link is open: what is sent again must go ahead of whatever this host sends by itself.
+    await handle.begin(this.#beginningOf(slot, recovery)).then(() => void this.#begun.add(slot), ignoreLost);
     for (const other of this.#alive()) {
       if (other !== handle) await this.#connect(slot, other.slot, 0, recovery.end).catch(ignoreLost);
     }
-    await handle.begin(this.#beginningOf(slot, recovery)).then(() => void this.#begun.add(slot), ignoreLost);
     // Dead already: its own replacement is next.
     if (this.#handles[slot] !== handle) return;
     this.#vacant.delete(slot);

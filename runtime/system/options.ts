@@ -94,6 +94,9 @@ const KNOWN = new Set<string>([
 
 /** Checks and completes options; throws one `InvalidOptionsError` with every fault. `cores` is what `auto` means. */
 export function resolveOptions(options: SystemOptions, cores: number): ResolvedOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionsError(`ActorSystem.start: ${show(options)} is not an object of options`);
+  }
   const faults: string[] = [];
   const fault = (name: string, value: unknown, expected: string): void => {
     faults.push(`${name}: ${show(value)} is not ${expected}`);

@@ -361,6 +361,26 @@ const charts: Record<string, Chart> = {
     }),
     steps: [e('PING'), e('AGAIN'), e('PING'), e('AGAIN'), e('AGAIN'), e('PING'), e('END'), e('AGAIN'), e('PING')],
   },
+  'machine: what is sent on the way out is handled before the end': {
+    machine: setup({ types, actors: { child, counter } }).createMachine({
+      id: 'last',
+      context: { ...trail },
+      initial: 'a',
+      on: { UP: { actions: heard }, PONG: { actions: heard } },
+      states: {
+        a: {
+          exit: [sendTo('kid', { type: 'PING' }), sendTo('counter', { type: 'ADD' })],
+          invoke: [
+            { id: 'kid', src: 'child' },
+            { id: 'counter', src: 'counter' },
+          ],
+          on: { OUT: 'b' },
+        },
+        b: { on: { IN: 'a' } },
+      },
+    }),
+    steps: [e('OUT'), e('IN'), e('OUT')],
+  },
   'machine: onSnapshot, done at once, and a child of a child': {
     machine: setup({
       types,

@@ -230,6 +230,7 @@ test('what is no event is refused, and so are XState events from outside', () =>
   for (const message of ['TEXT', 7, null, {}, { type: 3 }]) expect(() => harness.tell(key, message)).toThrow(TypeError);
   expect(() => harness.tell(key, { type: 'xstate.done.actor.x', output: 1 })).toThrow(/only actors may send/);
   expect(() => harness.tell(key, { type: 'xstate.stop' })).toThrow(TypeError);
+  expect(() => harness.tell(key, { type: 'xstate.stop' }, 'def/other')).toThrow(TypeError);
   harness.tell(key, { type: 'xstate.error.actor.x', error: new Error('up') }, 'def/other');
   expect(harness.exitOf(key)).toMatchObject({ kind: 'error', error: { message: 'up' } });
 });

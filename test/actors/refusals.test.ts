@@ -114,7 +114,7 @@ const atDefinition: Record<
   ],
   'any of it in a child machine': [
     { id: 'm', invoke: { src: 'child' } },
-    { actors: { child: createMachine({ id: 'inner', entry: async }) } },
+    { actors: { child: createMachine({ id: 'inner' }, { guards: { later: async as never } }) } },
     'UNSUPPORTED_LOGIC',
     'machine "inner"',
   ],

@@ -65,7 +65,10 @@ test('a child asks of its parent and the system what we know, and is ours before
   expect(initial.asked).toBe(false);
   expect(child).toBeInstanceOf(MachineRef);
   expect(child).toBeInstanceOf(Reference);
-  expect({ ...child }).toEqual({ key: 'def/1~kid', id: 'kid' });
+  expect(Object.entries(child)).toEqual([
+    ['key', 'def/1~kid'],
+    ['id', 'kid'],
+  ]);
 });
 
 test('a machine asks of its scope what we know', () => {

@@ -211,7 +211,7 @@ describe.each([0, 1])('messages, threads: %i', (threads) => {
     const calls = [
       ref.tell({ type: 'ADD', by: 1, data }),
       ref.ask({ type: 'ADD', by: 1, data }),
-      system.spawn(counter, { id: 'two', input: { data } }),
+      system.spawn(counter, { id: 'two', input: { data } as object }),
     ];
     for (const call of calls) {
       const error = await errorOf(call);
@@ -353,8 +353,8 @@ describe('call options', () => {
     expect((await system.stats()).callsUnderWay).toBe(0);
   });
 
-  test('after `stop`, every verb says so', async () => {
-    const system = await start(0);
+  test.each([0, 1])('after `stop`, every verb says so, threads: %i', async (threads) => {
+    const system = await start(threads);
     const ref = await system.spawn(counter, { id: 'one' });
     await system.stop();
     await system.stop();
@@ -367,6 +367,6 @@ describe('call options', () => {
     expect(await codeOf(system.history(ref).turns())).toBe('SYSTEM_STOPPED');
     expect(await codeOf(system.checkpoint())).toBe('SYSTEM_STOPPED');
     expect(await codeOf(system.stats())).toBe('SYSTEM_STOPPED');
-    expect(() => ref.send({ type: 'ADD', by: 1 })).not.toThrow();
+    expect(() => ref.send({ type: 'ADD', by: 1 })).toThrow(expect.objectContaining({ code: 'SYSTEM_STOPPED' }));
   });
 });
