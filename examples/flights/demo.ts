@@ -6,7 +6,7 @@
  *
  * Owns: the order of events, and the verdict: exit code 0 when everything is equal, 1 when not, 2 for wrong options.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type AirportBooks, checkBooks, type CheckLine } from './check.ts';
 import { count, Display, seconds } from './display.ts';
@@ -51,7 +51,6 @@ class Demo {
   async run(): Promise<number> {
     const { dataDir, fresh } = this.#options;
     if (fresh) await rm(dataDir, { recursive: true, force: true });
-    await mkdir(dataDir, { recursive: true });
     this.#introduce();
     const startedMs = performance.now();
     do {

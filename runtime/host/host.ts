@@ -228,6 +228,15 @@ export class Host implements HostJournalEvents {
   #command(item: Exclude<Inbound, Envelope>): void {
     const key = item[1];
     switch (item[0]) {
+      case 'hold': {
+        const cell = this.#resident(key);
+        const [, , hold] = item;
+        // A blocked one has no use for room: calls to it are answered at once.
+        if (cell === undefined || cell.phase.kind === 'blocked')
+          this.#out(['ready', key, hold, Number.POSITIVE_INFINITY]);
+        else this.#pressure.hold(cell, (room) => this.#out(['ready', key, hold, room]));
+        break;
+      }
       case 'resume': {
         const cell = this.#residence.get(key);
         if (cell !== undefined) this.#pressure.admit(cell);
@@ -273,7 +282,7 @@ export class Host implements HostJournalEvents {
       this.#out(['fail', call, encodeError(cell.phase.error)]);
       return false;
     }
-    if (envelope.control === undefined && this.#pressure.refuses(cell, () => this.#out(['ready', cell.key]))) {
+    if (envelope.control === undefined && this.#pressure.refuses(cell)) {
       this.#out(['busy', call, cell.key]);
       return false;
     }

@@ -14,9 +14,10 @@ export type Outbound =
   | readonly ['receipts', readonly number[]]
   | readonly ['reply', call: number, value: unknown]
   | readonly ['fail', call: number, error: EncodedError]
-  /** No room in the mailbox: hold this and what follows for the actor until `ready`, then send `resume` and all of it. */
+  /** No room in the mailbox: hold this and everything for the actor, and say `hold`. */
   | readonly ['busy', call: number, key: CellKey]
-  | readonly ['ready', key: CellKey]
+  /** The answer to `hold`, once the actor has room for so many calls. Everything that was refused before the `hold` has come before it. */
+  | readonly ['ready', key: CellKey, hold: number, room: number]
   /** An observed actor after a committed turn. */
   | readonly ['view', key: CellKey, sequence: number, status: string, view: unknown]
   | readonly ['event', key: CellKey, event: unknown]
@@ -26,7 +27,9 @@ export type Outbound =
 /** From the outside to a host. */
 export type Inbound =
   | Envelope
-  /** After `ready`: what follows for the actor is what was held, in order. Until then everything is refused as `busy`. */
+  /** Refuse calls for the actor until `resume`, and say `ready` when it has room. */
+  | readonly ['hold', key: CellKey, hold: number]
+  /** Take calls for the actor again: what follows was held, in order. */
   | readonly ['resume', key: CellKey]
   | readonly ['observe', key: CellKey, call: number]
   | readonly ['unobserve', key: CellKey]

@@ -31,10 +31,6 @@ export class PeerLink implements HostLink {
     this.#ports = ports;
   }
 
-  get isUp(): boolean {
-    return this.#link !== undefined;
-  }
-
   up(port: FramePort, from: number): void {
     const link: Link = new Link({
       ...this.#ports,

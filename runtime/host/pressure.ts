@@ -8,6 +8,7 @@
  * BP1. A paused cell runs again when everything that it waits for has happened.
  * BP2. While an actor is refusing, every call from outside is refused, in order, until the outside has said `resume`: it may
  *      not overtake those that were refused before it.
+ * BP3. Every `hold` is answered once, with room for one call at least.
  */
 import type { Cell } from '../cell/cell.ts';
 import type { HostLink } from './items.ts';
@@ -66,13 +67,21 @@ export class Pressure {
     for (const run of waiting) run();
   }
 
-  /** Whether a call from outside must be refused; the first time, `ready` will be called when there is room. */
-  refuses(cell: Cell, ready: () => void): boolean {
+  /** Whether a call from outside must be refused. */
+  refuses(cell: Cell): boolean {
     if (this.#refusing.has(cell)) return true;
     if (!cell.full) return false;
     this.#refusing.add(cell);
-    this.whenDrained(cell, ready);
     return true;
+  }
+
+  /** The outside holds all calls for the cell back; `ready` is called when there is room, now or later. */
+  hold(cell: Cell, ready: (room: number) => void): void {
+    const { mailboxLimit } = cell.definition;
+    const answer = (): void => ready(Math.max(1, mailboxLimit - cell.mailbox.userLength));
+    this.#refusing.add(cell);
+    if (cell.mailbox.userLength * 2 <= mailboxLimit) answer();
+    else this.whenDrained(cell, answer);
   }
 
   /** The outside has what was refused ready, in order. */

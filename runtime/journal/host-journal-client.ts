@@ -8,7 +8,7 @@ import type { ReviveReference } from '../wire/journal-codec.ts';
 import { type BatchOrigin, BatchWriter } from './batch-builder.ts';
 import { decodeParcels } from './cell-parcel.ts';
 import type { BatchBuilder, HostJournal } from './host-journal.ts';
-import type { HostSession } from './journal.ts';
+import type { HostSession } from './journal-ports.ts';
 import type { LoadedCell } from './turn-record.ts';
 
 export interface HostOrigin extends BatchOrigin {

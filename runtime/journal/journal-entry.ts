@@ -12,7 +12,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { systemClock } from '../kernel/clock.ts';
 import { encodeError } from '../kernel/errors.ts';
 import type { HostLink } from './host-sessions.ts';
-import type { HostSession } from './journal.ts';
+import type { HostSession } from './journal-ports.ts';
 import {
   APPEND,
   CHECKPOINT,

@@ -12,13 +12,14 @@
  * J9. Any other failure of the store ends the journal: nothing is committed after it, for what is on the disk is not known.
  */
 import type { CellKey } from '../kernel/address.ts';
-import type { Clock, Wait } from '../kernel/clock.ts';
+import type { Wait } from '../kernel/clock.ts';
 import { StorageError, StorageFullError, SystemStoppedError } from '../kernel/errors.ts';
 import { BatchReader } from './batch-reader.ts';
 import { encodeParcels } from './cell-parcel.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { type HostLink, HostSessions, type Session } from './host-sessions.ts';
-import type { JournalStats, OpenReport, Retention } from './journal-control.ts';
+import type { JournalStats, OpenReport } from './journal-control.ts';
+import type { HostSession, JournalSettings } from './journal-ports.ts';
 import { JournalQueries } from './journal-queries.ts';
 import { JournalRecovery, type RawRecovery, type Reach } from './journal-recovery.ts';
 import { LogTrim } from './log-trim.ts';
@@ -28,29 +29,6 @@ import { WakeWatch } from './wake-watch.ts';
 
 /** How long a full disk is left alone before the next try. */
 const RETRY_FULL_MS = 500;
-
-export interface JournalSettings {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly hosts: number;
-  readonly retention: Retention;
-  readonly checkpointEveryTurns: number;
-  readonly checkpointEveryBytes: number;
-  /** Flush the store this long after a commit; undefined: every commit flushes by itself. */
-  readonly flushAfterMs?: number | undefined;
-  /** Asks the driver to call `pump` soon. */
-  readonly schedule: () => void;
-  /** The store failed for good (J9). */
-  readonly failed: (error: unknown) => void;
-}
-
-/** A host's end of the journal. */
-export interface HostSession {
-  append(number: number, bytes: Uint8Array): void;
-  load(request: number, keys: readonly CellKey[]): void;
-  clean(round: number): void;
-  close(): void;
-}
 
 interface WaitingBatch {
   readonly session: Session;
@@ -174,7 +152,7 @@ export class Journal {
     this.#assertUsable();
     this.pump();
     const died = this.#sessions.recovered(slot);
-    const recovery = this.#recovery.recover(slot, this.#reach, this.#settings.clock.now(), died);
+    const recovery = this.#recovery.recover(slot, this.#reach, this.#wakes.deliveredMs, died);
     this.#settings.clock.defer(() => this.#checkpoint.ready(this.#end));
     return recovery;
   }

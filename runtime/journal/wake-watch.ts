@@ -37,6 +37,11 @@ export class WakeWatch {
     this.#wait?.cancel();
   }
 
+  /** Rows up to here have been delivered, or left to a recovery. Not below the clock's own time, which may have been set back. */
+  get deliveredMs(): number {
+    return Math.max(this.#upToMs, this.#clock.now());
+  }
+
   /** A row was committed. */
   noted(key: CellKey, atMs: number | undefined): void {
     if (atMs === undefined || atMs === 0) return;

@@ -283,11 +283,7 @@ export class ActorSystem implements AsyncDisposable {
     await this.#topology.load(definition.module);
   }
 
-  #command(
-    key: CellKey,
-    make: (call: number) => Exclude<Inbound, Envelope>,
-    timeoutMs: number,
-  ): Promise<CellReport> {
+  #command(key: CellKey, make: (call: number) => Exclude<Inbound, Envelope>, timeoutMs: number): Promise<CellReport> {
     return new Promise((resolve, reject) => {
       this.#calls.command(key, make, {
         timeoutMs,
@@ -322,7 +318,7 @@ export class ActorSystem implements AsyncDisposable {
           this.#calls.busy(item[1], item[2]);
           break;
         case 'ready':
-          this.#calls.ready(item[1]);
+          this.#calls.ready(item[1], item[2], item[3]);
           break;
         case 'view':
           this.#observations.view(item[1], {

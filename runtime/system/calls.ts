@@ -45,6 +45,17 @@ interface Call {
   state: 'waiting' | 'sent' | 'held';
 }
 
+/** Calls that an actor had no room for, and everything for it since. */
+interface Held {
+  readonly calls: Call[];
+  /** The first that was not sent again. */
+  head: number;
+  /** Whether they are in the order in which they were made: refusals may come late. */
+  sorted: boolean;
+  /** The request for room that is under way. */
+  hold: number;
+}
+
 export interface CallsPorts {
   readonly clock: Clock;
   readonly run: number;
@@ -62,11 +73,12 @@ export class Calls {
   readonly #calls = new Map<number, Call>();
   /** Per slot, calls that the link had no room for, in order. */
   readonly #waiting: Call[][];
-  readonly #held = new Map<CellKey, Call[]>();
+  readonly #held = new Map<CellKey, Held>();
   readonly #deadlines = new Map<number, number[]>();
   #wait: Wait | undefined;
   #waitingForMs = Number.POSITIVE_INFINITY;
   #next = 1;
+  #holds = 0;
   #stopped: BlocksError | undefined;
 
   constructor(ports: CallsPorts) {
@@ -107,21 +119,38 @@ export class Calls {
   }
 
   busy(number: number, key: CellKey): void {
-    const held = this.#held.get(key) ?? [];
-    this.#held.set(key, held);
+    let held = this.#held.get(key);
+    if (held === undefined) {
+      // Its answer comes after the refusals of everything that is still on its way.
+      held = { calls: [], head: 0, sorted: true, hold: this.#hold(key) };
+      this.#held.set(key, held);
+    }
     const call = this.#calls.get(number);
-    if (call === undefined) return;
-    call.state = 'held';
-    held.push(call);
+    if (call !== undefined) keep(held, call);
   }
 
-  ready(key: CellKey): void {
-    const held = this.#held.get(key) ?? [];
-    this.#held.delete(key);
-    const slot = placementOf(key, this.#ports.hosts);
-    this.#ports.link(slot)?.push(['resume', key]);
-    held.sort((a, b) => a.number - b.number);
-    for (const call of held) if (this.#calls.has(call.number)) this.#send(call);
+  /** The actor has room for so many calls. They go past the link's bound: a call that waited there would be overtaken by `hold`. */
+  ready(key: CellKey, hold: number, room: number): void {
+    const held = this.#held.get(key);
+    const link = this.#ports.link(placementOf(key, this.#ports.hosts));
+    if (held === undefined || held.hold !== hold || link === undefined) return;
+    const { calls } = held;
+    if (!held.sorted || held.head * 2 > calls.length) {
+      calls.splice(0, held.head);
+      held.head = 0;
+    }
+    if (!held.sorted) calls.sort((a, b) => a.number - b.number);
+    held.sorted = true;
+    link.push(['resume', key]);
+    for (let sent = 0; sent < room && held.head < calls.length; held.head++) {
+      const call = calls[held.head] as Call;
+      if (!this.#calls.has(call.number)) continue;
+      call.state = 'sent';
+      link.push(call.item);
+      sent += 1;
+    }
+    if (held.head === calls.length) this.#held.delete(key);
+    else held.hold = this.#hold(key);
   }
 
   /** The slot has a new host: everything unsettled goes to it, in order. */
@@ -203,8 +232,7 @@ export class Calls {
   #send(call: Call): void {
     const held = call.envelope === undefined ? undefined : this.#held.get(call.key);
     if (held !== undefined) {
-      call.state = 'held';
-      held.push(call);
+      keep(held, call);
       return;
     }
     const link = this.#ports.link(call.slot);
@@ -217,6 +245,12 @@ export class Calls {
     }
     call.state = 'sent';
     link.push(call.item);
+  }
+
+  #hold(key: CellKey): number {
+    this.#holds += 1;
+    this.#ports.link(placementOf(key, this.#ports.hosts))?.push(['hold', key, this.#holds]);
+    return this.#holds;
   }
 
   #settle(number: number): Call | undefined {
@@ -259,6 +293,13 @@ export class Calls {
     this.#waitingForMs = Number.POSITIVE_INFINITY;
     if (nextMs < Number.POSITIVE_INFINITY) this.#rearm(nextMs);
   }
+}
+
+function keep(held: Held, call: Call): void {
+  const last = held.calls.at(-1);
+  if (last !== undefined && last.number > call.number) held.sorted = false;
+  call.state = 'held';
+  held.calls.push(call);
 }
 
 function timeoutOf(call: Call): BlocksError {

@@ -10,7 +10,7 @@ import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts'
 import { HostJournalClient, type HostOrigin } from '../journal/host-journal-client.ts';
 import type { JournalControl, JournalOptions } from '../journal/journal-control.ts';
 import { JournalControlClient, type RawCall } from '../journal/journal-control-client.ts';
-import type { HostSession } from '../journal/journal.ts';
+import type { HostSession } from '../journal/journal-ports.ts';
 import { JournalService } from '../journal/journal-service.ts';
 import type { Store } from '../journal/store.ts';
 import { Pipe } from './simulated-ports.ts';

@@ -99,7 +99,7 @@ export class SimulatedFramePort implements FramePort {
   #state: 'open' | 'closed' = 'open';
   #message: ((bytes: Uint8Array) => void) | undefined;
   #close: (() => void) | undefined;
-  #early: Uint8Array[] = [];
+  #early: { readonly bytes: Uint8Array; readonly spoiled: boolean }[] = [];
   #peerClosed = false;
   #overtaken: Uint8Array | undefined;
   /** A frame of the other side was touched: from the first spoiled one on, none may be taken. */
@@ -188,15 +188,12 @@ export class SimulatedFramePort implements FramePort {
 
   #arrive(bytes: Uint8Array, spoiled: boolean): void {
     if (this.#state === 'closed') return;
-    this.#spoiled ||= spoiled;
-    if (this.#message === undefined || this.#early.length > 0) {
-      this.#early.push(bytes);
-      return;
-    }
-    this.#hand(bytes);
+    if (this.#message === undefined || this.#early.length > 0) this.#early.push({ bytes, spoiled });
+    else this.#hand(bytes, spoiled);
   }
 
-  #hand(bytes: Uint8Array): void {
+  #hand(bytes: Uint8Array, spoiled: boolean): void {
+    this.#spoiled ||= spoiled;
     const mustEnd = this.#spoiled && bytes[0] === FRAME_KIND;
     this.#message?.(bytes);
     if (mustEnd && this.#state === 'open') this.#rules.undetected(`${this.#peer.#name} delivered a frame that is not the next one`);
@@ -204,7 +201,9 @@ export class SimulatedFramePort implements FramePort {
 
   #deliverEarly(): void {
     if (this.#message === undefined) return;
-    while (this.#early.length > 0 && this.#state === 'open') this.#hand(this.#early.shift() as Uint8Array);
+    for (let next = this.#early.shift(); next !== undefined && this.#state === 'open'; next = this.#early.shift()) {
+      this.#hand(next.bytes, next.spoiled);
+    }
     if (this.#peerClosed) this.#ended();
   }
 

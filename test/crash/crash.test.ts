@@ -30,7 +30,8 @@ interface Round {
   readonly recoveryMs: number | undefined;
 }
 
-const pick = <T>(random: Random, values: readonly [T, ...T[]]): T => values[Math.floor(random.next() * values.length)] ?? values[0];
+const pick = <T>(random: Random, values: readonly [T, ...T[]]): T =>
+  values[Math.floor(random.next() * values.length)] ?? values[0];
 
 /** Runs the process until it ends; `kill` gets a function that kills it, at the start and when it has found its world. */
 const run = async (
@@ -111,7 +112,9 @@ test(
 );
 
 const report = (rounds: readonly Round[], claims: Claims, final: World | undefined, fileBytes: number): void => {
-  const recoveries = rounds.flatMap(({ recoveryMs }) => (recoveryMs === undefined ? [] : [recoveryMs])).sort((a, b) => a - b);
+  const recoveries = rounds
+    .flatMap(({ recoveryMs }) => (recoveryMs === undefined ? [] : [recoveryMs]))
+    .sort((a, b) => a - b);
   const at = (part: number): number => Math.round(recoveries[Math.floor(recoveries.length * part)] ?? 0);
   const sum = (of: (vault: World['vaults'][number]) => number): number =>
     (final?.vaults ?? []).reduce((total, vault) => total + of(vault), 0);

@@ -38,7 +38,10 @@ const order = JSON.parse(process.argv[2] ?? '{}') as ProcessOrder;
 
 const system = await ActorSystem.start({
   ...order.options,
-  actors: [new URL('../support/actors/ledger.ts', import.meta.url), new URL('../support/actors/vault.ts', import.meta.url)],
+  actors: [
+    new URL('../support/actors/ledger.ts', import.meta.url),
+    new URL('../support/actors/vault.ts', import.meta.url),
+  ],
 });
 system.on('host_lost', (event) => say('TROUBLE', { host_lost: event }));
 system.on('failed', (event) => say('TROUBLE', { failed: String(event.error.stack) }));

@@ -47,7 +47,8 @@ export class Claims {
         const text = JSON.stringify(reply);
         const before = this.#replies[i]?.get(n);
         if (before !== undefined) this.#repeated += 1;
-        if (before !== undefined && before !== text) this.#fault(`K3 v${i}: key ${n} was answered ${before}, then ${text}`);
+        if (before !== undefined && before !== text)
+          this.#fault(`K3 v${i}: key ${n} was answered ${before}, then ${text}`);
         if (reply.serial !== n) this.#fault(`K3 v${i}: request ${n} was handled as number ${reply.serial}`);
         this.#replies[i]?.set(n, text);
         this.acknowledged += 1;
@@ -77,7 +78,8 @@ export class Claims {
       if (timers.early > 0 || timers.strange > 0) this.#fault(`K4 v${i}: ${JSON.stringify(timers)}`);
       for (const tally of [moves, copies]) {
         if (tally.failed.length > 0) this.#fault(`K5 v${i}: failed: ${tally.failed[0]}`);
-        if (tally.done + tally.unknown.length > tally.started) this.#fault(`K5 v${i}: more ends than starts: ${JSON.stringify(tally)}`);
+        if (tally.done + tally.unknown.length > tally.started)
+          this.#fault(`K5 v${i}: more ends than starts: ${JSON.stringify(tally)}`);
       }
     }
   }
@@ -103,7 +105,8 @@ export class Claims {
       for (let n = 1; n <= moves.started; n++) {
         const times = done.get(`vault/v${i} move-${n}`)?.length ?? 0;
         if (times > 1) this.#fault(`K5 v${i}: at_most_once effect ${n} was done ${times} times`);
-        if (times === 0 && !moves.unknown.includes(n)) this.#fault(`K5 v${i}: effect ${n} reported success and was not done`);
+        if (times === 0 && !moves.unknown.includes(n))
+          this.#fault(`K5 v${i}: effect ${n} reported success and was not done`);
       }
       for (let n = 1; n <= copies.started; n++) {
         const keys = new Set(done.get(`vault/v${i} copy-${n}`));
@@ -113,7 +116,8 @@ export class Claims {
   }
 
   #outcomes(i: number, { started, done, unknown }: EffectTally): void {
-    if (done + unknown.length !== started) this.#fault(`K5 v${i}: ${done} done + ${unknown.length} unknown of ${started} effects`);
+    if (done + unknown.length !== started)
+      this.#fault(`K5 v${i}: ${done} done + ${unknown.length} unknown of ${started} effects`);
   }
 
   #before(i: number): number {

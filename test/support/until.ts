@@ -40,7 +40,9 @@ export const codeOf = async (promise: Promise<unknown>): Promise<string | undefi
 };
 
 /** The error that a promise is rejected with; throws when it is not. */
-export const errorOf = async (promise: Promise<unknown>): Promise<Error & { code?: string; details?: Record<string, unknown> }> => {
+export const errorOf = async (
+  promise: Promise<unknown>,
+): Promise<Error & { code?: string; details?: Record<string, unknown> }> => {
   let value: unknown;
   try {
     value = await promise;

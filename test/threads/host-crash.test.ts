@@ -41,7 +41,10 @@ afterEach(async () => {
 const start = (more: { dataDir?: string; hangAfterMs?: number } = {}): Promise<ActorSystem> =>
   ActorSystem.start({
     threads: HOSTS,
-    actors: [new URL('../support/actors/ledger.ts', import.meta.url), new URL('../support/actors/saboteur.ts', import.meta.url)],
+    actors: [
+      new URL('../support/actors/ledger.ts', import.meta.url),
+      new URL('../support/actors/saboteur.ts', import.meta.url),
+    ],
     hostHeapMb: 64,
     hangAfterMs: 1_000,
     ...more,
@@ -140,7 +143,8 @@ test('many calls under way to one actor, and more of them while its host is gone
   const replaced = recordEvents(system, 'host_replaced');
   const ref = await system.spawn(ledger, { id: 'many' });
   const slot = placementOf(ref.key, HOSTS);
-  const near = Array.from({ length: 20 }, (_, i) => `s${i}`).find((id) => placementOf(`saboteur/${id}`, HOSTS) === slot) ?? '';
+  const near =
+    Array.from({ length: 20 }, (_, i) => `s${i}`).find((id) => placementOf(`saboteur/${id}`, HOSTS) === slot) ?? '';
   const killer = await system.spawn(saboteur, { id: near });
   let n = 0;
   const tells: Promise<void>[] = [];
@@ -177,7 +181,9 @@ test('both hosts at once: everything comes back', async () => {
   const refs = [await system.spawn(saboteur, { id: first }), await system.spawn(saboteur, { id: second })];
   writers.run();
   await writers.more(2);
-  const dying = refs.map((ref, i) => ref.ask({ type: 'DIE', way: 'exit', flag: `${folder?.path}/both${i}` }, { timeoutMs: 20_000 }));
+  const dying = refs.map((ref, i) =>
+    ref.ask({ type: 'DIE', way: 'exit', flag: `${folder?.path}/both${i}` }, { timeoutMs: 20_000 }),
+  );
   expect(await Promise.all(dying)).toEqual(['survived', 'survived']);
   await until('both to be replaced', () => replaced.length === 2);
   expect(lost).toHaveLength(2);

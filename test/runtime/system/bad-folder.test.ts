@@ -87,7 +87,11 @@ describe.each([0, 1])('threads: %i', (threads) => {
     const child = spawn(process.execPath, [HOLDER, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => child.stdout.once('data', resolve));
     const error = await errorOf(start(dataDir, threads));
-    expect(error).toMatchObject({ code: 'DATA_FOLDER_LOCKED', retryable: true, details: { path: dataDir, pid: child.pid } });
+    expect(error).toMatchObject({
+      code: 'DATA_FOLDER_LOCKED',
+      retryable: true,
+      details: { path: dataDir, pid: child.pid },
+    });
     expect(error.message).toContain(String(child.pid));
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
@@ -179,7 +183,10 @@ describe.each([0, 1])('threads: %i', (threads) => {
   test.each([
     ['garbage', (file: string) => writeFileSync(file, Buffer.alloc(100_000, 0x5a))],
     ['cut off within its first page', (file: string) => truncateSync(file, 100)],
-    ['a first page of zeros', (file: string) => writeFileSync(file, Buffer.concat([Buffer.alloc(8_192), readFileSync(file).subarray(8_192)]))],
+    [
+      'a first page of zeros',
+      (file: string) => writeFileSync(file, Buffer.concat([Buffer.alloc(8_192), readFileSync(file).subarray(8_192)])),
+    ],
   ])('a database that is %s is refused, and not written over', async (_name, spoil) => {
     await using folder = await tmpDir('folder');
     const dataDir = folder.at('data');
@@ -265,14 +272,16 @@ const flippedFolders = async (
   }
   // A few of many, where each start takes its time.
   const every = Math.ceil(places.length / most);
-  return places.filter((_, i) => i % every === 0).map((at) => () => {
-    const dataDir = folder.at('bad');
-    rmSync(dataDir, { recursive: true, force: true });
-    mkdirSync(dataDir);
-    writeFileSync(join(dataDir, 'FORMAT'), readFileSync(join(folder.at('good'), 'FORMAT')));
-    const bytes = Buffer.from(good);
-    bytes[at] = (bytes[at] ?? 0) ^ 0x10;
-    writeFileSync(join(dataDir, 'data.mdb'), bytes);
-    return dataDir;
-  });
+  return places
+    .filter((_, i) => i % every === 0)
+    .map((at) => () => {
+      const dataDir = folder.at('bad');
+      rmSync(dataDir, { recursive: true, force: true });
+      mkdirSync(dataDir);
+      writeFileSync(join(dataDir, 'FORMAT'), readFileSync(join(folder.at('good'), 'FORMAT')));
+      const bytes = Buffer.from(good);
+      bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+      writeFileSync(join(dataDir, 'data.mdb'), bytes);
+      return dataDir;
+    });
 };

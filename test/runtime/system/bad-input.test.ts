@@ -38,9 +38,14 @@ describe('options', () => {
     const error = await errorOf(ActorSystem.start(options as unknown as SystemOptions));
     expect(error.code).toBe('INVALID_OPTIONS');
     const faults = error.details?.['faults'] as string[];
-    for (const name of Object.keys(options)) expect(faults.some((fault) => fault.startsWith(name)), name).toBe(true);
+    for (const name of Object.keys(options))
+      expect(
+        faults.some((fault) => fault.startsWith(name)),
+        name,
+      ).toBe(true);
     expect(faults.filter((fault) => fault.startsWith('actors['))).toHaveLength(2);
-    for (const value of ['""', '-1', './actors.ts', '42', '"yes"', '"5"', '-5', '"console"']) expect(error.message).toContain(value);
+    for (const value of ['""', '-1', './actors.ts', '42', '"yes"', '"5"', '-5', '"console"'])
+      expect(error.message).toContain(value);
     expect(error.message).toContain('datadir: no such option');
     expect(error.message).toContain('dataDir');
     expect(error.message).toContain('import.meta.url');
@@ -103,7 +108,9 @@ describe('definitions', () => {
 
   test('one that its module does not export cannot be spawned', async () => {
     await using system = await start(0);
-    const hidden = defineActor(MODULE.href, 'hidden', { reducer: { init: () => 0, receive: (state: number) => state } });
+    const hidden = defineActor(MODULE.href, 'hidden', {
+      reducer: { init: () => 0, receive: (state: number) => state },
+    });
     const error = await errorOf(system.spawn(hidden, { id: 'x' }));
     expect(error.code).toBe('UNKNOWN_DEFINITION');
     expect(error.message).toContain('hidden');
@@ -117,10 +124,22 @@ describe('definitions', () => {
     ['two behaviors', () => defineActor(import.meta.url, 'x', { machine: createMachine({}), reducer: {} } as never)],
     ['a path in place of a module URL', () => defineActor('./x.ts', 'x', { machine: createMachine({}) })],
     ['version 0', () => defineActor(import.meta.url, 'x', { machine: createMachine({}), version: 0 })],
-    ['a mailbox without room', () => defineActor(import.meta.url, 'x', { machine: createMachine({}), mailboxLimit: 0 })],
-    ['a durability that there is not', () => defineActor(import.meta.url, 'x', { machine: createMachine({}), durability: 'forever' as never })],
-    ['a migrate that is no function', () => defineActor(import.meta.url, 'x', { machine: createMachine({}), migrate: 5 as never })],
-    ['an option that there is not', () => defineActor(import.meta.url, 'x', { machine: createMachine({}), mailBoxLimit: 5 } as never)],
+    [
+      'a mailbox without room',
+      () => defineActor(import.meta.url, 'x', { machine: createMachine({}), mailboxLimit: 0 }),
+    ],
+    [
+      'a durability that there is not',
+      () => defineActor(import.meta.url, 'x', { machine: createMachine({}), durability: 'forever' as never }),
+    ],
+    [
+      'a migrate that is no function',
+      () => defineActor(import.meta.url, 'x', { machine: createMachine({}), migrate: 5 as never }),
+    ],
+    [
+      'an option that there is not',
+      () => defineActor(import.meta.url, 'x', { machine: createMachine({}), mailBoxLimit: 5 } as never),
+    ],
   ])('%s is refused where it is defined', (_name, define) => {
     expect(define).toThrow(expect.objectContaining({ code: 'INVALID_DEFINITION' }));
   });
@@ -136,7 +155,10 @@ describe.each([0, 1])('addresses, threads: %i', (threads) => {
   test('an unknown definition is refused by name, with those that there are', async () => {
     await using system = await start(threads);
     expect(() => system.ref('nope', 'x')).toThrow(
-      expect.objectContaining({ code: 'UNKNOWN_DEFINITION', message: expect.stringMatching(/"nope".*counter.*actors/s) as string }),
+      expect.objectContaining({
+        code: 'UNKNOWN_DEFINITION',
+        message: expect.stringMatching(/"nope".*counter.*actors/s) as string,
+      }),
     );
     expect(await codeOf(system.refOf('nope/x').tell({ type: 'ADD' }))).toBe('UNKNOWN_DEFINITION');
     expect(await codeOf(system.refOf('nope/x').ask({ type: 'GET' }))).toBe('UNKNOWN_DEFINITION');
@@ -311,7 +333,9 @@ describe.each([0, 1])('messages, threads: %i', (threads) => {
     expect(error).toMatchObject({ code: 'HANDLER_FAILED', details: { key: 'counter/one', attempts: 3 } });
     expect((error.cause as Error).message).toContain('boom, on purpose');
     expect(await ref.ask({ type: 'ADD', by: 1 })).toBe(1);
-    expect(await system.deadLetters.list()).toMatchObject([{ to: 'counter/one', reason: 'handler_failed', attempts: 3 }]);
+    expect(await system.deadLetters.list()).toMatchObject([
+      { to: 'counter/one', reason: 'handler_failed', attempts: 3 },
+    ]);
   });
 });
 

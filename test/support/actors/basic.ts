@@ -18,7 +18,11 @@ export type CounterMessage =
 
 const counterReducer = {
   init: (input: { readonly start?: number } | undefined): CounterState => ({ n: input?.start ?? 0, at: Date.now() }),
-  receive(state: CounterState, message: CounterMessage, turn: import('../../../runtime/kernel/behavior.ts').Turn): CounterState {
+  receive(
+    state: CounterState,
+    message: CounterMessage,
+    turn: import('../../../runtime/kernel/behavior.ts').Turn,
+  ): CounterState {
     switch (message.type) {
       case 'ADD': {
         const next = { n: state.n + message.by, at: Date.now() };
@@ -129,7 +133,9 @@ export const puppet = defineActor(import.meta.url, 'puppet', {
           turn.spawn({ childId: message.childId, actor: { definition: message.definition, id: message.id } });
           return state;
         case 'TIMER':
-          turn.setTimer(message.payload === undefined ? { ...message, payload: 'due' } : { ...message, payload: message.payload });
+          turn.setTimer(
+            message.payload === undefined ? { ...message, payload: 'due' } : { ...message, payload: message.payload },
+          );
           return state;
         case 'CANCEL_TIMER':
           turn.cancelTimer(message.id);
@@ -166,7 +172,10 @@ export const puppet = defineActor(import.meta.url, 'puppet', {
         case 'timer':
           return { ...state, seen: [...state.seen, { timer: signal.id, payload: signal.payload, at: turn.nowMs }] };
         case 'terminated':
-          return { ...state, seen: [...state.seen, { terminated: signal.key, childId: signal.childId, reason: signal.reason.kind }] };
+          return {
+            ...state,
+            seen: [...state.seen, { terminated: signal.key, childId: signal.childId, reason: signal.reason.kind }],
+          };
         case 'reply':
           return { ...state, seen: [...state.seen, { reply: signal.value }] };
         case 'ask.failed':

@@ -93,7 +93,11 @@ export const saboteur = defineActor(import.meta.url, 'saboteur', {
           return state;
         }
         case 'DIE_IN_EFFECT':
-          turn.startEffect({ id: message.flag, source: message.class, input: { way: message.way, flag: message.flag } });
+          turn.startEffect({
+            id: message.flag,
+            source: message.class,
+            input: { way: message.way, flag: message.flag },
+          });
           return state;
         case 'PING':
           turn.reply(state.pings + 1);
@@ -103,7 +107,10 @@ export const saboteur = defineActor(import.meta.url, 'saboteur', {
     signal(state: SaboteurState, signal): SaboteurState {
       if (signal.kind === 'effect.done') return { ...state, outcomes: [...state.outcomes, String(signal.output)] };
       if (signal.kind === 'effect.failed') {
-        return { ...state, outcomes: [...state.outcomes, (signal.error as { code?: string }).code ?? signal.error.message] };
+        return {
+          ...state,
+          outcomes: [...state.outcomes, (signal.error as { code?: string }).code ?? signal.error.message],
+        };
       }
       return state;
     },

@@ -29,4 +29,8 @@ const reducer = {
 export const narrow = defineActor(import.meta.url, 'narrow', { mailboxLimit: 8, reducer });
 
 /** Room for eight, in memory only. */
-export const narrowInMemory = defineActor(import.meta.url, 'narrow-in-memory', { mailboxLimit: 8, durability: 'none', reducer });
+export const narrowInMemory = defineActor(import.meta.url, 'narrow-in-memory', {
+  mailboxLimit: 8,
+  durability: 'none',
+  reducer,
+});

@@ -1,0 +1,32 @@
+/**
+ * What the journal's core is given, and what it gives a host.
+ *
+ * Owns: the shapes between `journal.ts` and whatever drives it: a thread, a call, a simulation.
+ */
+import type { CellKey } from '../kernel/address.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Retention } from './journal-control.ts';
+import type { Store } from './store.ts';
+
+export interface JournalSettings {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly hosts: number;
+  readonly retention: Retention;
+  readonly checkpointEveryTurns: number;
+  readonly checkpointEveryBytes: number;
+  /** Flush the store this long after a commit; undefined: every commit flushes by itself. */
+  readonly flushAfterMs?: number | undefined;
+  /** Asks the driver to call `pump` soon. */
+  readonly schedule: () => void;
+  /** The store failed for good (J9). */
+  readonly failed: (error: unknown) => void;
+}
+
+/** A host's end of the journal. */
+export interface HostSession {
+  append(number: number, bytes: Uint8Array): void;
+  load(request: number, keys: readonly CellKey[]): void;
+  clean(round: number): void;
+  close(): void;
+}
