@@ -16,14 +16,17 @@ import { schedule } from './schedule.ts';
 
 /** How often the airports are looked at. */
 const LOOK_MS = 100;
+/** Of the time, how much may go into looking: long queues make long answers. */
+const LOOK_SHARE = 1 / 5;
 /** Flights filed with one message. */
 const BATCH_FLIGHTS = 250;
 /** On a busy machine, an airport may have to wait for its host to be replaced and its turns to be read. */
 const ANSWER_WITHIN_MS = 30_000;
 /** How much of the journal a start has to read at most, about. The default of 500,000 turns suits smaller actors and longer lives. */
 const CHECKPOINT_EVERY_TURNS = 20_000;
-/** Of all flights, how many may be filed and not landed: the rest of the file waits outside. */
+/** Flights that may be filed and not landed, of all and at most: the rest of the file waits outside. */
 const UNDER_WAY_SHARE = 1 / 4;
+const UNDER_WAY_LIMIT = 10_000;
 
 type AirportRef = ActorRef<MessageOf<typeof airport>, ViewOf<typeof airport>>;
 type ScheduleRef = ActorRef<MessageOf<typeof schedule>, ViewOf<typeof schedule>>;
@@ -87,7 +90,7 @@ async function openAirports(system: ActorSystem, { flights: total, dataDir }: Ru
 }
 
 async function fileFlights(run: Run): Promise<void> {
-  const underWay = Math.ceil(run.flights.length * UNDER_WAY_SHARE);
+  const underWay = Math.min(Math.ceil(run.flights.length * UNDER_WAY_SHARE), UNDER_WAY_LIMIT);
   while (run.filed < run.flights.length) {
     const room = Math.min(BATCH_FLIGHTS, underWay - (run.filed - run.landed));
     if (room > 0) {
@@ -104,6 +107,7 @@ async function fileFlights(run: Run): Promise<void> {
 /** Looks at the airports until every flight has landed and its origin knows. Returns their books. */
 async function watchAirports(run: Run): Promise<readonly AirportContext[]> {
   for (;;) {
+    const startedMs = performance.now();
     const snapshots = await Promise.all(run.airports.map((ref) => ref.snapshot()));
     const { journal, hosts } = await run.system.stats();
     const airports = snapshots.map(({ view }) => view.context);
@@ -123,7 +127,8 @@ async function watchAirports(run: Run): Promise<readonly AirportContext[]> {
       },
     });
     if (run.landed === run.flights.length && sum(({ completed }) => completed) === run.landed) return airports;
-    await sleep(LOOK_MS);
+    const lookMs = performance.now() - startedMs;
+    await sleep(Math.max(LOOK_MS, lookMs / LOOK_SHARE - lookMs));
   }
 }
 

@@ -10,10 +10,10 @@
  */
 import { assertCellId, type CellKey, childKeyOf, keyOf, rootOf } from '../kernel/address.ts';
 import type { SpawnSpec, Turn } from '../kernel/behavior.ts';
-import { encodeError } from '../kernel/errors.ts';
+import { encodeError, MailboxFullError } from '../kernel/errors.ts';
 import type { ExitReason } from '../kernel/exit.ts';
 import type { Intent } from '../kernel/intent.ts';
-import { ASK_TIMEOUT_MS } from '../kernel/limits.ts';
+import { ASK_TIMEOUT_MS, STASH_LIMIT } from '../kernel/limits.ts';
 import type { ControlMessage, Envelope, ReplyTo } from '../kernel/message.ts';
 import { hashOf, type Random, seededRandom } from '../kernel/random.ts';
 import { ASK_TIMER_PREFIX } from './book.ts';
@@ -204,6 +204,10 @@ export class CellTurn implements Turn {
   }
 
   stash(): void {
+    const { book, key } = this.#cell;
+    if ((book.stash?.length ?? 0) >= STASH_LIMIT) {
+      throw new MailboxFullError(`${key} has ${STASH_LIMIT} messages in its stash, and no room for another: unstash sooner`);
+    }
     this.#replied = true;
     this.#push({ kind: 'stash' });
   }

@@ -113,11 +113,6 @@ export function stateIn(row: ImageRow): { readonly saved: unknown; readonly vers
   return { saved: body.state, version: body.version };
 }
 
-/** The status in an image, for listings. */
-export function statusIn(row: ImageRow): CellStatus {
-  return bodyOf(row).status;
-}
-
 /** A copy of an image under another key, for a fork: no ties to others, nothing under way. */
 export function forkImage(row: ImageRow, key: string): ImageRow {
   const body = bodyOf(row);

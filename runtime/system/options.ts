@@ -163,7 +163,7 @@ function moduleUrls(actors: unknown, fault: (name: string, value: unknown, expec
       fault(
         `actors[${i}]`,
         actor,
-        'a module URL: pass import.meta.url of the module that defines the actors, or new URL("./actors.js", import.meta.url)',
+        'a module URL: pass import.meta.url of the module that defines the actors, or a URL made relative to it',
       );
   }
   return urls;
