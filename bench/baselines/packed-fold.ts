@@ -12,7 +12,8 @@ import { Pace } from '../pace.ts';
 export const packedFold: Contender = {
   name: 'packed-fold',
   kind: 'baseline',
-  label: 'bare msgpackr unpack and reducer, no store',
+  label: 'bare msgpackr unpack and reducer',
+  note: 'no store, a warm process',
   async open({ sampleMs }) {
     const packed = Array.from({ length: 10_000 }, (_, i) => pack(order(i)));
     const pace = new Pace(sampleMs, (size) => {

@@ -11,6 +11,8 @@ import { startSystem } from '../own-system.ts';
 import { inFlight } from '../pace.ts';
 
 const SPAWNS_UNDER_WAY = 2_000;
+/** What spawning itself leaves behind (batches on their way, timers of calls) is gone a moment later. */
+const SETTLE_MS = 200;
 
 /** On the calling thread, whose heap can be read; the journal, if any, is on disk. */
 const idle = (name: string, label: string, definition: Definition, durable: boolean): Contender => ({
@@ -25,12 +27,12 @@ const idle = (name: string, label: string, definition: Definition, durable: bool
     const spawn = async (): Promise<void> => {
       round += 1;
       await inFlight(actors, SPAWNS_UNDER_WAY, (i) => system.spawn(definition, { id: `${round}-${i}` }));
-      // What spawning itself leaves to be collected is gone a moment later.
-      await setTimeout(50);
+      await setTimeout(SETTLE_MS);
     };
     await spawn();
     return {
       async sample() {
+        await setTimeout(SETTLE_MS);
         const before = heapBytes();
         await spawn();
         return { heap: (heapBytes() - before) / actors };

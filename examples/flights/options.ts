@@ -19,7 +19,7 @@ export const HELP = `Flights: real flights as durable XState actors, killed in t
 
 usage: npm run demo -- [options]
 
-  --flights 20k|200k|N  how many flights, up to 200k (default 20k). 20k takes seconds, 200k about a minute
+  --flights 20k|200k|N  how many flights, up to 200k (default 20k). 20k takes seconds, 200k minutes
   --data DIR            where the journal is kept (default .tmp/demo/flights-<N>). Run it again, and it goes on there
   --fresh               delete that folder first
   --threads N|auto      host threads; 0 runs everything on one thread (default auto: one a core)

@@ -14,9 +14,9 @@ import type { RunMessage, RunOptions, RunOrder } from './run-messages.ts';
 import { saboteur } from './saboteur.ts';
 import { schedule } from './schedule.ts';
 
-/** How often the airports are looked at. */
+/** How often the airports are looked at, more seldom while looking takes long: long queues make long answers. */
 const LOOK_MS = 100;
-/** Of the time, how much may go into looking: long queues make long answers. */
+const LOOK_LIMIT_MS = 400;
 const LOOK_SHARE = 1 / 5;
 /** Flights filed with one message. */
 const BATCH_FLIGHTS = 250;
@@ -128,7 +128,7 @@ async function watchAirports(run: Run): Promise<readonly AirportContext[]> {
     });
     if (run.landed === run.flights.length && sum(({ completed }) => completed) === run.landed) return airports;
     const lookMs = performance.now() - startedMs;
-    await sleep(Math.max(LOOK_MS, lookMs / LOOK_SHARE - lookMs));
+    await sleep(Math.min(Math.max(LOOK_MS, lookMs / LOOK_SHARE), LOOK_LIMIT_MS));
   }
 }
 

@@ -108,10 +108,12 @@ export function park(
 ): readonly Intent[] {
   turn.begin(cell, envelope, nowMs, cell.sequence + 1, false);
   turn.fail(error);
-  const neverStarted = cell.book.status.kind === 'absent';
-  if (cell.book.parent !== undefined || neverStarted) {
-    const reason: ExitReason = { kind: 'error', error: encodeError(error) };
-    if (neverStarted) announceRefusedSpawn(turn, envelope, error);
+  const reason: ExitReason = { kind: 'error', error: encodeError(error) };
+  // Whoever starts a child waits for the end of this start, and does not know the one before it any more.
+  if (envelope.control?.kind === 'spawn') announceRefusedSpawn(turn, envelope, error);
+  if (cell.book.status.kind !== 'running') {
+    turn.exit(reason);
+  } else if (cell.book.parent !== undefined) {
     turn.exit(reason);
     turn.announceExit(reason);
   }

@@ -33,6 +33,8 @@ import { TimerQueue } from './timer-queue.ts';
 
 /** Turns between two looks at the clock within a slice. */
 const CLOCK_EVERY_TURNS = 64;
+/** How often a host that has nothing to do looks for cells to unload. */
+const SWEEP_EVERY_MS = 5_000;
 
 export class Host implements HostJournalEvents {
   readonly #ports: HostPorts;
@@ -48,6 +50,7 @@ export class Host implements HostJournalEvents {
   readonly #pressure = new Pressure((cell) => this.#schedule(cell));
   #ready: Cell[] = [];
   #scheduled = false;
+  #sweeping: Wait | undefined;
   #stopped = false;
   #storageFull = false;
   #turns = 0;
@@ -185,6 +188,7 @@ export class Host implements HostJournalEvents {
     this.#stopped = true;
     this.#timers.close();
     this.#effects.close();
+    this.#sweeping?.cancel();
   }
 
   wake(keys: readonly CellKey[]): void {
@@ -338,7 +342,7 @@ export class Host implements HostJournalEvents {
     const held = this.#runReady();
     watch.leave();
     if (this.#residence.continueCheckpoint()) this.#wake();
-    this.#residence.sweep();
+    if (this.#residence.sweep()) this.#wake();
     this.#commits.seal();
     if (this.#residence.hasLoads) this.#residence.flushLoads();
     this.#releaser.flushReceipts();
@@ -346,11 +350,21 @@ export class Host implements HostJournalEvents {
     if (this.#ready.length > 0) this.#wake();
     // These wait for the disk: a commit wakes the host.
     if (held !== undefined) this.#ready = held.concat(this.#ready);
+    this.#sweepLater();
     if (this.#idleWaiters.length > 0 && this.#isIdle()) {
       const waiters = this.#idleWaiters;
       this.#idleWaiters = [];
       for (const resolve of waiters) resolve();
     }
+  }
+
+  /** A host without work has no slices, and its cells grow old all the same. */
+  #sweepLater(): void {
+    if (this.#sweeping !== undefined || this.#stopped || this.#residence.size === 0) return;
+    this.#sweeping = this.#ports.clock.wait(SWEEP_EVERY_MS, () => {
+      this.#sweeping = undefined;
+      if (this.#residence.beginRound()) this.#wake();
+    });
   }
 
   /** Runs cells in turn until there is no work or the slice is over. Returns durable cells that must wait for the disk. */

@@ -93,6 +93,8 @@ export class Inspection {
     const report: CellReport =
       cell === undefined ? { key, sequence: 0, status: 'absent', view: undefined, mailbox: 0 } : reportOf(cell);
     this.#ports.commits.after(() => this.#ports.answer(call, report));
+    // Looking at one that never was must not keep it: a fork may be about to be put in its place.
+    if (cell?.book.status.kind === 'absent') this.#ports.residence.settle(cell);
   }
 }
 

@@ -7,6 +7,8 @@
  * PL1. While down, items are kept in order. On `up`, those with a mark below `from` are dropped, since the successor has them from
  *      the journal; the rest goes first. With `from` Infinity nothing kept is sent: whoever pushed it sends it again.
  * PL2. What was sent on a link that is lost is not sent again here: marked items are in the journal, unmarked ones are at most once.
+ * PL3. Until `down` says that the peer's death is known, what a lost link had not seen accepted counts as not accepted: no checkpoint
+ *      may pass it.
  */
 import type { FramePort } from '../transport/frame-port.ts';
 import { Link, type LinkOptions } from '../transport/link.ts';
@@ -24,6 +26,8 @@ export class PeerLink implements HostLink {
   readonly #ports: PeerLinkPorts;
   #link: Link | undefined;
   #kept: { readonly item: unknown; readonly mark: number }[] = [];
+  /** Oldest mark that a link which was lost had not seen accepted. */
+  #lostMark: number | undefined;
   #waiters: (() => void)[] = [];
   #abandoned = false;
 
@@ -39,10 +43,12 @@ export class PeerLink implements HostLink {
       onLost: () => {
         if (this.#link !== link) return;
         this.#link = undefined;
+        this.#lostMark = link.oldestUnacknowledgedMark();
         this.#ports.onLost();
       },
     });
     this.#link = link;
+    this.#lostMark = undefined;
     const kept = this.#kept;
     this.#kept = [];
     if (from < Number.POSITIVE_INFINITY) for (const { item, mark } of kept) if (mark >= from) link.push(item, mark);
@@ -52,6 +58,7 @@ export class PeerLink implements HostLink {
   down(): void {
     const link = this.#link;
     this.#link = undefined;
+    this.#lostMark = undefined;
     link?.close();
   }
 
@@ -82,7 +89,7 @@ export class PeerLink implements HostLink {
 
   oldestUnacknowledgedMark(): number | undefined {
     if (this.#link !== undefined) return this.#link.oldestUnacknowledgedMark();
-    let oldest = Number.POSITIVE_INFINITY;
+    let oldest = this.#lostMark ?? Number.POSITIVE_INFINITY;
     for (const { mark } of this.#kept) if (mark < oldest) oldest = mark;
     return oldest === Number.POSITIVE_INFINITY ? undefined : oldest;
   }

@@ -56,6 +56,12 @@ export class Residence {
   readonly #cells = new Map<CellKey, Cell>();
   #toLoad: CellKey[] = [];
   #hand: Iterator<Cell> | undefined;
+  /** Cells to look at before the round is over. */
+  #round = 0;
+  /** Cells looked at in a row that could not be unloaded, nor after a second look. */
+  #barren = 0;
+  /** Some cell will be old enough one day. */
+  #aging = true;
   #checkpoint: Checkpoint | undefined;
   #loading = 0;
 
@@ -151,29 +157,51 @@ export class Residence {
     }
   }
 
-  /** Unloads cells that were idle for long, or, over the limit, the first ones found untouched since the last round. */
-  sweep(): void {
-    const { clock, residentCellsLimit } = this.#ports;
-    const nowMs = clock.now();
-    const over = this.#cells.size > residentCellsLimit;
-    let budget = over ? SWEEP_CELLS * 16 : SWEEP_CELLS;
+  /**
+   * Looks at some cells, and unloads those that were idle for long, or, over the limit, the first ones found untouched since they
+   * were last looked at. True when it should be called again at once.
+   */
+  sweep(): boolean {
+    const nowMs = this.#ports.clock.now();
+    let budget = this.#crowded || this.#round > 0 ? SWEEP_CELLS * 16 : SWEEP_CELLS;
     while (budget > 0 && this.#cells.size > 0) {
       budget -= 1;
       this.#hand ??= this.#cells.values();
       const next = this.#hand.next();
       if (next.done === true) {
         this.#hand = undefined;
-        return;
+        break;
       }
-      const cell = next.value;
-      if (!this.#idle(cell)) continue;
-      if (cell.touched) {
-        cell.touched = false;
-        continue;
-      }
-      const crowded = this.#cells.size > residentCellsLimit;
-      if (crowded || nowMs - cell.lastActiveMs >= cell.definition.passivateAfterMs) this.#unload(cell);
+      this.#round -= 1;
+      this.#barren += 1;
+      this.#look(next.value, nowMs);
     }
+    return this.#round > 0 || (this.#crowded && this.#barren < this.#cells.size);
+  }
+
+  /** Lets `sweep` look at every cell. True when there are any that grow old. */
+  beginRound(): boolean {
+    if (!this.#aging) return false;
+    this.#aging = false;
+    this.#round = this.#cells.size;
+    return true;
+  }
+
+  #look(cell: Cell, nowMs: number): void {
+    if (!this.#idle(cell)) return;
+    const { passivateAfterMs } = cell.definition;
+    if (!cell.touched && (this.#crowded || nowMs - cell.lastActiveMs >= passivateAfterMs)) {
+      this.#unload(cell);
+      this.#barren = 0;
+      return;
+    }
+    if (cell.touched) this.#barren = 0;
+    cell.touched = false;
+    if (passivateAfterMs < Number.POSITIVE_INFINITY) this.#aging = true;
+  }
+
+  get #crowded(): boolean {
+    return this.#cells.size > this.#ports.residentCellsLimit;
   }
 
   /** Begins a round of a checkpoint. */
@@ -213,11 +241,6 @@ export class Residence {
     return false;
   }
 
-  /** Images every cell that has turns without one: before a shutdown. */
-  imageAll(): void {
-    for (const cell of this.#cells.values()) if (cell.phase.kind === 'running' && cell.dirtyFrom >= 0) this.image(cell);
-  }
-
   #owes(cell: Cell, target: number): boolean {
     if (!cell.durable || cell.phase.kind === 'loading') return false;
     if (cell.dirtyFrom >= 0 && cell.dirtyFrom < target) return true;
@@ -226,7 +249,10 @@ export class Residence {
 
   #idle(cell: Cell): boolean {
     if (!cell.durable) return cell.book.status.kind === 'stopped' && cell.mailbox.length === 0;
-    return cell.phase.kind === 'running' && cell.holds === 0 && cell.mailbox.length === 0 && !this.#mustStay(cell);
+    if (cell.phase.kind !== 'running' || cell.holds > 0 || cell.mailbox.length > 0) return false;
+    // One that waits for its commit has no hold yet.
+    if (cell.book.effects !== undefined && cell.book.effects.size > 0) return false;
+    return !this.#mustStay(cell);
   }
 
   /** One that must hear of the end of cells in memory cannot be found by whoever loses them, unless it is in memory too. */

@@ -270,7 +270,11 @@ export class Journal {
   #commit(): void {
     const batches = this.#batches;
     const extras = this.#extras;
-    if (batches.length === 0 && extras.length === 0 && !this.#trim.isBehind(this.#checkpointAt)) return;
+    if (batches.length === 0 && extras.length === 0 && !this.#trim.isBehind(this.#checkpointAt)) {
+      // The batches that the disk had no room for died with their hosts: the next one will find out whether it has any.
+      this.#becomeOk();
+      return;
+    }
     const images: [CellKey, number | undefined][] = [];
     let position = this.#end;
     let bytes = 0;

@@ -78,6 +78,8 @@ export class ActorSystem implements AsyncDisposable {
   readonly #definitions = new DefinitionTable();
   readonly #listeners = new Map<string, Set<(event: never) => void>>();
   readonly #blocked = new Map<CellKey, BlocksError>();
+  /** Hosts that have been told that the disk is full. */
+  readonly #fullSlots = new Set<number>();
   readonly #refPorts: RefPorts;
   #calls!: Calls;
   readonly #observations: Observations;
@@ -236,7 +238,10 @@ export class ActorSystem implements AsyncDisposable {
         items: (slot, items) => this.#items(slot, items),
         refused: (_slot, item, error) => this.#refused(item, error),
         replaced: (slot, recovery) => this.#replaced(slot, recovery),
-        lost: (slot, loss) => this.#emit('host_lost', { slot, ...loss }),
+        lost: (slot, loss) => {
+          this.#storage(slot, 'ok');
+          this.#emit('host_lost', { slot, ...loss });
+        },
         failed: (error) => this.#failed(error),
       },
       this.#definitions.modules,
@@ -337,7 +342,7 @@ export class ActorSystem implements AsyncDisposable {
     }
   }
 
-  #notice(_slot: number, notice: Notice): void {
+  #notice(slot: number, notice: Notice): void {
     switch (notice.kind) {
       case 'blocked': {
         const error = decodeError(notice.error);
@@ -355,18 +360,28 @@ export class ActorSystem implements AsyncDisposable {
         this.#options.onLog(notice.key, notice.values);
         break;
       case 'storage':
-        this.#emit('storage', { state: notice.state });
-        if (notice.state === 'full') {
-          this.#calls.refuse(
-            new StorageFullError(
-              'the disk of the data folder is full: nothing acknowledged is lost; make room and it resumes by itself',
-            ),
-          );
-        } else if (this.#stopping === undefined) {
-          this.#calls.accept();
-        }
+        this.#storage(slot, notice.state);
         break;
     }
+  }
+
+  /** Each host says what the journal told it; one that died took its last word with it, and its successor speaks for itself. */
+  #storage(slot: number, state: 'full' | 'ok'): void {
+    const wasFull = this.#fullSlots.size > 0;
+    if (state === 'full') this.#fullSlots.add(slot);
+    else this.#fullSlots.delete(slot);
+    const isFull = this.#fullSlots.size > 0;
+    if (isFull === wasFull) return;
+    if (isFull) {
+      this.#calls.refuse(
+        new StorageFullError(
+          'the disk of the data folder is full: nothing acknowledged is lost; make room and it resumes by itself',
+        ),
+      );
+    } else if (this.#stopping === undefined) {
+      this.#calls.accept();
+    }
+    this.#emit('storage', { state });
   }
 
   #refused(item: unknown, error: Error): void {

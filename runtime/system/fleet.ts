@@ -54,6 +54,8 @@ export interface FleetPorts<TPort> {
   readonly hosts: number;
   readonly journal: JournalControl;
   readonly events: TopologyEvents;
+  /** Whether `stop` stores every actor's state: where there is somebody to read it. */
+  readonly checkpointAtStop?: boolean;
   start(slot: number, epoch: number): Promise<HostHandle<TPort>>;
   /** Two connected ends for the link between the hosts of two slots, in this order. */
   channel(a: number, b: number): readonly [TPort, TPort];
@@ -144,9 +146,21 @@ export class Fleet<TPort> {
       for (let round = 0; round < 2; round++) {
         await Promise.allSettled(this.#alive().map((handle) => handle.drained(drainTimeoutMs)));
       }
+      if (this.#ports.checkpointAtStop === true) await this.#checkpoint(drainTimeoutMs);
     }
     await Promise.allSettled(this.#alive().map((handle) => handle.stop()));
     for (const link of this.#outside) link.down();
+  }
+
+  /** The next start, perhaps of other code, then reads states and repeats no turn. Does what can be done in time. */
+  async #checkpoint(timeoutMs: number): Promise<void> {
+    let expire: () => void = () => {};
+    const deadline = new Promise<void>((resolve) => {
+      expire = resolve;
+    });
+    const wait = this.#ports.clock.wait(timeoutMs, () => expire());
+    await Promise.race([this.#ports.journal.checkpoint().catch(() => {}), deadline]);
+    wait.cancel();
   }
 
   #adopt(handle: HostHandle<TPort>): void {

@@ -54,6 +54,7 @@ export class InlineTopology implements Topology {
       hosts: this.hosts,
       journal: this.#journal.control,
       events,
+      checkpointAtStop: this.#options.dataDir !== undefined,
       channel: () => createLocalFramePorts(clock),
       start: async (slot, epoch) =>
         new InlineHost({

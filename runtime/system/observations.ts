@@ -153,6 +153,7 @@ export class Observations {
     ) => Pick<Observer, 'onSnapshot' | 'onEvent'>,
     take: () => T | undefined,
   ): AsyncIterableIterator<T> {
+    if (signal?.aborted === true) return;
     let wakeUp: (() => void) | undefined;
     let ended: { readonly error: Error | undefined } | undefined;
     const wake = (store: () => void): void => {

@@ -53,6 +53,7 @@ export class ThreadTopology implements Topology {
       hosts: this.hosts,
       journal: this.#journal,
       events,
+      checkpointAtStop: this.#options.dataDir !== undefined,
       channel: () => {
         const { port1, port2 } = new MessageChannel();
         return [port1, port2];

@@ -122,8 +122,9 @@ function checkLost(history: History, index: HistoryIndex, report: Report): void 
     for (const [place, { envelope, durable }] of sendsOf(origin).entries()) {
       const { to, control } = envelope;
       if (!durable || !history.isDurable(to) || unable.has(to)) continue;
-      // Stale ends of children make no turn, and nobody is told of commands to an actor that never was.
-      if (control?.kind === 'terminated' || (control !== undefined && !index.byKey.has(to))) continue;
+      // Stale ends of children make no turn, and neither do commands to an actor that was not there yet.
+      const firstTurn = index.byKey.get(to)?.[0]?.position ?? Number.POSITIVE_INFINITY;
+      if (control?.kind === 'terminated' || (control !== undefined && control.kind !== 'spawn' && firstTurn > origin.position)) continue;
       const name = consumption(to, { stream: origin.slot, position: origin.position, index: place });
       if (index.consumers.has(name) || dead.has(name)) continue;
       report('lost', `message ${name} of ${origin.key}, turn ${origin.sequence} (${control?.kind ?? 'a user message'}), was never handled`);
