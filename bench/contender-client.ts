@@ -43,7 +43,11 @@ export class ContenderClient {
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString()).slice(-4_000);
     });
-    this.#child.on('message', (message: FromContender) => this.#waiting?.resolve(message));
+    this.#child.on('message', (message: FromContender) => {
+      // Between two orders only a fault is worth a word.
+      if (this.#waiting !== undefined) this.#waiting.resolve(message);
+      else if (message.kind === 'failed') this.#end(new Error(message.message));
+    });
     this.#child.on('error', (error) => this.#end(error));
     this.#child.on('exit', (code, signal) => {
       const words = this.#stderr.trim();
@@ -83,10 +87,8 @@ export class ContenderClient {
 
   /** Ends the process at once and removes its folder. */
   async kill(): Promise<void> {
-    if (this.#ended === undefined) {
-      this.#child.kill('SIGKILL');
-      await this.#exit();
-    }
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
+    await this.#exit();
     await rm(this.#dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 

@@ -161,6 +161,7 @@ function applyControl(book: Book, envelope: Envelope): void {
   if (control === undefined) return;
   switch (control.kind) {
     case 'spawn':
+      if (isAttachToStopped(book, control)) break;
       if (book.status.kind === 'running') {
         if (control.ifExists === 'resume') book.incarnation = control.incarnation;
         break;
@@ -203,6 +204,11 @@ function applyControl(book: Book, envelope: Envelope): void {
     default:
       break;
   }
+}
+
+/** Somebody outside who only wants to be sure that the actor was spawned: one that has ended is left in peace. */
+export function isAttachToStopped(book: Book, control: Extract<Envelope['control'], { kind: 'spawn' }>): boolean {
+  return control.ifExists === 'attach' && control.parent === undefined && book.status.kind === 'stopped';
 }
 
 function forgetUnfinished(book: Book): void {

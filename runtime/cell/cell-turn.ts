@@ -206,7 +206,9 @@ export class CellTurn implements Turn {
   stash(): void {
     const { book, key } = this.#cell;
     if ((book.stash?.length ?? 0) >= STASH_LIMIT) {
-      throw new MailboxFullError(`${key} has ${STASH_LIMIT} messages in its stash, and no room for another: unstash sooner`);
+      throw new MailboxFullError(
+        `${key} has ${STASH_LIMIT} messages in its stash, and no room for another: unstash sooner`,
+      );
     }
     this.#replied = true;
     this.#push({ kind: 'stash' });

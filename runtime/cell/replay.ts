@@ -34,7 +34,10 @@ export function recover(cell: Cell, found: LoadedCell, turn: CellTurn): Recovere
 
 function recoverFrom(cell: Cell, loaded: LoadedCell, turn: CellTurn): Recovered {
   const early = cell.mailbox.waiting();
-  if (cell.definition.isMissing === true && (loaded.image !== undefined || loaded.turns.length > 0 || loaded.pending.length > 0)) {
+  if (
+    cell.definition.isMissing === true &&
+    (loaded.image !== undefined || loaded.turns.length > 0 || loaded.pending.length > 0)
+  ) {
     return blocked(cell, `no definition is named "${cell.definition.name}": list its module in the \`actors\` option`);
   }
   if (loaded.damage !== undefined) {

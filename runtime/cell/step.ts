@@ -25,7 +25,7 @@ import type { ExitReason } from '../kernel/exit.ts';
 import type { Intent } from '../kernel/intent.ts';
 import { type Envelope, laneOf } from '../kernel/message.ts';
 import type { TurnRecord } from '../journal/turn-record.ts';
-import { applyTurn, ASK_TIMER_PREFIX } from './book.ts';
+import { applyTurn, ASK_TIMER_PREFIX, isAttachToStopped } from './book.ts';
 import type { Cell } from './cell.ts';
 import type { CellTurn } from './cell-turn.ts';
 
@@ -172,7 +172,7 @@ function signal(cell: Cell, what: Signal, turn: CellTurn): unknown {
 function spawn(cell: Cell, control: Extract<Envelope['control'], { kind: 'spawn' }>, turn: CellTurn): unknown {
   const { book } = cell;
   // Alive already: whoever asked may have it (`refusalOf` has let nobody else through).
-  if (book.status.kind === 'running') {
+  if (book.status.kind === 'running' || isAttachToStopped(book, control)) {
     turn.reply(cell.key);
     return cell.state;
   }

@@ -13,6 +13,7 @@
  */
 import { type CellKey, definitionOf, placementOf } from '../kernel/address.ts';
 import { encodeError, UnknownDefinitionError } from '../kernel/errors.ts';
+import type { Wait } from '../kernel/clock.ts';
 import { CELL_SLICE_TURNS } from '../kernel/limits.ts';
 import type { Envelope, SelfMessage } from '../kernel/message.ts';
 import type { Cell } from '../cell/cell.ts';

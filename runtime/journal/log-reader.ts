@@ -12,8 +12,11 @@ import { HEADER_BYTES } from './batch-layout.ts';
 import { BatchReader, type BatchDamage } from './batch-reader.ts';
 import type { LogRow, Store } from './store.ts';
 
-/** Batches kept for the next look: a cell's turns are often neighbours. */
-const CACHED_BATCHES = 8;
+/**
+ * Bytes of batches kept for the next look. A busy cell's turns are spread over most batches of the tail, so that cells which are
+ * loaded one after another need the same ones: half of a tail as long as checkpoints let it grow.
+ */
+const CACHED_BYTES = 64 << 20;
 
 /** One row of the log. Without `batch`, nothing of it can be read. */
 export interface ReadRow {
@@ -33,7 +36,9 @@ export interface LogFault {
 
 export class LogReader {
   readonly #store: Store;
-  readonly #cache = new Map<number, ReadRow>();
+  /** What was read, by position. */
+  #cache: ReadRow[] = [];
+  #cachedBytes = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -72,20 +77,35 @@ export class LogReader {
 
   /** Forgets what was read: after rows were removed. */
   forget(): void {
-    this.#cache.clear();
+    this.#cache = [];
+    this.#cachedBytes = 0;
   }
 
   #rowAt(position: number): ReadRow | undefined {
-    for (const read of this.#cache.values()) {
-      if (read.batch !== undefined && position >= read.position && position < read.position + read.batch.turns)
-        return read;
-    }
+    const before = this.#cache[this.#indexAfter(position) - 1];
+    if (before?.batch !== undefined && position < before.position + before.batch.turns) return before;
     const row = this.#store.logAt(position);
     if (row === undefined) return undefined;
     const read = readRow(row, false);
-    this.#cache.set(row.position, read);
-    if (this.#cache.size > CACHED_BATCHES) this.#cache.delete(this.#cache.keys().next().value as number);
+    if (this.#cachedBytes + read.bytes > CACHED_BYTES) this.forget();
+    const at = this.#indexAfter(read.position);
+    if (this.#cache[at - 1]?.position !== read.position) {
+      this.#cache.splice(at, 0, read);
+      this.#cachedBytes += read.bytes;
+    }
     return read;
+  }
+
+  /** Index of the first cached row above `position`. */
+  #indexAfter(position: number): number {
+    let low = 0;
+    let high = this.#cache.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#cache[middle] as ReadRow).position <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 

@@ -87,7 +87,9 @@ export function defineBehavior<TState>(
   }
   if (options.durability !== undefined && !DURABILITIES.includes(options.durability)) {
     const given = JSON.stringify(options.durability);
-    throw new InvalidDefinitionError(`definition "${name}": durability is ${given}, expected one of ${DURABILITIES.join(', ')}`);
+    throw new InvalidDefinitionError(
+      `definition "${name}": durability is ${given}, expected one of ${DURABILITIES.join(', ')}`,
+    );
   }
   if (options.migrate !== undefined && typeof options.migrate !== 'function') {
     throw new InvalidDefinitionError(`definition "${name}": migrate is ${typeof options.migrate}, expected a function`);

@@ -52,7 +52,8 @@ export interface SpawnOptions<TInput = unknown> {
   /** The actor's id: with its definition, its address. 1 to 512 characters, without "~". */
   readonly id: string;
   readonly input?: TInput;
-  /** For an id that lives already. `refuse` (default): `ActorAlreadyExistsError`. `attach`: a reference to it. */
+  /** For an id that lives already. `refuse` (default): `ActorAlreadyExistsError`. `attach`: a reference to it, be it living or ended; an actor that has
+   * ended is not started again (with `refuse` it is, from its input). */
   readonly ifExists?: 'refuse' | 'attach';
   readonly timeoutMs?: number;
 }

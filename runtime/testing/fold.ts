@@ -87,7 +87,10 @@ class Fold {
     this.#status = 'running';
     if (control.logic !== undefined) {
       this.#parent = control.parent;
-      this.#behavior = control.logic.reduce<Behavior | undefined>((behavior, name) => behavior?.child?.(name), this.#root);
+      this.#behavior = control.logic.reduce<Behavior | undefined>(
+        (behavior, name) => behavior?.child?.(name),
+        this.#root,
+      );
     }
     if (record.state !== undefined) this.#state = this.#loaded(record.state);
     else if (resumed) this.#state = this.#tell(record, { kind: 'resumed' } as Signal);

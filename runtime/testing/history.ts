@@ -24,8 +24,20 @@ export type OutsideEvent =
       readonly idempotencyKey: string | undefined;
     }
   | { readonly kind: 'receipt'; readonly run: number; readonly call: number; readonly atMs: number }
-  | { readonly kind: 'reply'; readonly run: number; readonly call: number; readonly atMs: number; readonly value: unknown }
-  | { readonly kind: 'fail'; readonly run: number; readonly call: number; readonly atMs: number; readonly error: EncodedError }
+  | {
+      readonly kind: 'reply';
+      readonly run: number;
+      readonly call: number;
+      readonly atMs: number;
+      readonly value: unknown;
+    }
+  | {
+      readonly kind: 'fail';
+      readonly run: number;
+      readonly call: number;
+      readonly atMs: number;
+      readonly error: EncodedError;
+    }
   | { readonly kind: 'host_died'; readonly slot: number; readonly atMs: number }
   | { readonly kind: 'crashed'; readonly where: string; readonly lostCommits: number; readonly atMs: number }
   | { readonly kind: 'clock_jumped'; readonly ms: number; readonly atMs: number };

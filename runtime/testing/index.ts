@@ -7,4 +7,9 @@ export { probe, type Probed, probeModule, TestProbe } from './probe.ts';
 export { simulate, type SimulateOptions, type Simulation, type SimulationReport } from './simulation.ts';
 export { type StoreCase, storeContract, type StoreFixture } from './store-contract.ts';
 export { createTestSystem, type TestSystem } from './test-system.ts';
-export { type MakeTransportPair, type TransportCase, transportContract, type TransportPair } from './transport-contract.ts';
+export {
+  type MakeTransportPair,
+  type TransportCase,
+  transportContract,
+  type TransportPair,
+} from './transport-contract.ts';

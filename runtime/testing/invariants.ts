@@ -64,7 +64,8 @@ class HistoryIndex {
 function checkDense(history: History, index: HistoryIndex, report: Report): void {
   for (const [key, turns] of index.byKey) {
     for (const [i, turn] of turns.entries()) {
-      if (turn.sequence !== i + 1) report('dense', `${key} has turn ${turn.sequence} at position ${turn.position}, expected turn ${i + 1}`);
+      if (turn.sequence !== i + 1)
+        report('dense', `${key} has turn ${turn.sequence} at position ${turn.position}, expected turn ${i + 1}`);
     }
   }
   for (const [i, turn] of history.turns.entries()) {
@@ -85,8 +86,12 @@ function checkOnce(index: HistoryIndex, report: Report): void {
       const mark = marks.get(lane);
       if (mark !== undefined && !isAfter(id, mark.id)) {
         const same = id.position === mark.id.position && id.index === mark.id.index;
-        const fault = same || (index.consumers.get(consumption(key, id))?.length ?? 0) > 1 ? 'is handled twice' : 'is out of order';
-        report('once', `${key}: message ${nameOf(id)} in turn ${turn.sequence} ${fault} (turn ${mark.turn.sequence} had ${nameOf(mark.id)})`);
+        const fault =
+          same || (index.consumers.get(consumption(key, id))?.length ?? 0) > 1 ? 'is handled twice' : 'is out of order';
+        report(
+          'once',
+          `${key}: message ${nameOf(id)} in turn ${turn.sequence} ${fault} (turn ${mark.turn.sequence} had ${nameOf(mark.id)})`,
+        );
         continue;
       }
       marks.set(lane, { id, turn });
@@ -124,28 +129,37 @@ function checkLost(history: History, index: HistoryIndex, report: Report): void 
       if (!durable || !history.isDurable(to) || unable.has(to)) continue;
       // Stale ends of children make no turn, and neither do commands to an actor that was not there yet.
       const firstTurn = index.byKey.get(to)?.[0]?.position ?? Number.POSITIVE_INFINITY;
-      if (control?.kind === 'terminated' || (control !== undefined && control.kind !== 'spawn' && firstTurn > origin.position)) continue;
+      if (
+        control?.kind === 'terminated' ||
+        (control !== undefined && control.kind !== 'spawn' && firstTurn > origin.position)
+      )
+        continue;
       const name = consumption(to, { stream: origin.slot, position: origin.position, index: place });
       if (index.consumers.has(name) || dead.has(name)) continue;
-      report('lost', `message ${name} of ${origin.key}, turn ${origin.sequence} (${control?.kind ?? 'a user message'}), was never handled`);
+      report(
+        'lost',
+        `message ${name} of ${origin.key}, turn ${origin.sequence} (${control?.kind ?? 'a user message'}), was never handled`,
+      );
     }
   }
 }
 
 function checkOutside(history: History, index: HistoryIndex, report: Report): void {
+  const promised = promisedEvents(history);
   const sent = new Map<string, Extract<OutsideEvent, { kind: 'sent' }>>();
-  for (const event of history.outside) {
+  for (const event of promised) {
     if (event.kind === 'sent' && !sent.has(callName(event))) sent.set(callName(event), event);
   }
-  const promised = promisedEvents(history);
   const answers = answersOf(history, report);
   const handledKeys = new Map<string, LoggedTurn[]>();
   for (const turn of history.turns) {
     const { idempotencyKey, unstashed } = turn.envelope;
-    if (idempotencyKey !== undefined && unstashed !== true && turn.outcome === 'handled') append(handledKeys, `${turn.key} ${idempotencyKey}`, turn);
+    if (idempotencyKey !== undefined && unstashed !== true && turn.outcome === 'handled')
+      append(handledKeys, `${turn.key} ${idempotencyKey}`, turn);
   }
   for (const [name, turns] of handledKeys) {
-    if (turns.length > 1) report('answered', `requests under one idempotency key were handled ${turns.length} times: ${name}`);
+    if (turns.length > 1)
+      report('answered', `requests under one idempotency key were handled ${turns.length} times: ${name}`);
   }
   const heard = new Map<string, unknown>();
   const keyed = new Map<string, unknown>();
@@ -156,7 +170,8 @@ function checkOutside(history: History, index: HistoryIndex, report: Report): vo
     const id = { stream: OUTSIDE_STREAM_BASE + event.run, position: event.call, index: 0 };
     const key = call.idempotencyKey === undefined ? undefined : `${call.to} ${call.idempotencyKey}`;
     const consumed = index.consumers.has(consumption(call.to, id)) || (key !== undefined && handledKeys.has(key));
-    if (!consumed) report('acknowledged', `${event.kind} of call ${callName(event)} to ${call.to}, which no turn has handled`);
+    if (!consumed)
+      report('acknowledged', `${event.kind} of call ${callName(event)} to ${call.to}, which no turn has handled`);
     if (event.kind === 'receipt') continue;
     for (const [what, known] of [
       [callName(event), heard],
@@ -164,7 +179,8 @@ function checkOutside(history: History, index: HistoryIndex, report: Report): vo
     ] as const) {
       if (what === undefined) continue;
       if (!known.has(what)) known.set(what, event.value);
-      else if (!isDeepStrictEqual(known.get(what), event.value)) report('answered', `two different answers were given to ${what}`);
+      else if (!isDeepStrictEqual(known.get(what), event.value))
+        report('answered', `two different answers were given to ${what}`);
     }
     const recorded = answers.get(callName(event));
     if (recorded !== undefined && !isDeepStrictEqual(recorded.value, event.value)) {
@@ -175,7 +191,7 @@ function checkOutside(history: History, index: HistoryIndex, report: Report): vo
   }
 }
 
-/** What was heard and must hold: all of it, but for what was heard before the power failed and took commits with it. */
+/** What was said and must hold: all of it, but for what was said before the power failed and took commits with it. */
 function promisedEvents(history: History): readonly OutsideEvent[] {
   const lastLoss = history.outside.findLastIndex((event) => event.kind === 'crashed' && event.lostCommits > 0);
   return history.outside.slice(lastLoss + 1);
@@ -205,10 +221,14 @@ function checkFinal(history: History, report: Report): void {
     if (mailbox > 0) report('stranded', `${key} has ${mailbox} messages in its mailbox in the end`);
     const fold = folded.get(key);
     if (fold === undefined) continue;
-    if (fold.sequence !== sequence) report('fold', `${key} has ${sequence} turns in memory and ${fold.sequence} in the journal`);
+    if (fold.sequence !== sequence)
+      report('fold', `${key} has ${sequence} turns in memory and ${fold.sequence} in the journal`);
     else if (fold.status !== status) report('fold', `${key} is ${status}; by its turns it is ${fold.status}`);
     else if (!isDeepStrictEqual(plain(fold.view), plain(view))) {
-      report('fold', `the state of ${key} is not the fold of its turns: ${JSON.stringify(view)} instead of ${JSON.stringify(fold.view)}`);
+      report(
+        'fold',
+        `the state of ${key} is not the fold of its turns: ${JSON.stringify(view)} instead of ${JSON.stringify(fold.view)}`,
+      );
     }
   }
 }

@@ -25,8 +25,16 @@ interface Open {
   readonly source: string;
 }
 
-export function checkObligations(history: History, byKey: ReadonlyMap<CellKey, readonly LoggedTurn[]>, report: Report): void {
-  const jumpedBackMs = history.outside.reduce((sum, event) => sum + (event.kind === 'clock_jumped' && event.ms < 0 ? -event.ms : 0), 0);
+export function checkObligations(
+  history: History,
+  byKey: ReadonlyMap<CellKey, readonly LoggedTurn[]>,
+  report: Report,
+): void {
+  // Between a timer's firing and its turn the clock may be set back. Both are read in whole ms.
+  const jumpedBackMs = history.outside.reduce(
+    (sum, event) => sum + (event.kind === 'clock_jumped' && event.ms < 0 ? Math.ceil(-event.ms) : 0),
+    0,
+  );
   const statuses = new Map(history.actors.map(({ key, status }) => [key, status]));
   for (const [key, turns] of byKey) {
     const timers = new Map<string, Open>();
@@ -38,12 +46,14 @@ export function checkObligations(history: History, byKey: ReadonlyMap<CellKey, r
     }
     if (!history.settled || statuses.get(key) !== 'running') continue;
     for (const { id, turn, dueMs } of timers.values()) {
-      if (dueMs + LATE_MS < history.endMs) report('timer', `${key}: timer ${show(id)} of turn ${turn.sequence} never fired`);
+      if (dueMs + LATE_MS < history.endMs)
+        report('timer', `${key}: timer ${show(id)} of turn ${turn.sequence} never fired`);
     }
     for (const { id, turn, source } of effects.values()) {
       if (history.isCall(key, source)) report('effect', `${key}: effect ${id} of turn ${turn.sequence} never ended`);
     }
-    for (const { id, turn } of asks.values()) report('ask', `${key}: ask ${id} of turn ${turn.sequence} has no outcome`);
+    for (const { id, turn } of asks.values())
+      report('ask', `${key}: ask ${id} of turn ${turn.sequence} has no outcome`);
   }
 }
 
@@ -63,7 +73,10 @@ function close(
     case 'timer': {
       const timer = timers.get(control.id);
       if (timer === undefined || timer.turn.sequence !== control.armed) {
-        report('timer', `${where}: timer ${show(control.id)} of turn ${control.armed} fired, which was not set or had fired before`);
+        report(
+          'timer',
+          `${where}: timer ${show(control.id)} of turn ${control.armed} fired, which was not set or had fired before`,
+        );
       } else if (turn.timeMs + jumpedBackMs < timer.dueMs) {
         report('timer', `${where}: timer ${show(control.id)} fired ${timer.dueMs - turn.timeMs} ms early`);
       }
@@ -73,7 +86,8 @@ function close(
     }
     case 'effect.done':
     case 'effect.failed':
-      if (!effects.delete(control.id)) report('effect', `${where}: an outcome of effect ${control.id}, which was not under way`);
+      if (!effects.delete(control.id))
+        report('effect', `${where}: an outcome of effect ${control.id}, which was not under way`);
       break;
     case 'reply':
     case 'ask.failed':

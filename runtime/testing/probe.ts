@@ -54,8 +54,12 @@ export class TestProbe {
   }
 
   /** The first message that satisfies `matches`; waits for it, up to `timeoutMs` of the system's clock. */
-  async expectMessage(matches: (message: unknown) => boolean, options: { readonly timeoutMs?: number } = {}): Promise<Probed> {
-    const find = (view: unknown): Probed | undefined => (view as ProbeState).received.find(({ message }) => matches(message));
+  async expectMessage(
+    matches: (message: unknown) => boolean,
+    options: { readonly timeoutMs?: number } = {},
+  ): Promise<Probed> {
+    const find = (view: unknown): Probed | undefined =>
+      (view as ProbeState).received.find(({ message }) => matches(message));
     const snapshot = await this.ref.waitFor(({ view }) => find(view) !== undefined, options);
     return find(snapshot.view) as Probed;
   }

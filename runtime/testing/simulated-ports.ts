@@ -196,7 +196,8 @@ export class SimulatedFramePort implements FramePort {
     this.#spoiled ||= spoiled;
     const mustEnd = this.#spoiled && bytes[0] === FRAME_KIND;
     this.#message?.(bytes);
-    if (mustEnd && this.#state === 'open') this.#rules.undetected(`${this.#peer.#name} delivered a frame that is not the next one`);
+    if (mustEnd && this.#state === 'open')
+      this.#rules.undetected(`${this.#peer.#name} delivered a frame that is not the next one`);
   }
 
   #deliverEarly(): void {

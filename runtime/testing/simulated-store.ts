@@ -17,9 +17,6 @@ import { WriteList } from '../journal/write-list.ts';
 import type { FaultDice } from './fault-plan.ts';
 import type { VirtualThread } from './virtual-clock.ts';
 
-/** What can be done to a store between the journal and the disk; planted bugs of tests go here too. */
-export type StoreWrap = (store: Store) => Store;
-
 export interface SimulatedDiskPorts {
   readonly dice: FaultDice;
   readonly sync: SyncMode;
@@ -63,6 +60,11 @@ export class SimulatedDisk {
     return lost;
   }
 
+  /** A planted bug: the last commits were acknowledged and are gone. */
+  lose(commits: number): void {
+    this.#unflushed.splice(-commits);
+  }
+
   flush(): void {
     this.content();
   }
@@ -75,7 +77,9 @@ export class SimulatedDisk {
     if (dice.strikes('clockJump')) this.#ports.clockJump(dice.spanMs('clockJumpMs') * (dice.next() < 0.5 ? -1 : 1));
     this.#assertRoom(thread);
     if (dice.strikes('slowDisk')) thread.stall(dice.spanMs('slowDiskMs'));
-    const storesImages = list.writes.some((one) => one.kind === 'image' || (one.kind === 'meta' && one.name === 'checkpoint'));
+    const storesImages = list.writes.some(
+      (one) => one.kind === 'image' || (one.kind === 'meta' && one.name === 'checkpoint'),
+    );
     const crashInCheckpoint = storesImages && dice.strikes('crashDuringCheckpoint');
     const beforehand = crashInCheckpoint && dice.next() < 0.5;
     if (beforehand || dice.strikes('crashBeforeCommit')) this.#ports.crash('before a commit');
@@ -88,7 +92,8 @@ export class SimulatedDisk {
   #assertRoom(thread: VirtualThread): void {
     const { dice } = this.#ports;
     const nowMs = thread.elapsedMs;
-    if (this.#full === undefined && dice.strikes('fullDisk')) this.#full = { untilMs: nowMs + dice.spanMs('fullDiskMs') };
+    if (this.#full === undefined && dice.strikes('fullDisk'))
+      this.#full = { untilMs: nowMs + dice.spanMs('fullDiskMs') };
     if (this.#full === undefined) return;
     if (nowMs < this.#full.untilMs) throw new StorageFullError('the simulated disk is full');
     this.#full = undefined;

@@ -19,7 +19,12 @@ import type { FaultDice } from './fault-plan.ts';
 import type { OutsideEvent } from './history.ts';
 import { SimulatedHost } from './simulated-host.ts';
 import { SimulatedJournal } from './simulated-journal.ts';
-import { createSimulatedFramePorts, type FrameFate, type FramePortRules, type SimulatedFramePort } from './simulated-ports.ts';
+import {
+  createSimulatedFramePorts,
+  type FrameFate,
+  type FramePortRules,
+  type SimulatedFramePort,
+} from './simulated-ports.ts';
 import type { VirtualClock, VirtualThread } from './virtual-clock.ts';
 
 /** Longest ordinary way of a frame between two threads. */
@@ -51,8 +56,12 @@ export interface SimulationTopologyPorts {
 /** Where tests plant bugs. */
 export interface SimulationSeams {
   /** Every block on every link between hosts, as it is posted: what is posted instead. */
-  readonly rewriteFrame?: ((bytes: Uint8Array<ArrayBuffer>, port: object) => readonly Uint8Array<ArrayBuffer>[]) | undefined;
+  readonly rewriteFrame?:
+    | ((bytes: Uint8Array<ArrayBuffer>, port: object) => readonly Uint8Array<ArrayBuffer>[])
+    | undefined;
   readonly wrapStore?: ((store: Store) => Store) | undefined;
+  /** A crash takes so many commits that were acknowledged. */
+  readonly lyingDisk?: number | undefined;
 }
 
 export class SimulationTopology implements Topology {
@@ -263,7 +272,8 @@ export class SimulationTopology implements Topology {
       },
       replaced: (slot, recovery) => {
         for (const { to, value, error } of recovery.answers) {
-          if (to.kind === 'outside') this.#heard(error === undefined ? ['reply', to.call, value] : ['fail', to.call, error]);
+          if (to.kind === 'outside')
+            this.#heard(error === undefined ? ['reply', to.call, value] : ['fail', to.call, error]);
         }
         events.replaced(slot, recovery);
       },

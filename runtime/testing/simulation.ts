@@ -89,8 +89,12 @@ let running = false;
 
 /** Runs a simulation to its end and judges it. Throws only when it cannot be run at all. One at a time in a process. */
 export async function simulate(options: SimulateOptions): Promise<SimulationReport> {
-  if (!Number.isSafeInteger(options.seed)) throw new InvalidOptionsError(`seed: ${String(options.seed)} is not a whole number`);
-  if (running) throw new InvalidOptionsError('a simulation is running already: they share the globals of the thread, so run one after the other');
+  if (!Number.isSafeInteger(options.seed))
+    throw new InvalidOptionsError(`seed: ${String(options.seed)} is not a whole number`);
+  if (running)
+    throw new InvalidOptionsError(
+      'a simulation is running already: they share the globals of the thread, so run one after the other',
+    );
   running = true;
   const { stackTraceLimit } = Error;
   try {
@@ -176,6 +180,11 @@ export class Simulation {
   up(): Promise<ActorSystem> {
     if (this.#system !== undefined) return Promise.resolve(this.#system);
     return new Promise((resolve) => this.#ups.push(resolve));
+  }
+
+  /** Commits that power failures have taken: with `sync: 'relaxed'`, what was acknowledged before one may be gone. */
+  get lostCommits(): number {
+    return this.#events.reduce((sum, event) => sum + (event.kind === 'crashed' ? event.lostCommits : 0), 0);
   }
 
   /** Virtual milliseconds since the start. */
@@ -309,8 +318,16 @@ export class Simulation {
     await this.runUntilIdle();
     const { callsUnderWay } = await system.stats();
     if (callsUnderWay > 0) this.violated('stranded', `${callsUnderWay} calls have not been settled`);
+    await this.#askAll(system);
+    // Being loaded, an actor may hear of what happened while it was not: that is work of its own.
+    await this.runUntilIdle();
+    return this.#askAll(system);
+  }
+
+  /** Asks every actor in the journal for its state. */
+  async #askAll(system: ActorSystem): Promise<FinalActor[]> {
     const content = this.#disk.content();
-    const keys = [...new Set((content === undefined ? [] : turnsIn(content)).map((turn) => turn.key))].sort();
+    const keys = [...new Set((content === undefined ? [] : turnsIn(content)).map((turn) => turn.key))].toSorted();
     const actors: FinalActor[] = [];
     for (let i = 0; i < keys.length; i += REPORTS_AT_ONCE) {
       const reports = keys.slice(i, i + REPORTS_AT_ONCE).map(async (key): Promise<FinalActor> => {
@@ -439,8 +456,9 @@ export class Simulation {
   #crash(where: string): void {
     const topology = this.#topology;
     if (topology === undefined) return;
-    const powerFails = this.#dice.strikes('powerFailure');
-    const lostCommits = powerFails ? this.#disk.loseUnflushed() : 0;
+    const lostCommits = this.#dice.strikes('powerFailure') ? this.#disk.loseUnflushed() : 0;
+    const { lyingDisk = 0 } = this.#options.seams ?? {};
+    if (lyingDisk > 0) this.#disk.lose(lyingDisk);
     this.#note(`crash ${where}, ${lostCommits} commits lost`);
     this.#events.push({ kind: 'crashed', where, lostCommits, atMs: this.#clock.elapsedMs });
     topology.crash();

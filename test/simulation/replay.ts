@@ -13,8 +13,10 @@ const { values } = parseArgs({
   },
 });
 const workload = WORKLOADS.find(({ name }) => name === values.workload);
-if (workload === undefined) throw new Error(`no workload is named ${values.workload}: ${WORKLOADS.map(({ name }) => name).join(', ')}`);
-if (values.plan !== undefined && PLANS[values.plan] === undefined) throw new Error(`no plan is named ${values.plan}: ${Object.keys(PLANS).join(', ')}`);
+if (workload === undefined)
+  throw new Error(`no workload is named ${values.workload}: ${WORKLOADS.map(({ name }) => name).join(', ')}`);
+if (values.plan !== undefined && PLANS[values.plan] === undefined)
+  throw new Error(`no plan is named ${values.plan}: ${Object.keys(PLANS).join(', ')}`);
 
 const first = Number(values.seed);
 let failed = 0;
@@ -32,8 +34,13 @@ for (let seed = first; seed < first + Number(values.seeds); seed++) {
   }
   if (violations.length > 0) {
     failed += 1;
-    if (values.seeds !== '1') console.log(`seed ${seed}: ${violations.length} violations, first: ${violations[0]?.rule}: ${violations[0]?.what.slice(0, 300)}`);
+    if (values.seeds !== '1')
+      console.log(
+        `seed ${seed}: ${violations.length} violations, first: ${violations[0]?.rule}: ${violations[0]?.what.slice(0, 300)}`,
+      );
   }
 }
-console.log(`${failed} of ${values.seeds} seeds failed, ${((performance.now() - begin) / Number(values.seeds)).toFixed(1)} ms a seed`);
+console.log(
+  `${failed} of ${values.seeds} seeds failed, ${((performance.now() - begin) / Number(values.seeds)).toFixed(1)} ms a seed`,
+);
 process.exitCode = failed === 0 ? 0 : 1;

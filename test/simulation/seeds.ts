@@ -14,11 +14,24 @@ export const WORKLOADS: readonly Workload[] = [bank, chain, asks, clockwork, fam
 export const PLANS: Readonly<Record<string, FaultPlan>> = {
   calm: {},
   slow: { lateFrame: 0.1, slowDisk: 0.1, stall: 0.002 },
-  crashes: { crashBeforeCommit: 0.02, crashAfterCommit: 0.02, crashDuringRelease: 0.01, crashDuringCheckpoint: 0.05, crashAnytime: 0.001 },
+  crashes: {
+    crashBeforeCommit: 0.02,
+    crashAfterCommit: 0.02,
+    crashDuringRelease: 0.01,
+    crashDuringCheckpoint: 0.05,
+    crashAnytime: 0.001,
+  },
   deaths: { hostDeath: 0.002, hostDeathDuringStep: 0.01, hostDeathDuringRelease: 0.01 },
   frames: { lostFrame: 0.02, doubledFrame: 0.02, overtakenFrame: 0.02, lateFrame: 0.05 },
   disk: { fullDisk: 0.02, slowDisk: 0.05, crashAfterCommit: 0.01 },
   clock: { clockJump: 0.05, crashAfterCommit: 0.01, hostDeath: 0.001 },
+  power: {
+    crashAfterCommit: 0.02,
+    crashAnytime: 0.001,
+    crashDuringRelease: 0.005,
+    powerFailure: 0.7,
+    hostDeath: 0.0005,
+  },
   everything: {
     crashBeforeCommit: 0.005,
     crashAfterCommit: 0.005,
@@ -47,12 +60,16 @@ export function planOf(seed: number): string {
   return NAMES[seed % NAMES.length] as string;
 }
 
+/** Plans under which the system runs with `sync: 'relaxed'`: what was acknowledged may be lost, but nothing may be torn. */
+const RELAXED = new Set(['power']);
+
 export interface RunOptions extends Pick<SimulateOptions, 'stacks' | 'onTrace' | 'seams'> {
   readonly plan?: string | undefined;
 }
 
 export function runSeed(workload: Workload, seed: number, options: RunOptions = {}): Promise<SimulationReport> {
   const { plan = planOf(seed), ...rest } = options;
-  const { actors, hosts, system, run } = workload;
+  const { actors, hosts, run } = workload;
+  const system = RELAXED.has(plan) ? { ...workload.system, sync: 'relaxed' as const } : workload.system;
   return simulate({ seed, actors, hosts, system, faults: PLANS[plan], run: (sim) => run(sim), ...rest });
 }

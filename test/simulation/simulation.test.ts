@@ -42,5 +42,7 @@ test('faults do strike', { timeout: TIMEOUT_MS }, async () => {
     const { faults } = await runSeed(WORKLOADS[0] as (typeof WORKLOADS)[number], seed, { plan: 'everything' });
     for (const [kind, count] of Object.entries(faults)) if (count > 0) struck.add(kind);
   }
-  expect([...struck].toSorted()).toEqual(expect.arrayContaining(['crashAfterCommit', 'crashBeforeCommit', 'hostDeath']));
+  expect([...struck].toSorted()).toEqual(
+    expect.arrayContaining(['crashAfterCommit', 'crashBeforeCommit', 'hostDeath']),
+  );
 });

@@ -28,7 +28,9 @@ const start = (actors: readonly URL[], dataDir = folder.at('data'), threads = 0)
 /** Turns in the log that no image covers: a crash, not a stop. */
 const soldThree = async (): Promise<string> => {
   await using system = await start([FIRST], folder.at('first'));
-  const { shop } = (await import('../../support/modules/shop-first.ts')) as { shop: Parameters<typeof system.spawn>[0] };
+  const { shop } = (await import('../../support/modules/shop-first.ts')) as {
+    shop: Parameters<typeof system.spawn>[0];
+  };
   const ref = await system.spawn(shop, { id: 's' });
   for (let i = 0; i < 3; i++) await ref.tell({ type: 'SELL' });
   copies += 1;
@@ -88,28 +90,31 @@ test('a new version with a migrate takes over a stored state; one without blocks
   expect(error.message).toMatch(/version 2.*version 1.*newer/);
 });
 
-test.each([0, 1])('a migrate that throws blocks; unblock after the cause is gone, with all that waited (threads: %i)', async (threads) => {
-  {
-    await using system = await start([FIRST]);
-    const { shop } = await import('../../support/modules/shop-first.ts');
-    const ref = await system.spawn(shop, { id: 's' });
-    await ref.tell({ type: 'SELL' });
-  }
-  // Its own thread does not see this one's globals: there, migrate works at once.
-  (globalThis as { shopMigrates?: boolean }).shopMigrates = false;
-  await using system = await start([SECOND], undefined, threads);
-  const ref = system.ref('shop', 's');
-  if (threads === 0) {
-    const error = await errorOf(ref.ask({ type: 'SELL' }));
-    expect(error).toMatchObject({ code: 'ACTOR_BLOCKED' });
-    expect(error.message).toContain('no rate for the currency');
-    expect(await system.unblock(ref)).toBe(false);
-    (globalThis as { shopMigrates?: boolean }).shopMigrates = true;
-    expect(await system.unblock(ref)).toBe(true);
-    expect(system.blocked().size).toBe(0);
-  }
-  expect(await ref.ask({ type: 'SELL' })).toEqual({ sold: 2, currency: 'EUR since version 1' });
-});
+test.each([0, 1])(
+  'a migrate that throws blocks; unblock after the cause is gone, with all that waited (threads: %i)',
+  async (threads) => {
+    {
+      await using system = await start([FIRST]);
+      const { shop } = await import('../../support/modules/shop-first.ts');
+      const ref = await system.spawn(shop, { id: 's' });
+      await ref.tell({ type: 'SELL' });
+    }
+    // Its own thread does not see this one's globals: there, migrate works at once.
+    (globalThis as { shopMigrates?: boolean }).shopMigrates = false;
+    await using system = await start([SECOND], undefined, threads);
+    const ref = system.ref('shop', 's');
+    if (threads === 0) {
+      const error = await errorOf(ref.ask({ type: 'SELL' }));
+      expect(error).toMatchObject({ code: 'ACTOR_BLOCKED' });
+      expect(error.message).toContain('no rate for the currency');
+      expect(await system.unblock(ref)).toBe(false);
+      (globalThis as { shopMigrates?: boolean }).shopMigrates = true;
+      expect(await system.unblock(ref)).toBe(true);
+      expect(system.blocked().size).toBe(0);
+    }
+    expect(await ref.ask({ type: 'SELL' })).toEqual({ sold: 2, currency: 'EUR since version 1' });
+  },
+);
 
 test('a definition that is not loaded any more: its actors are kept, and named', async () => {
   const dataDir = await soldThree();

@@ -3,7 +3,14 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ActorSystem } from '../../../runtime/index.ts';
 import type { SystemOptions } from '../../../runtime/system/options.ts';
-import { counter, counterInMemory, counterSnapshot, puppet, type PuppetState, virtualCounter } from '../../support/actors/basic.ts';
+import {
+  counter,
+  counterInMemory,
+  counterSnapshot,
+  puppet,
+  type PuppetState,
+  virtualCounter,
+} from '../../support/actors/basic.ts';
 import { chain, idempotentPayment, oncePayment, queryPayment, reminder } from '../../support/actors/charts.ts';
 import { crashCopy } from '../../support/crash-copy.ts';
 import { type TmpDir, tmpDir } from '../../support/tmp-dir.ts';
@@ -27,7 +34,11 @@ const start = (more: SystemOptions = {}): Promise<ActorSystem> =>
   ActorSystem.start({ dataDir: folder.at('data'), threads: 0, actors: ACTORS, ...more });
 
 /** Ends `system` in one of the two ways, and starts its successor. */
-const again = async (system: ActorSystem, how: 'stopped' | 'killed', more: SystemOptions & { dataDir?: string } = {}): Promise<ActorSystem> => {
+const again = async (
+  system: ActorSystem,
+  how: 'stopped' | 'killed',
+  more: SystemOptions & { dataDir?: string } = {},
+): Promise<ActorSystem> => {
   const dataDir = more.dataDir ?? folder.at('data');
   copies += 1;
   const copy = how === 'killed' ? crashCopy(dataDir, folder.at(`copy${copies}`)) : dataDir;
@@ -136,7 +147,8 @@ describe.each(['stopped', 'killed'] as const)('%s and started again', (how) => {
     const first = await start();
     const ref = await first.spawn(definition, { id: 'p', input: { folder: folder.path } });
     await ref.tell({ type: 'PAY' });
-    const paid = (): string[] => (existsSync(folder.at('paid')) ? readFileSync(folder.at('paid'), 'utf8').trim().split('\n') : []);
+    const paid = (): string[] =>
+      existsSync(folder.at('paid')) ? readFileSync(folder.at('paid'), 'utf8').trim().split('\n') : [];
     await until('the effect to be under way', () => paid().length === 1);
     await using second = await again(first, how);
     writeFileSync(folder.at('go'), '');
@@ -192,7 +204,9 @@ describe.each(['stopped', 'killed'] as const)('%s and started again', (how) => {
     expect(await second.ref(counter, 'one').ask({ type: 'GET' })).toMatchObject({ n: 101 });
     await second.ref(counter, 'one').tell({ type: 'ADD', by: 1 }, { idempotencyKey: 'after' });
     expect(await second.ref(counter, 'one').ask({ type: 'GET' })).toMatchObject({ n: 101 });
-    await second.ref(reminder, waiting.key.split('/')[1] ?? '').waitFor((s) => (s.view as { value: string }).value === 'late');
+    await second
+      .ref(reminder, waiting.key.split('/')[1] ?? '')
+      .waitFor((s) => (s.view as { value: string }).value === 'late');
   });
 
   test('a trimmed log: the state is there, the past is not, and says so', async () => {
@@ -216,7 +230,9 @@ describe('messages between actors', () => {
     const sender = await first.spawn(puppet, { id: 'p' });
     await first.spawn(counter, { id: 'one' });
     // The copies are taken at every moment of a burst; each must end in the same place.
-    const tells = Array.from({ length: 50 }, () => sender.tell({ type: 'SEND', to: 'counter/one', message: { type: 'ADD', by: 1 } }));
+    const tells = Array.from({ length: 50 }, () =>
+      sender.tell({ type: 'SEND', to: 'counter/one', message: { type: 'ADD', by: 1 } }),
+    );
     const ends: Promise<number>[] = [];
     let at = 0;
     for (const tell of tells) {

@@ -6,7 +6,10 @@ import { reminder } from '../../support/actors/charts.ts';
 import { type TmpDir, tmpDir } from '../../support/tmp-dir.ts';
 import { codeOf, errorOf, until } from '../../support/until.ts';
 
-const ACTORS = [new URL('../../support/actors/basic.ts', import.meta.url), new URL('../../support/actors/charts.ts', import.meta.url)];
+const ACTORS = [
+  new URL('../../support/actors/basic.ts', import.meta.url),
+  new URL('../../support/actors/charts.ts', import.meta.url),
+];
 let folder: TmpDir;
 
 beforeEach(async () => {
@@ -52,14 +55,16 @@ test.each([
     }
     views.push((await ref.snapshot()).view);
     const history = system.history(ref);
-    for (const [i, view] of views.entries()) expect(await history.at(i + 1)).toEqual({ sequence: i + 1, status: 'running', view });
+    for (const [i, view] of views.entries())
+      expect(await history.at(i + 1)).toEqual({ sequence: i + 1, status: 'running', view });
   }
   await using system = await start(0);
   const history = system.history(system.ref(definition, 'one'));
   for (const [i, view] of views.entries()) expect((await history.at(i + 1)).view).toEqual(view);
   const error = await errorOf(history.at(99));
   expect(error).toMatchObject({ code: 'ACTOR_NOT_FOUND', details: { sequence: 99 } });
-  for (const bad of [0, -1, 1.5, Number.NaN, '2' as unknown as number]) expect(await codeOf(history.at(bad))).toBe('INVALID_OPTIONS');
+  for (const bad of [0, -1, 1.5, Number.NaN, '2' as unknown as number])
+    expect(await codeOf(history.at(bad))).toBe('INVALID_OPTIONS');
 });
 
 test('looking at the past does not touch the present', async () => {
@@ -72,23 +77,29 @@ test('looking at the past does not touch the present', async () => {
   expect(await ref.ask({ type: 'ADD', by: 1 })).toBe(6);
 });
 
-test.each([0, 1])('a fork goes its own way from where it was made, timers too, for good (threads: %i)', async (threads) => {
-  {
+test.each([0, 1])(
+  'a fork goes its own way from where it was made, timers too, for good (threads: %i)',
+  async (threads) => {
+    {
+      await using system = await start(threads);
+      const ref = await system.spawn(counter, { id: 'one' });
+      for (let i = 0; i < 5; i++) await ref.tell({ type: 'ADD', by: 1 });
+      const fork = await system.history(ref).fork(3, { id: 'fork' });
+      expect(await fork.ask({ type: 'ADD', by: 10 })).toBe(12);
+      expect(await ref.ask({ type: 'ADD', by: 1 })).toBe(6);
+      expect(await codeOf(system.history(ref).fork(3, { id: 'fork' }))).toBe('ACTOR_ALREADY_EXISTS');
+      expect(await codeOf(system.history(ref).fork(3, { id: 'a~b' }))).toBe('INVALID_ADDRESS');
+      expect(await codeOf(system.history(ref).fork(99, { id: 'later' }))).toBe('ACTOR_NOT_FOUND');
+      const timed = await system.spawn(reminder, { id: 'r', input: { ms: 200 } });
+      const forked = await system.history(timed).fork(1, { id: 'r-fork' });
+      await forked.waitFor((s) => (s.view as { value: string }).value === 'late');
+    }
     await using system = await start(threads);
-    const ref = await system.spawn(counter, { id: 'one' });
-    for (let i = 0; i < 5; i++) await ref.tell({ type: 'ADD', by: 1 });
-    const fork = await system.history(ref).fork(3, { id: 'fork' });
-    expect(await fork.ask({ type: 'ADD', by: 10 })).toBe(12);
-    expect(await ref.ask({ type: 'ADD', by: 1 })).toBe(6);
-    expect(await codeOf(system.history(ref).fork(3, { id: 'fork' }))).toBe('ACTOR_ALREADY_EXISTS');
-    expect(await codeOf(system.history(ref).fork(3, { id: 'a~b' }))).toBe('INVALID_ADDRESS');
-    expect(await codeOf(system.history(ref).fork(99, { id: 'later' }))).toBe('ACTOR_NOT_FOUND');
-    const timed = await system.spawn(reminder, { id: 'r', input: { ms: 200 } });
-    const forked = await system.history(timed).fork(1, { id: 'r-fork' });
-    await forked.waitFor((s) => (s.view as { value: string }).value === 'late');
-  }
-  await using system = await start(threads);
-  expect(await system.ref(counter, 'fork').ask({ type: 'GET' })).toMatchObject({ n: 12 });
-  expect(await system.ref(counter, 'one').ask({ type: 'GET' })).toMatchObject({ n: 6 });
-  await until('the original to be late too', async () => ((await system.ref(reminder, 'r').snapshot()).view as { value: string }).value === 'late');
-});
+    expect(await system.ref(counter, 'fork').ask({ type: 'GET' })).toMatchObject({ n: 12 });
+    expect(await system.ref(counter, 'one').ask({ type: 'GET' })).toMatchObject({ n: 6 });
+    await until(
+      'the original to be late too',
+      async () => ((await system.ref(reminder, 'r').snapshot()).view as { value: string }).value === 'late',
+    );
+  },
+);

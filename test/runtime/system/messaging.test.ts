@@ -1,14 +1,25 @@
 /** What actors and the outside say to each other: order, answers, endings, stash, watch, live views. */
 import { describe, expect, test } from 'vitest';
 import { ActorSystem } from '../../../runtime/index.ts';
-import { counter, counterInMemory, counterSnapshot, puppet, type PuppetState, virtualCounter } from '../../support/actors/basic.ts';
+import {
+  counter,
+  counterInMemory,
+  counterSnapshot,
+  puppet,
+  type PuppetState,
+  virtualCounter,
+} from '../../support/actors/basic.ts';
 import { codeOf, errorOf, until } from '../../support/until.ts';
 
 const MODULE = new URL('../../support/actors/basic.ts', import.meta.url);
 const start = (threads: number, onLog?: (key: string, values: readonly unknown[]) => void): Promise<ActorSystem> =>
   ActorSystem.start({ threads, actors: [MODULE], ...(onLog === undefined ? {} : { onLog }) });
 
-const seen = (what: string, ref: { ask(message: { type: 'LOOK' }): Promise<unknown> }, length: number): Promise<unknown[]> =>
+const seen = (
+  what: string,
+  ref: { ask(message: { type: 'LOOK' }): Promise<unknown> },
+  length: number,
+): Promise<unknown[]> =>
   until(what, async () => {
     const list = (await ref.ask({ type: 'LOOK' })) as unknown[];
     return list.length >= length ? list : undefined;
@@ -39,7 +50,10 @@ describe.each([0, 2])('threads: %i', (threads) => {
     const failed = errorOf(ref.ask({ type: 'TAKE' }));
     await ref.tell({ type: 'ANSWER_ERROR' });
     expect(await failed).toMatchObject({ name: 'TypeError', message: 'no, on purpose' });
-    await expect(ref.ask({ type: 'FAIL' })).rejects.toMatchObject({ name: 'RangeError', message: 'refused, on purpose' });
+    await expect(ref.ask({ type: 'FAIL' })).rejects.toMatchObject({
+      name: 'RangeError',
+      message: 'refused, on purpose',
+    });
     expect(await ref.ask({ type: 'LOOK' })).toEqual([]);
   });
 
@@ -67,7 +81,11 @@ describe.each([0, 2])('threads: %i', (threads) => {
   test('watch: the end of an actor, once; of one that has ended, and of one that never was', async () => {
     await using system = await start(threads);
     const ref = await system.spawn(puppet, { id: 'p' });
-    const [a, b, c] = [await system.spawn(counter, { id: 'a' }), await system.spawn(counter, { id: 'b' }), await system.spawn(counter, { id: 'c' })];
+    const [a, b, c] = [
+      await system.spawn(counter, { id: 'a' }),
+      await system.spawn(counter, { id: 'b' }),
+      await system.spawn(counter, { id: 'c' }),
+    ];
     for (const { key } of [a, b]) await ref.tell({ type: 'WATCH', key });
     await ref.tell({ type: 'UNWATCH', key: b.key });
     await a.ask({ type: 'END' });
@@ -98,10 +116,16 @@ describe.each([0, 2])('threads: %i', (threads) => {
     // An id that lives already cannot be anybody's child.
     await system.spawn(counter, { id: 'taken' });
     await ref.tell({ type: 'SPAWN', childId: 'taken', definition: 'counter', id: 'taken' });
-    expect(await seen('the refusal', ref, 2)).toMatchObject([{}, { terminated: 'counter/taken', childId: 'taken', reason: 'error' }]);
+    expect(await seen('the refusal', ref, 2)).toMatchObject([
+      {},
+      { terminated: 'counter/taken', childId: 'taken', reason: 'error' },
+    ]);
     expect(await system.ref(counter, 'taken').ask({ type: 'ADD', by: 1 })).toBe(1);
     await ref.stop();
-    await until('the other kid to end', async () => (await system.ref(counter, 'other').snapshot()).status === 'stopped');
+    await until(
+      'the other kid to end',
+      async () => (await system.ref(counter, 'other').snapshot()).status === 'stopped',
+    );
   });
 
   test('stash: kept in order, taken out in order, before what came later', async () => {
@@ -139,11 +163,13 @@ describe.each([0, 2])('threads: %i', (threads) => {
     await using system = await start(threads);
     const ref = await system.spawn(counter, { id: 'one' });
     const controller = new AbortController();
-    const loops = [ref.changes({ signal: controller.signal }), ref.events({ signal: controller.signal })].map(async (loop) => {
-      let count = 0;
-      for await (const _ of loop) count += 1;
-      return count;
-    });
+    const loops = [ref.changes({ signal: controller.signal }), ref.events({ signal: controller.signal })].map(
+      async (loop) => {
+        let count = 0;
+        for await (const _ of loop) count += 1;
+        return count;
+      },
+    );
     await ref.tell({ type: 'ADD', by: 1 });
     controller.abort();
     await Promise.all(loops);
@@ -174,7 +200,10 @@ describe.each([0, 2])('threads: %i', (threads) => {
   test('waitFor: already true, true later, never, aborted', async () => {
     await using system = await start(threads);
     const ref = await system.spawn(counter, { id: 'one' });
-    expect(await ref.waitFor((s) => (s.view as { n: number }).n === 0)).toMatchObject({ status: 'running', sequence: 1 });
+    expect(await ref.waitFor((s) => (s.view as { n: number }).n === 0)).toMatchObject({
+      status: 'running',
+      sequence: 1,
+    });
     const later = ref.waitFor((s) => (s.view as { n: number }).n === 2);
     await ref.tell({ type: 'ADD', by: 2 });
     expect(await later).toMatchObject({ view: { n: 2 } });
@@ -213,7 +242,10 @@ describe.each([0, 2])('threads: %i', (threads) => {
     await system.spawn(virtualCounter, { id: 'v', ifExists: 'attach' });
     const sender = await system.spawn(puppet, { id: 'p' });
     await sender.tell({ type: 'SEND', to: 'virtual-counter/w', message: { type: 'ADD', by: 9 } });
-    await until('the other to live', async () => (await system.ref(virtualCounter, 'w').snapshot()).status === 'running');
+    await until(
+      'the other to live',
+      async () => (await system.ref(virtualCounter, 'w').snapshot()).status === 'running',
+    );
     expect(await system.ref(virtualCounter, 'w').ask({ type: 'ADD', by: 0 })).toBe(9);
   });
 

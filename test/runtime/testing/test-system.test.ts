@@ -15,7 +15,9 @@ test('a timer of thirty days comes after thirty days of the test', async () => {
 test('an ask that nobody answers fails at its deadline, when the test lets it', async () => {
   await using kit = await createTestSystem({ actors: [new URL('./patient.ts', import.meta.url)] });
   const ref = await kit.system.spawn(patient, { id: 'p' });
-  const waiting = ref.waitFor(({ view }) => view.value === 'over', { timeoutMs: 1_000 }).catch((error: unknown) => error);
+  const waiting = ref
+    .waitFor(({ view }) => view.value === 'over', { timeoutMs: 1_000 })
+    .catch((error: unknown) => error);
   await kit.advance(1_001);
   expect(await waiting).toMatchObject({ code: 'ASK_TIMEOUT' });
 });
@@ -29,5 +31,7 @@ test('a probe keeps what it is sent, by whom and when', async () => {
   const [first, second] = await one.received();
   expect(first).toMatchObject({ message: { type: 'A' }, from: undefined });
   expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBe(500);
-  expect((await one.expectMessage((message) => (message as { type: string }).type === 'B')).message).toEqual({ type: 'B' });
+  expect((await one.expectMessage((message) => (message as { type: string }).type === 'B')).message).toEqual({
+    type: 'B',
+  });
 });

@@ -9,7 +9,12 @@ export interface ReplierState {
   readonly total: number;
 }
 
-export type ReplierMessage = { readonly type: 'ADD'; readonly name: string; readonly amount: number; readonly how: 'now' | 'later' | 'never' | 'fail' };
+export type ReplierMessage = {
+  readonly type: 'ADD';
+  readonly name: string;
+  readonly amount: number;
+  readonly how: 'now' | 'later' | 'never' | 'fail';
+};
 
 export const replier = defineActor(import.meta.url, 'replier', {
   reducer: {
@@ -71,11 +76,15 @@ export const requester = defineActor(import.meta.url, 'requester', {
     signal(state, signal) {
       if (signal.kind !== 'reply' && signal.kind !== 'ask.failed') return state;
       const before = state.outcomes[signal.ask];
-      const outcome = signal.kind === 'reply' ? 'reply' : (signal.error as { code?: string }).code ?? 'error';
-      return { ...state, outcomes: { ...state.outcomes, [signal.ask]: before === undefined ? outcome : `${before},${outcome}` } };
+      const outcome = signal.kind === 'reply' ? 'reply' : ((signal.error as { code?: string }).code ?? 'error');
+      return {
+        ...state,
+        outcomes: { ...state.outcomes, [signal.ask]: before === undefined ? outcome : `${before},${outcome}` },
+      };
     },
   },
   virtual: true,
+  durability: 'snapshot',
   snapshotEveryTurns: 9,
   passivateAfterMs: 700,
 });

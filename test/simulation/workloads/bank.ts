@@ -1,6 +1,6 @@
 /** The bank: random transfers from several clients at once, with tells, asks and idempotency keys. */
 import { type AccountState, account } from './bank-actors.ts';
-import { attempt, insist, pick, type Workload } from './workload.ts';
+import { attempt, fault, insist, pick, type Workload } from './workload.ts';
 
 const ACCOUNTS = 6;
 const CLIENTS = 4;
@@ -15,7 +15,9 @@ export const bank: Workload = {
   async run(sim) {
     const key = (i: number): string => `account/${i}`;
     for (let i = 0; i < ACCOUNTS; i++) {
-      await insist(sim, (system) => system.spawn(account, { id: String(i), input: { balance: OPENING }, ifExists: 'attach' }));
+      await insist(sim, (system) =>
+        system.spawn(account, { id: String(i), input: { balance: OPENING }, ifExists: 'attach' }),
+      );
     }
     const acknowledged: { readonly from: string; readonly name: string }[] = [];
     for (let client = 0; client < CLIENTS; client++) {
@@ -27,7 +29,7 @@ export const bank: Workload = {
           const message = { type: 'TRANSFER', name, to, amount: 1 + pick(sim, 30) };
           if (sim.random.next() < 0.5) {
             const outcome = await insist(sim, (system) => system.refOf(from).ask(message, { idempotencyKey: name }));
-            if (outcome.kind === 'failed') sim.violated('bank', `${name} failed: ${outcome.code}`);
+            if (outcome.kind === 'failed') fault(sim, 'bank', `${name} failed: ${outcome.code}`);
             else if ((outcome.value as { done: boolean }).done) acknowledged.push({ from, name });
           } else {
             // Its money may or may not be there; the receipt says only that it was handled.
@@ -38,16 +40,19 @@ export const bank: Workload = {
       });
     }
     sim.atEnd(async (system) => {
+      if (sim.lostCommits > 0) return;
       const states = new Map<string, AccountState>();
-      for (let i = 0; i < ACCOUNTS; i++) states.set(key(i), (await system.refOf(key(i)).snapshot()).view as AccountState);
+      for (let i = 0; i < ACCOUNTS; i++)
+        states.set(key(i), (await system.refOf(key(i)).snapshot()).view as AccountState);
       const sum = [...states.values()].reduce((total, { balance }) => total + balance, 0);
-      if (sum !== ACCOUNTS * OPENING) sim.violated('bank', `the accounts hold ${sum} instead of ${ACCOUNTS * OPENING}`);
+      if (sum !== ACCOUNTS * OPENING) fault(sim, 'bank', `the accounts hold ${sum} instead of ${ACCOUNTS * OPENING}`);
       const sent = [...states.values()].flatMap((state) => state.sent).sort();
       const received = [...states.values()].flatMap((state) => state.received).sort();
-      if (sent.join() !== received.join()) sim.violated('bank', `sent ${sent.join()}, received ${received.join()}`);
-      if (new Set(sent).size !== sent.length) sim.violated('bank', `a transfer was begun twice: ${sent.join()}`);
+      if (sent.join() !== received.join()) fault(sim, 'bank', `sent ${sent.join()}, received ${received.join()}`);
+      if (new Set(sent).size !== sent.length) fault(sim, 'bank', `a transfer was begun twice: ${sent.join()}`);
       for (const { from, name } of acknowledged) {
-        if (states.get(from)?.sent.includes(name) !== true) sim.violated('bank', `${name} was acknowledged by ${from}, which does not know it`);
+        if (states.get(from)?.sent.includes(name) !== true)
+          fault(sim, 'bank', `${name} was acknowledged by ${from}, which does not know it`);
       }
     });
   },

@@ -27,7 +27,8 @@ export const link = defineActor(import.meta.url, 'link', {
       const expected = state.seen[client] ?? 0;
       const [chain, place] = turn.self.slice(turn.self.indexOf('/') + 1).split('-') as [string, string];
       if (Number(place) + 1 < LINKS) turn.send(`link/${chain}-${Number(place) + 1}`, message);
-      const faults = number === expected ? state.faults : [...state.faults, `${client}: ${number} instead of ${expected}`];
+      const faults =
+        number === expected ? state.faults : [...state.faults, `${client}: ${number} instead of ${expected}`];
       return { seen: { ...state.seen, [client]: number + 1 }, faults };
     },
   },

@@ -3,8 +3,37 @@ import { assign, fromPromise, raise, setup } from 'xstate';
 import { defineActor, effect } from '../../../actors/index.ts';
 import { simulatedOutside } from '../../../runtime/testing/simulated-outside.ts';
 
-const call = (name: string) => async (argument: { readonly input: unknown; readonly signal: AbortSignal; readonly idempotencyKey: string; readonly attempt: number; readonly self: { readonly key: string } }) =>
-  simulatedOutside().call(name, { ...argument, self: argument.self.key });
+const call =
+  (name: string) =>
+  async (argument: {
+    readonly input: unknown;
+    readonly signal: AbortSignal;
+    readonly idempotencyKey: string;
+    readonly attempt: number;
+    readonly self: { readonly key: string };
+  }) =>
+    simulatedOutside().call(name, { ...argument, self: argument.self.key });
+
+/** A child of the machine below, with a delay and a call of its own. */
+const helperMachine = setup({
+  types: { context: {} as { readonly done: boolean } },
+  actors: { fetch: effect(call('fetch')) },
+}).createMachine({
+  context: { done: false },
+  initial: 'resting',
+  states: {
+    resting: { after: { 60: 'fetching' } },
+    fetching: {
+      invoke: {
+        src: 'fetch',
+        onDone: { target: 'done', actions: assign({ done: true }) },
+        onError: 'done',
+      },
+    },
+    done: { type: 'final' },
+  },
+  output: ({ context }: { readonly context: { readonly done: boolean } }) => context.done,
+});
 
 /** Goes round: waits, calls, waits, calls, until it has done so often enough. */
 export const workerMachine = setup({
@@ -14,6 +43,7 @@ export const workerMachine = setup({
     input: {} as { readonly rounds: number },
   },
   actors: {
+    helper: helperMachine,
     charge: effect(call('charge')),
     once: effect(call('once'), { class: 'at_most_once' }),
     look: effect(call('look'), { class: 'query', retry: { maxAttempts: 3, initialMs: 50 } }),
@@ -57,7 +87,13 @@ export const workerMachine = setup({
       },
     },
     plain: {
-      invoke: { src: 'plain', onDone: 'deciding' },
+      invoke: { src: 'plain', onDone: 'helping' },
+    },
+    helping: {
+      invoke: {
+        src: 'helper',
+        onDone: { target: 'deciding', actions: assign({ log: ({ context }) => [...context.log, 'helped'] }) },
+      },
     },
     deciding: {
       entry: assign({ rounds: ({ context }) => context.rounds - 1 }),
@@ -84,7 +120,11 @@ export const alarm = defineActor(import.meta.url, 'alarm', {
     init: (): AlarmState => ({ set: 0, rung: [] }),
     receive(state: AlarmState, message: { readonly type: 'SET'; readonly delayMs: number }, turn): AlarmState {
       const { set } = state;
-      turn.setTimer({ id: `t${set}`, delayMs: message.delayMs, payload: { number: set, dueMs: turn.nowMs + message.delayMs } });
+      turn.setTimer({
+        id: `t${set}`,
+        delayMs: message.delayMs,
+        payload: { number: set, dueMs: turn.nowMs + message.delayMs },
+      });
       return { ...state, set: set + 1 };
     },
     signal(state, signal, turn) {

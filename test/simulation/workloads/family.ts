@@ -1,6 +1,6 @@
 /** Supervision: whatever dies, every supervised child runs in the end, and every end is heard of once. */
 import { allForOne, oneForOne, type ParentState, parent } from './family-actors.ts';
-import { attempt, insist, pick, type Workload } from './workload.ts';
+import { attempt, fault, insist, pick, type Workload } from './workload.ts';
 
 const SUPERVISED = ['o1', 'o2', 'a1', 'a2', 'a3'];
 const ALWAYS = ['o1', 'a1', 'a2', 'a3'];
@@ -35,21 +35,26 @@ export const family: Workload = {
           { type: 'POKE', number, what: (['WORK', 'FINISH', 'FAIL'] as const)[pick(sim, 3)] },
           { type: 'WATCH', key: `child/${SUPERVISED[pick(sim, SUPERVISED.length)]}` },
         ];
-        await attempt(async () => (await sim.up()).refOf(`parent/p${pick(sim, PARENTS)}`).tell(messages[pick(sim, messages.length)]));
+        await attempt(async () =>
+          (await sim.up()).refOf(`parent/p${pick(sim, PARENTS)}`).tell(messages[pick(sim, messages.length)]),
+        );
         if (sim.random.next() < 0.3) await sim.advance(pick(sim, 200));
       }
     });
     sim.atEnd(async (system) => {
+      if (sim.lostCommits > 0) return;
       for (const id of ALWAYS) {
         const { status } = await system.refOf(`child/${id}`).snapshot();
-        if (status !== 'running') sim.violated('family', `child/${id} is ${status}, though it is permanent`);
+        if (status !== 'running') fault(sim, 'family', `child/${id} is ${status}, though it is permanent`);
       }
       for (let i = 0; i < PARENTS; i++) {
         const state = (await system.refOf(`parent/p${i}`).snapshot()).view as ParentState;
-        if (new Set(state.ended).size !== state.ended.length) sim.violated('family', `parent/p${i} heard of an end twice: ${state.ended.join()}`);
+        if (new Set(state.ended).size !== state.ended.length)
+          fault(sim, 'family', `parent/p${i} heard of an end twice: ${state.ended.join()}`);
         for (let number = 0; number < state.spawned; number++) {
           const { status } = await system.refOf(`child/p${i}.${number}`).snapshot();
-          if (status === 'stopped' && !state.ended.includes(`n${number}`)) sim.violated('family', `parent/p${i} did not hear of the end of n${number}`);
+          if (status === 'stopped' && !state.ended.includes(`n${number}`))
+            fault(sim, 'family', `parent/p${i} did not hear of the end of n${number}`);
         }
       }
     });

@@ -15,8 +15,18 @@ export function pick(sim: Simulation, below: number): number {
   return Math.floor(sim.random.next() * below);
 }
 
+/**
+ * Reports what a workload found wrong. Not after a power failure took commits that were acknowledged: then only the general rules
+ * hold.
+ */
+export function fault(sim: Simulation, rule: string, what: string): void {
+  if (sim.lostCommits === 0) sim.violated(rule, what);
+}
+
 /** Outcome of a call that a crash may have cut off. */
-export type Attempt<T> = { readonly kind: 'done'; readonly value: T } | { readonly kind: 'failed'; readonly code: string };
+export type Attempt<T> =
+  | { readonly kind: 'done'; readonly value: T }
+  | { readonly kind: 'failed'; readonly code: string };
 
 /** Awaits a call; a rejection is an outcome. */
 export async function attempt<T>(call: () => Promise<T>): Promise<Attempt<T>> {
@@ -30,7 +40,10 @@ export async function attempt<T>(call: () => Promise<T>): Promise<Attempt<T>> {
 }
 
 /** Repeats a call that may be repeated, on every new system, until it succeeds or fails for good. */
-export async function insist<T>(sim: Simulation, call: (system: Awaited<ReturnType<Simulation['up']>>) => Promise<T>): Promise<Attempt<T>> {
+export async function insist<T>(
+  sim: Simulation,
+  call: (system: Awaited<ReturnType<Simulation['up']>>) => Promise<T>,
+): Promise<Attempt<T>> {
   for (;;) {
     const system = await sim.up();
     const outcome = await attempt(() => call(system));
@@ -39,4 +52,11 @@ export async function insist<T>(sim: Simulation, call: (system: Awaited<ReturnTy
   }
 }
 
-const REPEATABLE = new Set(['SYSTEM_STOPPED', 'TELL_TIMEOUT', 'ASK_TIMEOUT', 'STORAGE_FULL', 'MAILBOX_FULL', 'HOST_LOST']);
+const REPEATABLE = new Set([
+  'SYSTEM_STOPPED',
+  'TELL_TIMEOUT',
+  'ASK_TIMEOUT',
+  'STORAGE_FULL',
+  'MAILBOX_FULL',
+  'HOST_LOST',
+]);

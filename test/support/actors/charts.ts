@@ -16,7 +16,15 @@ interface Work {
 }
 
 /** Writes its key, then waits until the file `go` is there. */
-const pay = async ({ input, idempotencyKey, signal }: { input: Work; idempotencyKey: string; signal: AbortSignal }): Promise<string> => {
+const pay = async ({
+  input,
+  idempotencyKey,
+  signal,
+}: {
+  input: Work;
+  idempotencyKey: string;
+  signal: AbortSignal;
+}): Promise<string> => {
   appendFileSync(`${input.folder}/paid`, `${idempotencyKey}\n`);
   while (!existsSync(`${input.folder}/go`)) await pause(5, undefined, { signal });
   return 'paid';
@@ -53,7 +61,9 @@ const paymentMachine = (effectClass: 'idempotent' | 'at_most_once' | 'query') =>
     },
   });
 
-export const idempotentPayment = defineActor(import.meta.url, 'payment-idempotent', { machine: paymentMachine('idempotent') });
+export const idempotentPayment = defineActor(import.meta.url, 'payment-idempotent', {
+  machine: paymentMachine('idempotent'),
+});
 export const oncePayment = defineActor(import.meta.url, 'payment-once', { machine: paymentMachine('at_most_once') });
 export const queryPayment = defineActor(import.meta.url, 'payment-query', { machine: paymentMachine('query') });
 
@@ -106,7 +116,10 @@ const chainMachine = setup({
         input: ({ context }) => ({ n: context.n }),
         onDone: {
           target: 'second',
-          actions: assign({ n: ({ event }) => event.output, results: ({ context, event }) => [...context.results, event.output] }),
+          actions: assign({
+            n: ({ event }) => event.output,
+            results: ({ context, event }) => [...context.results, event.output],
+          }),
         },
       },
     },
@@ -114,7 +127,10 @@ const chainMachine = setup({
       invoke: {
         src: 'step',
         input: ({ context }) => ({ n: context.n }),
-        onDone: { target: 'done', actions: assign({ results: ({ context, event }) => [...context.results, event.output] }) },
+        onDone: {
+          target: 'done',
+          actions: assign({ results: ({ context, event }) => [...context.results, event.output] }),
+        },
       },
     },
     done: { type: 'final' },

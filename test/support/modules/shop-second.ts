@@ -9,7 +9,8 @@ interface SecondState {
 export const shop = defineActor(import.meta.url, 'shop', {
   version: 2,
   migrate(saved, fromVersion): SecondState {
-    if ((globalThis as { shopMigrates?: boolean }).shopMigrates === false) throw new Error('no rate for the currency, on purpose');
+    if ((globalThis as { shopMigrates?: boolean }).shopMigrates === false)
+      throw new Error('no rate for the currency, on purpose');
     return { sold: (saved as { sold: number }).sold, currency: `EUR since version ${fromVersion}` };
   },
   reducer: {
