@@ -39,6 +39,8 @@ export class ContenderClient {
     this.#child = fork(ENTRY, [workload.name, contender.name, JSON.stringify(setting)], {
       execArgv: [...(contender.execArgv ?? []), ...profile],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // Stripping types takes longer than most contenders take to open.
+      env: { ...process.env, NODE_COMPILE_CACHE: join(options.scratch, 'compile-cache') },
     });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString()).slice(-4_000);

@@ -12,7 +12,7 @@ import { inFlight } from '../pace.ts';
 
 const SPAWNS_UNDER_WAY = 2_000;
 /** What spawning itself leaves behind (batches on their way, timers of calls) is gone a moment later. */
-const SETTLE_MS = 200;
+const SETTLE_MS = 100;
 
 /** On the calling thread, whose heap can be read; the journal, if any, is on disk. */
 const idle = (name: string, label: string, definition: Definition, durable: boolean): Contender => ({

@@ -29,7 +29,9 @@ async function restart(dir: string, past: Past): Promise<{ startMs: number; answ
   const copy = join(dir, 'copy');
   await cp(join(dir, 'past'), copy, { recursive: true });
   try {
-    const { stdout } = await run(process.execPath, [script('past-reader'), copy, JSON.stringify(past)]);
+    // As an application's: without the compile cache that the harness gives its contenders.
+    const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+    const { stdout } = await run(process.execPath, [script('past-reader'), copy, JSON.stringify(past)], { env });
     return JSON.parse(stdout) as { startMs: number; answerMs: number };
   } finally {
     await rm(copy, { recursive: true, force: true });

@@ -25,7 +25,7 @@ export function foldActors(turns: readonly LoggedTurn[], definitions: Definition
   for (const turn of turns) {
     let fold = folds.get(turn.key);
     if (fold === undefined) {
-      fold = new Fold(turn.key, definitions.of(turn.key)?.behavior as unknown as Behavior | undefined);
+      fold = new Fold(turn.key, definitions.of(turn.key)?.behavior);
       folds.set(turn.key, fold);
     }
     fold.add(turn);
@@ -93,7 +93,7 @@ class Fold {
       );
     }
     if (record.state !== undefined) this.#state = this.#loaded(record.state);
-    else if (resumed) this.#state = this.#tell(record, { kind: 'resumed' } as Signal);
+    else if (resumed) this.#state = this.#tell(record, { kind: 'resumed' });
     else this.#state = this.#run(record, (behavior, turn) => behavior.init(control.input, turn));
   }
 
@@ -124,7 +124,7 @@ class Fold {
       }
       case 'effect.failed':
       case 'ask.failed':
-        this.#state = this.#tell(record, { ...control, error: decodeError(control.error) } as Signal);
+        this.#state = this.#tell(record, { ...control, error: decodeError(control.error) });
         return;
       default:
         this.#state = this.#tell(record, control as Signal);

@@ -27,7 +27,7 @@ export interface SimulatedHostPorts {
   readonly random: Random;
   readonly journal: SimulatedJournal;
   readonly rules: FramePortRules;
-  delayMs(): number;
+  readonly delayMs: () => number;
   /** A turn of this cell is about to be run: throwing is a death in the middle of a slice. */
   beforeStep(slot: number, key: string, sequence: number): void;
   /** Of so many things on their way, how many still arrive. */

@@ -22,7 +22,7 @@ export interface SimulatedJournalPorts {
   /** Where the system runs, which makes the control calls. */
   readonly system: VirtualThread;
   readonly store: Store;
-  delayMs(): number;
+  readonly delayMs: () => number;
   failed(error: unknown): void;
 }
 
@@ -55,7 +55,7 @@ export class SimulatedJournal {
           const run = async (): Promise<never> => (this.#service[method] as (...args: unknown[]) => never)(...args);
           run().then(
             (value) => there.send(() => resolve(value)),
-            (error: unknown) => there.send(() => reject(error)),
+            (error: Error) => there.send(() => reject(error)),
           );
         });
       });

@@ -58,7 +58,7 @@ export class Pipe {
 }
 
 export interface FramePortRules {
-  delayMs(): number;
+  readonly delayMs: () => number;
   /** Asked for every frame; words about acceptance and ends are never touched. */
   fate(): FrameFate;
   /** A frame was lost, doubled or overtaken. */
@@ -67,7 +67,7 @@ export interface FramePortRules {
   undetected(what: string): void;
   /** A block is about to be posted by `thread`: throwing is a death in the middle of a release. */
   beforePost(thread: VirtualThread): void;
-  note(line: string): void;
+  readonly note: (line: string) => void;
   /** A seam for planted bugs: what is posted in place of a block. */
   readonly rewrite?: ((bytes: Uint8Array<ArrayBuffer>, port: object) => readonly Uint8Array<ArrayBuffer>[]) | undefined;
 }

@@ -23,7 +23,7 @@ export interface SimulatedDiskPorts {
   /** The process dies here and now; does not return. */
   crash(where: string): never;
   clockJump(ms: number): void;
-  note(line: string): void;
+  readonly note: (line: string) => void;
 }
 
 /** The disk, which outlives the process. */

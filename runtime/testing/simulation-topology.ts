@@ -46,9 +46,9 @@ export interface SimulationTopologyPorts {
   /** The process is to die; called in the middle of something, which is then unwound. */
   crash(where: string): void;
   /** Something that must not happen. */
-  violated(what: string): void;
+  readonly violated: (what: string) => void;
   record(event: OutsideEvent): void;
-  note(line: string): void;
+  readonly note: (line: string) => void;
   /** In place of the journal's own pipes and the frames' own ports: seams for planted bugs. */
   readonly seams?: SimulationSeams | undefined;
 }

@@ -179,7 +179,9 @@ export class Simulation {
   /** Resolves with the system as soon as there is one. */
   up(): Promise<ActorSystem> {
     if (this.#system !== undefined) return Promise.resolve(this.#system);
-    return new Promise((resolve) => this.#ups.push(resolve));
+    return new Promise((resolve) => {
+      this.#ups.push(resolve);
+    });
   }
 
   /** Commits that power failures have taken: with `sync: 'relaxed'`, what was acknowledged before one may be gone. */

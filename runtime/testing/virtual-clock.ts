@@ -98,7 +98,11 @@ export class VirtualClock {
 
   /** Resolves when nothing real is under way. */
   async unheld(): Promise<void> {
-    while (this.#holds > 0) await new Promise<void>((resolve) => this.#onHoldsGone.push(resolve));
+    while (this.#holds > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onHoldsGone.push(resolve);
+      });
+    }
   }
 
   get held(): boolean {

@@ -72,8 +72,8 @@ const BUGS: Readonly<Record<string, Bug>> = {
   'a link loses frames and does not notice': {
     workload: 'chain',
     plan: 'calm',
-    rules: ['lost', 'chain'],
-    plant: () => forgetfulLink(7),
+    rules: ['lost', 'chain', 'stranded', 'script_failed'],
+    plant: () => forgetfulLink(3),
   },
   'watermarks are ignored': {
     workload: 'bank',
@@ -89,28 +89,33 @@ const BUGS: Readonly<Record<string, Bug>> = {
     plan: 'crashes',
     rules: ['origin', 'acknowledged', 'bank', 'once', 'uncaught'],
     plant() {
-      replace(JournalService.prototype, 'connect', (before) => function (this: JournalService, slot, epoch, link) {
-        let unwritten = 0;
-        const session = before.call(this, slot, epoch, {
-          ...link,
-          loaded: (request, parcels) => link.loaded(request, parcels),
-          fenced: () => link.fenced(),
-          wake: (keys) => link.wake(keys),
-          storage: (state) => link.storage(state),
-          checkpoint: (round, target) => link.checkpoint(round, target),
-          committed: () => {
-            unwritten = 0;
+      replace(
+        JournalService.prototype,
+        'connect',
+        (before) =>
+          function (this: JournalService, slot, epoch, link) {
+            let unwritten = 0;
+            const session = before.call(this, slot, epoch, {
+              ...link,
+              loaded: (request, parcels) => link.loaded(request, parcels),
+              fenced: () => link.fenced(),
+              wake: (keys) => link.wake(keys),
+              storage: (state) => link.storage(state),
+              checkpoint: (round, target) => link.checkpoint(round, target),
+              committed: () => {
+                unwritten = 0;
+              },
+            });
+            return {
+              ...session,
+              append: (number, bytes) => {
+                link.committed(number, this.stats().end + unwritten);
+                unwritten += new BatchReader(bytes).turns;
+                session.append(number, bytes);
+              },
+            };
           },
-        });
-        return {
-          ...session,
-          append: (number, bytes) => {
-            link.committed(number, this.stats().end + unwritten);
-            unwritten += new BatchReader(bytes).turns;
-            session.append(number, bytes);
-          },
-        };
-      });
+      );
       return undefined;
     },
   },
@@ -119,9 +124,14 @@ const BUGS: Readonly<Record<string, Bug>> = {
     plan: 'deaths',
     rules: ['lost', 'chain', 'once'],
     plant() {
-      replace(HostShell.prototype, 'begin', (before) => function (this: HostShell, beginning: Beginning) {
-        before.call(this, { ...beginning, resend: [] });
-      });
+      replace(
+        HostShell.prototype,
+        'begin',
+        (before) =>
+          function (this: HostShell, beginning: Beginning) {
+            before.call(this, { ...beginning, resend: [] });
+          },
+      );
       return undefined;
     },
   },
@@ -131,11 +141,16 @@ const BUGS: Readonly<Record<string, Bug>> = {
     rules: ['once', 'chain'],
     plant() {
       let pushed = 0;
-      replace(Mailbox.prototype, 'push', (before) => function (this: Mailbox, envelope) {
-        pushed += 1;
-        if (pushed % 17 === 0 && envelope.control === undefined) this.unshift([envelope]);
-        else before.call(this, envelope);
-      });
+      replace(
+        Mailbox.prototype,
+        'push',
+        (before) =>
+          function (this: Mailbox, envelope) {
+            pushed += 1;
+            if (pushed % 17 === 0 && envelope.control === undefined) this.unshift([envelope]);
+            else before.call(this, envelope);
+          },
+      );
       return undefined;
     },
   },
@@ -144,15 +159,20 @@ const BUGS: Readonly<Record<string, Bug>> = {
     plan: 'calm',
     rules: ['timer'],
     plant() {
-      replace(TimerQueue.prototype, 'add', (before) => function (this: TimerQueue, key, id, dueMs, armed) {
-        before.call(this, key, id, dueMs - 100, armed);
-      });
+      replace(
+        TimerQueue.prototype,
+        'add',
+        (before) =>
+          function (this: TimerQueue, key, id, dueMs, armed) {
+            before.call(this, key, id, dueMs - 100, armed);
+          },
+      );
       return undefined;
     },
   },
   'sleeping actors are not woken': {
     workload: 'clockwork',
-    plan: 'calm',
+    plan: 'deaths',
     rules: ['timer', 'clockwork'],
     plant() {
       replace(WakeWatch.prototype, 'noted', () => () => {});
@@ -164,9 +184,14 @@ const BUGS: Readonly<Record<string, Bug>> = {
     plan: 'crashes',
     rules: ['clockwork'],
     plant() {
-      replace(EffectRunner.prototype, 'resume', () => function (this: EffectRunner, cell: Cell) {
-        for (const [id, entry] of cell.book.effects ?? []) this.start(cell, id, entry.started);
-      });
+      replace(
+        EffectRunner.prototype,
+        'resume',
+        () =>
+          function (this: EffectRunner, cell: Cell) {
+            for (const [id, entry] of cell.book.effects ?? []) this.start(cell, id, entry.started);
+          },
+      );
       return undefined;
     },
   },

@@ -49,7 +49,6 @@ const die = (way: Way): void => {
     case 'out_of_memory': {
       const hoard: unknown[] = [];
       for (;;) hoard.push(Array.from({ length: 100 }, (_, i) => ({ i })));
-      break;
     }
     case 'loop':
     case 'wait_for_end':
