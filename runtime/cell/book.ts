@@ -125,8 +125,10 @@ export function applyTurn(
   sequence: number,
   keysLimit: number,
 ): void {
-  if (envelope.unstashed === true) book.unstashed?.shift();
-  else if (envelope.id !== undefined) consume(book, envelope.id, laneOf(envelope));
+  if (envelope.unstashed === true) {
+    book.unstashed?.shift();
+    if (book.unstashed?.length === 0) book.unstashed = undefined;
+  } else if (envelope.id !== undefined) consume(book, envelope.id, laneOf(envelope));
   if (envelope.control !== undefined && !refused) applyControl(book, envelope);
   const key = envelope.idempotencyKey;
   if (key !== undefined) {

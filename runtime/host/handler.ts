@@ -8,7 +8,7 @@
  * HD1. A message that was taken out of a mailbox is handled, refused with an answer, parked as a dead letter, or put back.
  * HD2. A failed message is tried `maxAttempts` times, in its place; the messages behind it wait.
  */
-import { type CellKey, parseKey, rootOf } from '../kernel/address.ts';
+import { type CellKey, definitionOf, parseKey, rootOf } from '../kernel/address.ts';
 import { delayMs } from '../kernel/backoff.ts';
 import type { Clock } from '../kernel/clock.ts';
 import {
@@ -17,6 +17,7 @@ import {
   encodeError,
   HandlerError,
   HostLostError,
+  UnknownDefinitionError,
   UnserializableValueError,
 } from '../kernel/errors.ts';
 import type { Intent } from '../kernel/intent.ts';
@@ -122,6 +123,14 @@ export class Handler {
     } else {
       this.deadLetter(envelope.to, envelope, reason, error, 0, clock.now());
     }
+  }
+
+  /** A message to an actor whose definition is not loaded. */
+  undefinedReceiver(envelope: Envelope): void {
+    const error = new UnknownDefinitionError(
+      `no definition is named "${definitionOf(envelope.to)}": list its module in the \`actors\` option`,
+    );
+    this.undeliverable(envelope, 'undeliverable', error);
   }
 
   deadLetter(

@@ -11,8 +11,8 @@
  * X4. Every cell with work gets its slice before any cell gets a second one.
  * X5. A fenced host runs nothing more.
  */
-import { type CellKey, definitionOf, placementOf } from '../kernel/address.ts';
-import { encodeError, UnknownDefinitionError } from '../kernel/errors.ts';
+import { type CellKey, placementOf } from '../kernel/address.ts';
+import { encodeError } from '../kernel/errors.ts';
 import type { Wait } from '../kernel/clock.ts';
 import { CELL_SLICE_TURNS } from '../kernel/limits.ts';
 import type { Envelope, SelfMessage } from '../kernel/message.ts';
@@ -26,7 +26,7 @@ import { bereavements } from './bereavements.ts';
 import { Handler, type Suspect } from './handler.ts';
 import { Inspection } from './inspection.ts';
 import type { HostPorts, HostStats } from './host-ports.ts';
-import type { Inbound, Outbound } from './items.ts';
+import { type Inbound, oldestMark, type Outbound } from './items.ts';
 import { Pressure } from './pressure.ts';
 import { Releaser } from './release.ts';
 import { Residence } from './residence.ts';
@@ -97,7 +97,7 @@ export class Host implements HostJournalEvents {
       residentCellsLimit,
       isDurable: (key) => definitions.isDurable(key),
       arrived: (cell) => this.#arrived(cell),
-      oldestUnaccepted: () => this.#oldestUnaccepted(),
+      oldestUnaccepted: () => oldestMark(ports.links()),
     });
     this.#inspection = new Inspection({
       resident: (key) => this.#resident(key),
@@ -273,10 +273,7 @@ export class Host implements HostJournalEvents {
     if (definition !== undefined) return this.#residence.activate(envelope.to, definition);
     // A message that is in the journal waits with its actor until there is a definition again.
     if (envelope.id !== undefined && envelope.id.stream !== this.#outsideStream) return this.#resident(envelope.to);
-    const error = new UnknownDefinitionError(
-      `no definition is named "${definitionOf(envelope.to)}" on host ${this.#ports.slot}: list its module in the \`actors\` option`,
-    );
-    this.#handler.undeliverable(envelope, 'undeliverable', error);
+    this.#handler.undefinedReceiver(envelope);
     this.#wake();
     return undefined;
   }
@@ -349,8 +346,7 @@ export class Host implements HostJournalEvents {
     this.#releaser.flushReceipts();
     for (const link of this.#ports.links()) link.flush();
     if (this.#ready.length > 0) this.#wake();
-    // These wait for the disk: a commit wakes the host.
-    if (held !== undefined) this.#ready = held.concat(this.#ready);
+    if (held !== undefined) this.#ready = held.concat(this.#ready); // until a commit wakes the host
     this.#sweepLater();
     if (this.#idleWaiters.length > 0 && this.#isIdle()) {
       const waiters = this.#idleWaiters;
@@ -440,15 +436,6 @@ export class Host implements HostJournalEvents {
     // An effect keeps its cell in memory; a timer brings it back.
     if (control.kind !== 'timer' && this.#residence.get(key) === undefined) return;
     this.deliver({ to: key, message: undefined, control });
-  }
-
-  #oldestUnaccepted(): number | undefined {
-    let oldest: number | undefined;
-    for (const link of this.#ports.links()) {
-      const mark = link.oldestUnacknowledgedMark();
-      if (mark !== undefined && (oldest === undefined || mark < oldest)) oldest = mark;
-    }
-    return oldest;
   }
 
   #isIdle(): boolean {

@@ -62,3 +62,13 @@ export interface HostLink {
   onceWritable(resume: () => void): void;
   oldestUnacknowledgedMark(): number | undefined;
 }
+
+/** Smallest mark of everything on these links that its receiver has not accepted. */
+export function oldestMark(links: Iterable<HostLink>): number | undefined {
+  let oldest: number | undefined;
+  for (const link of links) {
+    const mark = link.oldestUnacknowledgedMark();
+    if (mark !== undefined && (oldest === undefined || mark < oldest)) oldest = mark;
+  }
+  return oldest;
+}

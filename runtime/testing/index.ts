@@ -4,7 +4,9 @@ export type { FinalActor, History, LoggedTurn, OutsideEvent } from './history.ts
 export { checkHistory, type Violation } from './invariants.ts';
 export { ManualClock } from './manual-clock.ts';
 export { probe, type Probed, probeModule, TestProbe } from './probe.ts';
-export { simulate, type SimulateOptions, type Simulation, type SimulationReport } from './simulation.ts';
+export { simulate } from './simulate.ts';
+export type { Simulation } from './simulation.ts';
+export type { SimulateOptions, SimulationReport } from './simulation-options.ts';
 export { type StoreCase, storeContract, type StoreFixture } from './store-contract.ts';
 export { createTestSystem, type TestSystem } from './test-system.ts';
 export {

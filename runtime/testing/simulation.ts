@@ -10,102 +10,36 @@
  * SI3. A crash keeps what the disk keeps, and drops everything else.
  */
 import { systemClock } from '../kernel/clock.ts';
-import { BlocksError, InvalidOptionsError, SystemStoppedError } from '../kernel/errors.ts';
+import { BlocksError, SystemStoppedError } from '../kernel/errors.ts';
 import { RESIDENT_CELLS_LIMIT } from '../kernel/limits.ts';
 import { type Random, seededRandom } from '../kernel/random.ts';
 import { DefinitionTable } from '../host/definition-table.ts';
 import { installTurnGlobals } from '../host/turn-globals.ts';
 import { ActorSystem } from '../system/actor-system.ts';
-import type { SystemOptions } from '../system/options.ts';
-import { FaultDice, type FaultPlan } from './fault-plan.ts';
+import { FaultDice } from './fault-plan.ts';
 import { foldActors } from './fold.ts';
 import { type FinalActor, type History, lettersIn, type OutsideEvent, turnsIn } from './history.ts';
 import { checkHistory, type Violation } from './invariants.ts';
 import { enterOutside, SimulatedOutside } from './simulated-outside.ts';
 import { SimulatedDisk } from './simulated-store.ts';
-import { SimulatedDeath, type SimulationSeams, SimulationTopology } from './simulation-topology.ts';
+import { SimulatedDeath, SimulationTopology } from './simulation-topology.ts';
 import { SimulationTrace } from './simulation-trace.ts';
+import {
+  SETTLE_MS,
+  type SimulateOptions,
+  type SimulationReport,
+  STEPS_LIMIT,
+  VIRTUAL_MS_LIMIT,
+} from './simulation-options.ts';
 import { VirtualClock, type VirtualThread } from './virtual-clock.ts';
 import { installVirtualGlobals } from './virtual-globals.ts';
 
-export interface SimulateOptions {
-  /** A whole number: everything follows from it. */
-  readonly seed: number;
-  /** Simulated host threads. Default 2. */
-  readonly hosts?: number | undefined;
-  /** URLs of the modules that export the definitions. */
-  readonly actors: readonly (string | URL)[];
-  /** Default: none. */
-  readonly faults?: FaultPlan | undefined;
-  /** Options of the system that is simulated. */
-  readonly system?: Omit<SystemOptions, 'dataDir' | 'threads' | 'actors'> | undefined;
-  /** Virtual time after the script, without faults, in which everything must come to rest. Default 120,000. */
-  readonly settleMs?: number | undefined;
-  /** Tasks after which the simulation is given up. Default 2,000,000. */
-  readonly stepsLimit?: number | undefined;
-  /** Virtual time after which it is given up. Default 90 days. */
-  readonly virtualMsLimit?: number | undefined;
-  /**
-   * Keeps the stacks of errors. They are part of what actors are told of failures, so a trace with them is another one. Default
-   * false.
-   */
-  readonly stacks?: boolean | undefined;
-  /** Takes every line of the trace. */
-  readonly onTrace?: ((line: string) => void) | undefined;
-  /** Where tests plant bugs. @internal */
-  readonly seams?: SimulationSeams | undefined;
-  /** What happens: calls from outside, crashes and kills of its own. */
-  run(sim: Simulation): Promise<void>;
-}
-
-export interface SimulationReport {
-  readonly seed: number;
-  /** SHA-256 of the trace. */
-  readonly digest: string;
-  /** Virtual tasks that were run. */
-  readonly steps: number;
-  readonly virtualMs: number;
-  /** Turns in the journal. */
-  readonly turns: number;
-  readonly faults: Readonly<Record<string, number>>;
-  /** What was broken; empty when all is well. */
-  readonly violations: readonly Violation[];
-  readonly history: History;
-  /** The last lines of the trace. */
-  readonly tail: readonly string[];
-}
-
-const SETTLE_MS = 120_000;
-const STEPS_LIMIT = 2_000_000;
-const VIRTUAL_MS_LIMIT = 90 * 86_400_000;
 /** `runUntilIdle`: a wait that is nearer than this is still work. */
 const IDLE_HORIZON_MS = 1_000;
 /** How long after a start that failed the process is started again. */
 const RESTART_AFTER_MS = 500;
 /** Asking every actor for its state in the end: at most so many at once. */
 const REPORTS_AT_ONCE = 64;
-
-let running = false;
-
-/** Runs a simulation to its end and judges it. Throws only when it cannot be run at all. One at a time in a process. */
-export async function simulate(options: SimulateOptions): Promise<SimulationReport> {
-  if (!Number.isSafeInteger(options.seed))
-    throw new InvalidOptionsError(`seed: ${String(options.seed)} is not a whole number`);
-  if (running)
-    throw new InvalidOptionsError(
-      'a simulation is running already: they share the globals of the thread, so run one after the other',
-    );
-  running = true;
-  const { stackTraceLimit } = Error;
-  try {
-    const simulation = new Simulation(options);
-    return await simulation.execute();
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-    enterOutside(undefined);
-    running = false;
-  }
-}
 
 /** A simulation that is running, as its script sees it. */
 export class Simulation {

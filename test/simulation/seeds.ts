@@ -1,6 +1,7 @@
 /** Which workloads and fault plans there are, and running one seed of them. */
 import type { FaultPlan } from '../../runtime/testing/fault-plan.ts';
-import { simulate, type SimulateOptions, type SimulationReport } from '../../runtime/testing/simulation.ts';
+import { simulate } from '../../runtime/testing/simulate.ts';
+import type { SimulateOptions, SimulationReport } from '../../runtime/testing/simulation-options.ts';
 import { asks } from './workloads/asks.ts';
 import { bank } from './workloads/bank.ts';
 import { chain } from './workloads/chain.ts';

@@ -139,16 +139,24 @@ export class CellRig {
   }
 
   spawn(): StepOutcome {
-    return this.step({ to: KEY, message: undefined, control: { kind: 'spawn', logic: [], input: undefined, ifExists: 'refuse' } });
+    return this.step({
+      to: KEY,
+      message: undefined,
+      control: { kind: 'spawn', logic: [], input: undefined, ifExists: 'refuse' },
+    });
   }
 
   /** One message, as a host would run it. */
   step(envelope: Envelope): StepOutcome {
-    return step(this.cell, envelope, this.turn, this.nowMs, (outcome, consumed, intents, state) => this.#record(outcome, consumed, intents, state));
+    return step(this.cell, envelope, this.turn, this.nowMs, (outcome, consumed, intents, state) =>
+      this.#record(outcome, consumed, intents, state),
+    );
   }
 
   park(envelope: Envelope, error: Error): void {
-    park(this.cell, envelope, this.turn, this.nowMs, error, (outcome, consumed, intents, state) => this.#record(outcome, consumed, intents, state));
+    park(this.cell, envelope, this.turn, this.nowMs, error, (outcome, consumed, intents, state) =>
+      this.#record(outcome, consumed, intents, state),
+    );
   }
 
   image(): ImageRow {
@@ -161,14 +169,32 @@ export class CellRig {
     definition: Definition = definitionOf(obedient as Behavior<never>),
   ): { readonly cell: Cell; readonly result: Recovered } {
     const cell = new Cell(KEY, definition);
-    const result = recover(cell, { key: KEY, image: undefined, turns: [], pending: [], ...loaded }, new CellTurn(world));
+    const result = recover(
+      cell,
+      { key: KEY, image: undefined, turns: [], pending: [], ...loaded },
+      new CellTurn(world),
+    );
     if (result.kind === 'recovered') cell.run();
     return { cell, result };
   }
 
   #record(outcome: TurnRecord['outcome'], envelope: Envelope, intents: TurnRecord['intents'], state: unknown): void {
     const { durability } = this.cell.definition;
-    const record = { key: KEY, sequence: this.cell.sequence + 1, timeMs: this.nowMs, envelope, outcome, intents, obliged: false };
-    this.records.push(carried(durability === 'snapshot' && outcome === 'handled' ? { ...record, state: this.cell.behavior?.save(state) } : record));
+    const record = {
+      key: KEY,
+      sequence: this.cell.sequence + 1,
+      timeMs: this.nowMs,
+      envelope,
+      outcome,
+      intents,
+      obliged: false,
+    };
+    this.records.push(
+      carried(
+        durability === 'snapshot' && outcome === 'handled'
+          ? { ...record, state: this.cell.behavior?.save(state) }
+          : record,
+      ),
+    );
   }
 }

@@ -18,13 +18,32 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   fc.record({ op: fc.constant('ask' as const), ask: fc.constantFrom('q', 'r') }),
   fc.record({ op: fc.constant('spawn' as const), childId: fc.constantFrom('x', 'y') }),
   fc.record({
-    op: fc.constantFrom('send', 'reply', 'fail', 'take', 'answer', 'stash', 'unstash', 'watch', 'emit', 'draw', 'throw') as fc.Arbitrary<'send'>,
+    op: fc.constantFrom(
+      'send',
+      'reply',
+      'fail',
+      'take',
+      'answer',
+      'stash',
+      'unstash',
+      'watch',
+      'emit',
+      'draw',
+      'throw',
+    ) as fc.Arbitrary<'send'>,
   }),
   { weight: 1, arbitrary: fc.constant({ op: 'exit' } as const) },
 );
 
 type Happening =
-  | { readonly kind: 'message'; readonly op: Op; readonly from: 'outside' | 'cell' | 'nobody'; readonly ask: boolean; readonly key: string | undefined; readonly ttl: boolean }
+  | {
+      readonly kind: 'message';
+      readonly op: Op;
+      readonly from: 'outside' | 'cell' | 'nobody';
+      readonly ask: boolean;
+      readonly key: string | undefined;
+      readonly ttl: boolean;
+    }
   | { readonly kind: 'timer' | 'effect.done' | 'effect.failed' | 'effect.event'; readonly id: string }
   | { readonly kind: 'reply' | 'ask.failed'; readonly ask: string }
   | { readonly kind: 'terminated'; readonly childId: string | undefined }
@@ -43,10 +62,35 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       ttl: fc.boolean(),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('timer' as const, 'effect.done' as const, 'effect.failed' as const, 'effect.event' as const), id }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('reply' as const, 'ask.failed' as const), ask: fc.constantFrom('q', 'r') }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('terminated' as const), childId: fc.constantFrom('x', 'y', undefined) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('watch' as const, 'unwatch' as const, 'stop' as const, 'spawn' as const, 'resume' as const) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'timer' as const,
+        'effect.done' as const,
+        'effect.failed' as const,
+        'effect.event' as const,
+      ),
+      id,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('reply' as const, 'ask.failed' as const),
+      ask: fc.constantFrom('q', 'r'),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('terminated' as const), childId: fc.constantFrom('x', 'y', undefined) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('watch' as const, 'unwatch' as const, 'stop' as const, 'spawn' as const, 'resume' as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 200 }) }) },
 );
 
@@ -67,14 +111,21 @@ class Post {
         return {
           to,
           message: what.op,
-          ...(from === 'outside' ? { id: own } : from === 'cell' ? { id: { stream: 1, position: this.#position, index: 0 }, from: 'other/o' } : {}),
+          ...(from === 'outside'
+            ? { id: own }
+            : from === 'cell'
+              ? { id: { stream: 1, position: this.#position, index: 0 }, from: 'other/o' }
+              : {}),
           ...(ask ? { replyTo: { kind: 'outside', call: this.#outside, run: RUN } as const } : {}),
           ...(key === undefined ? {} : { idempotencyKey: key }),
           ...(what.ttl ? { expiresAtMs: rig.nowMs + 20 } : {}),
         };
       }
       case 'timer':
-        return { ...base, control: { kind: 'timer', id: what.id, armed: rig.cell.book.timers?.get(what.id)?.armed ?? 1 } };
+        return {
+          ...base,
+          control: { kind: 'timer', id: what.id, armed: rig.cell.book.timers?.get(what.id)?.armed ?? 1 },
+        };
       case 'effect.done':
         return { ...base, control: { kind: 'effect.done', id: what.id, output: { of: what.id } } };
       case 'effect.failed':
@@ -84,7 +135,11 @@ class Post {
       case 'reply':
         return { ...base, control: { kind: 'reply', ask: what.ask, value: 7 }, id: this.#fromHost() };
       case 'ask.failed':
-        return { ...base, control: { kind: 'ask.failed', ask: what.ask, error: encodeError(new Error('e')) }, id: this.#fromHost() };
+        return {
+          ...base,
+          control: { kind: 'ask.failed', ask: what.ask, error: encodeError(new Error('e')) },
+          id: this.#fromHost(),
+        };
       case 'terminated': {
         const { childId } = what;
         const incarnation = childId === undefined ? undefined : rig.cell.book.children?.get(childId)?.incarnation;
@@ -92,7 +147,13 @@ class Post {
         const named = childId === undefined ? {} : { childId };
         return {
           ...base,
-          control: { kind: 'terminated', key, ...named, ...(incarnation === undefined ? {} : { incarnation }), reason: { kind: 'normal' } },
+          control: {
+            kind: 'terminated',
+            key,
+            ...named,
+            ...(incarnation === undefined ? {} : { incarnation }),
+            reason: { kind: 'normal' },
+          },
           id: this.#fromHost(),
         };
       }
@@ -105,7 +166,12 @@ class Post {
       case 'resume':
         return {
           ...base,
-          control: { kind: 'spawn', logic: [], input: undefined, ifExists: what.kind === 'spawn' ? 'refuse' : 'resume' },
+          control: {
+            kind: 'spawn',
+            logic: [],
+            input: undefined,
+            ifExists: what.kind === 'spawn' ? 'refuse' : 'resume',
+          },
           id: this.#fromHost(),
         };
     }
@@ -139,7 +205,12 @@ const live = (happenings: readonly Happening[], durability: 'journal' | 'snapsho
     rig.cell.mailbox.push(post.envelope(rig, what));
     for (let envelope = rig.cell.next(); envelope !== undefined; envelope = rig.cell.next()) {
       // The host answers these from the books, without a turn.
-      if (envelope.unstashed !== true && envelope.idempotencyKey !== undefined && rig.cell.book.keys?.has(envelope.idempotencyKey) === true) continue;
+      if (
+        envelope.unstashed !== true &&
+        envelope.idempotencyKey !== undefined &&
+        rig.cell.book.keys?.has(envelope.idempotencyKey) === true
+      )
+        continue;
       const before = rig.cell.sequence;
       const image = carried(imageOf(rig.cell, RUN));
       const outcome = rig.step(envelope);
@@ -148,7 +219,11 @@ const live = (happenings: readonly Happening[], durability: 'journal' | 'snapsho
         rig.park(envelope, new Error('gave up'));
       }
       expect(rig.cell.sequence).toBe(before + (outcome.kind === 'dropped' ? 0 : 1));
-      if (outcome.kind === 'handled' && envelope.replyTo !== undefined) answered(envelope, outcome.intents.map((intent) => intent.kind));
+      if (outcome.kind === 'handled' && envelope.replyTo !== undefined)
+        answered(
+          envelope,
+          outcome.intents.map((intent) => intent.kind),
+        );
       consumed.push(envelope);
       images.set(rig.cell.sequence, rig.image());
       if (rig.cell.sequence > 200) return { rig, images, consumed };
@@ -210,7 +285,12 @@ test('sequences are dense, and the window of keys is bounded, the oldest first o
   const rig = new CellRig();
   rig.spawn();
   for (let i = 1; i <= 6; i++) {
-    rig.step({ to: KEY, message: { op: 'reply' }, replyTo: { kind: 'outside', call: i, run: RUN }, idempotencyKey: `k${i}` });
+    rig.step({
+      to: KEY,
+      message: { op: 'reply' },
+      replyTo: { kind: 'outside', call: i, run: RUN },
+      idempotencyKey: `k${i}`,
+    });
   }
   expect(rig.records.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7]);
   expect([...(rig.cell.book.keys?.keys() ?? [])]).toEqual(['k4', 'k5', 'k6']);

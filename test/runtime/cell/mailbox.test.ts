@@ -6,7 +6,11 @@ import type { Envelope } from '../../../runtime/kernel/message.ts';
 
 const user = (n: number): Envelope => ({ to: 'a/b', message: n });
 const signal = (n: number): Envelope => ({ to: 'a/b', message: n, control: { kind: 'watch', watcher: `w/${n}` } });
-const result = (n: number): Envelope => ({ to: 'a/b', message: n, control: { kind: 'effect.done', id: 'e', output: n } });
+const result = (n: number): Envelope => ({
+  to: 'a/b',
+  message: n,
+  control: { kind: 'effect.done', id: 'e', output: n },
+});
 
 class Model {
   readonly user: Envelope[] = [];
@@ -76,7 +80,9 @@ class Unshift implements Command {
 test('two lanes, first in first out each, signals first; put back and unshift', () => {
   const commands = fc.commands(
     [
-      fc.tuple(fc.constantFrom('user' as const, 'signal' as const, 'result' as const), fc.nat()).map(([kind, n]) => new Push(kind, n)),
+      fc
+        .tuple(fc.constantFrom('user' as const, 'signal' as const, 'result' as const), fc.nat())
+        .map(([kind, n]) => new Push(kind, n)),
       fc.boolean().map((back) => new Shift(back)),
       fc.nat(3).map((count) => new Unshift(count)),
     ],

@@ -34,8 +34,16 @@ describe('a behavior that has changed', () => {
   const rig = past(teller((n) => ({ at: { list: [1, n] } })));
 
   test.each([
-    ['another value', (n: number) => ({ at: { list: [1, n < 1 ? n : n + 1] } }), /turn 3 \(TWO\).*message\.at\.list\[1\] differs/],
-    ['one element more', (n: number) => ({ at: { list: [1, n, 2] } }), /turn 2 \(ONE\).*message\.at\.list\.length differs/],
+    [
+      'another value',
+      (n: number) => ({ at: { list: [1, n < 1 ? n : n + 1] } }),
+      /turn 3 \(TWO\).*message\.at\.list\[1\] differs/,
+    ],
+    [
+      'one element more',
+      (n: number) => ({ at: { list: [1, n, 2] } }),
+      /turn 2 \(ONE\).*message\.at\.list\.length differs/,
+    ],
     ['another type', (n: number) => ({ at: { list: [1, String(n)] } }), /turn 2 \(ONE\).*list\[1\] differs/],
     ['one property more', (n: number) => ({ at: { list: [1, n] }, more: 1 }), /turn 2 \(ONE\).*message\.more differs/],
     ['one property less', () => ({ at: {} }), /turn 2 \(ONE\).*message\.at\.list differs/],
@@ -50,7 +58,9 @@ describe('a behavior that has changed', () => {
 
   test('one that sends nothing any more, or one thing more', () => {
     const silent = { ...teller(() => 1), receive: (state: { n: number }) => state } as unknown as Behavior<never>;
-    expect(why(CellRig.recover({ turns: rig.records }, definitionOf(silent)).result)).toMatch(/turn 2.*intents\.length differs/);
+    expect(why(CellRig.recover({ turns: rig.records }, definitionOf(silent)).result)).toMatch(
+      /turn 2.*intents\.length differs/,
+    );
   });
 
   test('one that throws now', () => {
@@ -58,7 +68,9 @@ describe('a behavior that has changed', () => {
       if (n === 2) throw new TypeError('not any more');
       return { at: { list: [1, n] } };
     });
-    expect(why(CellRig.recover({ turns: rig.records }, definitionOf(throwing)).result)).toMatch(/turn 4 \(THREE\) throws.*not any more/);
+    expect(why(CellRig.recover({ turns: rig.records }, definitionOf(throwing)).result)).toMatch(
+      /turn 4 \(THREE\) throws.*not any more/,
+    );
   });
 
   test('the same code again: recovered', () => {
@@ -70,19 +82,40 @@ describe('a behavior that has changed', () => {
 describe('what is stored', () => {
   const rig = past(teller((n) => n));
   const image = rig.image();
-  const second = (options: object): ReturnType<typeof CellRig.recover> => CellRig.recover({ image }, definitionOf(teller((n) => n), options));
+  const second = (options: object): ReturnType<typeof CellRig.recover> =>
+    CellRig.recover(
+      { image },
+      definitionOf(
+        teller((n) => n),
+        options,
+      ),
+    );
 
   test('missing turns', () => {
-    const { result } = CellRig.recover({ turns: rig.records.filter(({ sequence }) => sequence !== 3) }, definitionOf(teller((n) => n)));
+    const { result } = CellRig.recover(
+      { turns: rig.records.filter(({ sequence }) => sequence !== 3) },
+      definitionOf(teller((n) => n)),
+    );
     expect(why(result)).toMatch(/turn 4 follows turn 2.*missing/);
     const behind = CellRig.recover({ image, turns: rig.records.slice(3) }, definitionOf(teller((n) => n)));
     expect(why(behind.result)).toMatch(/turn 4 follows turn 4.*missing/);
   });
 
   test('a newer version than the code', () => {
-    const newer = new CellRig(definitionOf(teller((n) => n), { version: 5 }));
+    const newer = new CellRig(
+      definitionOf(
+        teller((n) => n),
+        { version: 5 },
+      ),
+    );
     newer.spawn();
-    const { result } = CellRig.recover({ image: newer.image() }, definitionOf(teller((n) => n), { version: 2 }));
+    const { result } = CellRig.recover(
+      { image: newer.image() },
+      definitionOf(
+        teller((n) => n),
+        { version: 2 },
+      ),
+    );
     expect(why(result)).toMatch(/version 5.*version 2.*newer/);
   });
 
@@ -106,7 +139,9 @@ describe('what is stored', () => {
         throw new TypeError('what is this');
       },
     } as unknown as Behavior<never>;
-    expect(why(CellRig.recover({ image }, definitionOf(picky)).result)).toMatch(/stored state does not load.*what is this/);
+    expect(why(CellRig.recover({ image }, definitionOf(picky)).result)).toMatch(
+      /stored state does not load.*what is this/,
+    );
   });
 
   test('damaged bytes', () => {
@@ -117,7 +152,9 @@ describe('what is stored', () => {
 
   test('an image of a newer format', () => {
     const body = { ...(image.body as object), format: 99 };
-    expect(why(CellRig.recover({ image: { ...image, body } }, definitionOf(teller((n) => n))).result)).toMatch(/format 99.*upgrade/);
+    expect(why(CellRig.recover({ image: { ...image, body } }, definitionOf(teller((n) => n))).result)).toMatch(
+      /format 99.*upgrade/,
+    );
   });
 
   test('messages that nobody consumed come first, then what had arrived before it was loaded', () => {

@@ -8,7 +8,10 @@ import { decodeValue, encodeValue } from '../../../runtime/wire/value-codec.ts';
 describe('the same', () => {
   test.each([
     [{ a: 1 }, { a: 1, b: undefined }],
-    [{ b: 2, a: 1 }, { a: 1, b: 2 }],
+    [
+      { b: 2, a: 1 },
+      { a: 1, b: 2 },
+    ],
     [Number.NaN, Number.NaN],
     [new Date(5), new Date(5)],
     [new Map([['a', { b: 1 }]]), new Map([['a', { b: 1 }]])],
@@ -23,7 +26,14 @@ describe('the same', () => {
   });
 
   test('whatever has been through the codec is the same as before', () => {
-    const value = fc.anything({ withDate: true, withMap: true, withSet: true, withTypedArray: true, withBigInt: false, withNullPrototype: false });
+    const value = fc.anything({
+      withDate: true,
+      withMap: true,
+      withSet: true,
+      withTypedArray: true,
+      withBigInt: false,
+      withNullPrototype: false,
+    });
     fc.assert(
       fc.property(value, (each) => {
         let bytes: Uint8Array;

@@ -62,7 +62,10 @@ export const chain: Workload = {
         if (first === undefined) continue;
         for (const [place, state] of states.entries()) {
           for (const what of state.faults) fault(sim, 'chain', `link ${chainName}-${place}: ${what}`);
-          if (JSON.stringify(Object.entries(state.seen).sort()) !== JSON.stringify(Object.entries(first.seen).sort())) {
+          if (
+            JSON.stringify(Object.entries(state.seen).toSorted(byName)) !==
+            JSON.stringify(Object.entries(first.seen).toSorted(byName))
+          ) {
             fault(
               sim,
               'chain',
@@ -78,3 +81,7 @@ export const chain: Workload = {
     });
   },
 };
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
