@@ -91,7 +91,11 @@ export class CellTurn implements Turn {
   }
 
   send(to: CellKey, message: unknown): void {
-    this.#push({ kind: 'send', envelope: this.#envelopeTo(to, message), durable: this.#isDurable(to) });
+    this.#push({
+      kind: 'send',
+      envelope: this.#envelopeTo(to, message),
+      durable: this.#cell.durable && this.#isDurable(to),
+    });
   }
 
   reply(value: unknown): void {
@@ -129,7 +133,7 @@ export class CellTurn implements Turn {
       ...this.#envelopeTo(to, message),
       replyTo: { kind: 'cell', key: this.#cell.key, ask: options.ask },
     };
-    this.#push({ kind: 'send', envelope, durable: this.#isDurable(to) });
+    this.#push({ kind: 'send', envelope, durable: this.#cell.durable && this.#isDurable(to) });
     const dueMs = this.nowMs + (options.timeoutMs ?? ASK_TIMEOUT_MS);
     this.#push({ kind: 'timer.set', id: ASK_TIMER_PREFIX + options.ask, dueMs, payload: { to } });
   }
@@ -273,16 +277,36 @@ export class CellTurn implements Turn {
   }
 
   #control(to: CellKey, control: ControlMessage): void {
-    const envelope: Envelope = { to, message: undefined, control, from: this.#cell.key };
-    this.#push({ kind: 'send', envelope, durable: this.#isDurable(to) });
+    const envelope: Envelope = {
+      to,
+      message: undefined,
+      control,
+      id: undefined,
+      from: this.#cell.key,
+      replyTo: undefined,
+      idempotencyKey: undefined,
+      expiresAtMs: undefined,
+      unstashed: undefined,
+      traceparent: undefined,
+    };
+    this.#push({ kind: 'send', envelope, durable: this.#cell.durable && this.#isDurable(to) });
   }
 
   #envelopeTo(to: CellKey, message: unknown): Envelope {
     const traceparent = this.#envelope.traceparent;
     // The id is given at release: named here, so that giving it does not change the object's shape.
-    return traceparent === undefined
-      ? { to, message, from: this.#cell.key, id: undefined }
-      : { to, message, from: this.#cell.key, id: undefined, traceparent };
+    return {
+      to,
+      message,
+      control: undefined,
+      id: undefined,
+      from: this.#cell.key,
+      replyTo: undefined,
+      idempotencyKey: undefined,
+      expiresAtMs: undefined,
+      unstashed: undefined,
+      traceparent,
+    };
   }
 
   #answer(to: ReplyTo, value: unknown, idempotencyKey: string | undefined): void {

@@ -13,7 +13,6 @@
  */
 import { type CellKey, placementOf } from '../kernel/address.ts';
 import { encodeError } from '../kernel/errors.ts';
-import type { Wait } from '../kernel/clock.ts';
 import { CELL_SLICE_TURNS } from '../kernel/limits.ts';
 import type { Envelope, SelfMessage } from '../kernel/message.ts';
 import type { Cell } from '../cell/cell.ts';
@@ -31,11 +30,10 @@ import { Pressure } from './pressure.ts';
 import { Releaser } from './release.ts';
 import { Residence } from './residence.ts';
 import { TimerQueue } from './timer-queue.ts';
+import { Upkeep } from './upkeep.ts';
 
 /** Turns between two looks at the clock within a slice. */
 const CLOCK_EVERY_TURNS = 64;
-/** How often a host that has nothing to do looks for cells to unload. */
-const SWEEP_EVERY_MS = 5_000;
 
 export class Host implements HostJournalEvents {
   readonly #ports: HostPorts;
@@ -46,12 +44,12 @@ export class Host implements HostJournalEvents {
   readonly #releaser: Releaser;
   readonly #commits: CommitQueue;
   readonly #residence: Residence;
+  readonly #upkeep: Upkeep;
   readonly #inspection: Inspection;
   readonly #handler: Handler;
   readonly #pressure = new Pressure((cell) => this.#schedule(cell));
   #ready: Cell[] = [];
   #scheduled = false;
-  #sweeping: Wait | undefined;
   #stopped = false;
   #storageFull = false;
   #turns = 0;
@@ -99,6 +97,7 @@ export class Host implements HostJournalEvents {
       arrived: (cell) => this.#arrived(cell),
       oldestUnaccepted: () => oldestMark(ports.links()),
     });
+    this.#upkeep = new Upkeep(clock, this.#residence, () => this.#wake());
     this.#inspection = new Inspection({
       resident: (key) => this.#resident(key),
       definitionOf: (key) => definitions.forKey(key),
@@ -189,7 +188,7 @@ export class Host implements HostJournalEvents {
     this.#stopped = true;
     this.#timers.close();
     this.#effects.close();
-    this.#sweeping?.cancel();
+    this.#upkeep.close();
   }
 
   wake(keys: readonly CellKey[]): void {
@@ -340,6 +339,7 @@ export class Host implements HostJournalEvents {
     const held = this.#runReady();
     watch.leave();
     if (this.#residence.continueCheckpoint()) this.#wake();
+    else if (this.#residence.checkpointing) this.#upkeep.checkpointLater();
     if (this.#residence.sweep()) this.#wake();
     this.#commits.seal();
     if (this.#residence.hasLoads) this.#residence.flushLoads();
@@ -347,21 +347,12 @@ export class Host implements HostJournalEvents {
     for (const link of this.#ports.links()) link.flush();
     if (this.#ready.length > 0) this.#wake();
     if (held !== undefined) this.#ready = held.concat(this.#ready); // until a commit wakes the host
-    this.#sweepLater();
+    this.#upkeep.sweepLater();
     if (this.#idleWaiters.length > 0 && this.#isIdle()) {
       const waiters = this.#idleWaiters;
       this.#idleWaiters = [];
       for (const resolve of waiters) resolve();
     }
-  }
-
-  /** A host without work has no slices, and its cells grow old all the same. */
-  #sweepLater(): void {
-    if (this.#sweeping !== undefined || this.#stopped || this.#residence.size === 0) return;
-    this.#sweeping = this.#ports.clock.wait(SWEEP_EVERY_MS, () => {
-      this.#sweeping = undefined;
-      if (this.#residence.beginRound()) this.#wake();
-    });
   }
 
   /** Runs cells in turn until there is no work or the slice is over. Returns durable cells that must wait for the disk. */

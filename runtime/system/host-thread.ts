@@ -149,9 +149,9 @@ export class HostThread implements HostHandle<MessagePort> {
       if (this.#stopping) return;
       const nowMs = this.#clock.monotonicMs();
       const beatsNow = this.#watch.beats;
-      // This thread's own loop may have stood still: then nobody is to blame before another look.
       // Before the first beat it is starting, which takes its time on a busy machine.
       const hangAfterMs = beatsNow === 0 ? Math.max(this.#hangAfterMs, CONTROL_TIMEOUT_MS) : this.#hangAfterMs;
+      // This thread's own loop may have stood still: then nobody is to blame before another look.
       if (beatsNow === beats && nowMs - sinceMs >= hangAfterMs) {
         const { running, sequence } = this.#watch;
         const what = running === undefined ? 'outside of any actor' : `while ${running} was handling a message`;

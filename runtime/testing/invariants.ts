@@ -154,7 +154,7 @@ function checkOutside(history: History, index: HistoryIndex, report: Report): vo
   const handledKeys = new Map<string, LoggedTurn[]>();
   for (const turn of history.turns) {
     const { idempotencyKey, unstashed } = turn.envelope;
-    if (idempotencyKey !== undefined && unstashed !== true && turn.outcome === 'handled')
+    if (idempotencyKey !== undefined && unstashed !== true && turn.outcome !== 'refused')
       append(handledKeys, `${turn.key} ${idempotencyKey}`, turn);
   }
   for (const [name, turns] of handledKeys) {

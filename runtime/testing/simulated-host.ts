@@ -137,10 +137,15 @@ export class SimulatedHost implements HostHandle<SimulatedFramePort> {
     this.thread.end();
     for (const port of this.#framePorts) port.die((length) => this.#ports.survivors(length));
     this.#connection.die((length) => this.#ports.survivors(length));
-    const error = new HostLostError(`host ${this.slot} is gone: ${loss.message}`);
+    this.abandon(new HostLostError(`host ${this.slot} is gone: ${loss.message}`));
+    this.#lose(loss);
+  }
+
+  /** Nobody will answer what it was asked. */
+  abandon(error: Error): void {
+    this.thread.end();
     for (const reject of this.#pending) reject(error);
     this.#pending.clear();
-    this.#lose(loss);
   }
 
   get isDead(): boolean {

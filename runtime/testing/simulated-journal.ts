@@ -36,6 +36,7 @@ export class SimulatedJournal {
   readonly control: JournalControl;
   readonly #ports: SimulatedJournalPorts;
   readonly #service: JournalService;
+  readonly #pending = new Set<(error: unknown) => void>();
 
   constructor(options: JournalOptions, ports: SimulatedJournalPorts) {
     this.#ports = ports;
@@ -50,6 +51,7 @@ export class SimulatedJournal {
     const there = new Pipe(thread, system, ports.delayMs);
     const call: RawCall = (method, ...args) =>
       new Promise((resolve, reject) => {
+        this.#pending.add(reject);
         here.send(() => {
           // A method of the table, with the arguments of its own signature: the compiler cannot follow the generic.
           const run = async (): Promise<never> => (this.#service[method] as (...args: unknown[]) => never)(...args);
@@ -60,6 +62,12 @@ export class SimulatedJournal {
         });
       });
     this.control = new JournalControlClient(call);
+  }
+
+  /** The process is gone: so is whoever would have answered. */
+  abandon(error: unknown): void {
+    for (const reject of this.#pending) reject(error);
+    this.#pending.clear();
   }
 
   connect(host: VirtualThread, origin: HostOrigin, events: HostJournalEvents): SimulatedConnection {

@@ -69,7 +69,7 @@ export interface FramePortRules {
   beforePost(thread: VirtualThread): void;
   readonly note: (line: string) => void;
   /** A seam for planted bugs: what is posted in place of a block. */
-  readonly rewrite?: ((bytes: Uint8Array<ArrayBuffer>, port: object) => readonly Uint8Array<ArrayBuffer>[]) | undefined;
+  readonly rewrite?: ((bytes: Uint8Array<ArrayBuffer>, way: string) => readonly Uint8Array<ArrayBuffer>[]) | undefined;
 }
 
 /** Kind of a link's block that carries items. */
@@ -121,7 +121,7 @@ export class SimulatedFramePort implements FramePort {
   post(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#state === 'closed' || this.#thread.hasEnded) return;
     this.#rules.beforePost(this.#thread);
-    const blocks = this.#rules.rewrite?.(bytes, this) ?? [bytes];
+    const blocks = this.#rules.rewrite?.(bytes, this.#name) ?? [bytes];
     for (const block of blocks) this.#post(block);
   }
 

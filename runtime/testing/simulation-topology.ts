@@ -8,6 +8,7 @@
  * ST2. A link that has noticed a fault is no use: one of its hosts dies of it, as a broken thread would.
  */
 import { HOST_SLICE_MS } from '../kernel/limits.ts';
+import { SystemStoppedError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import type { HostStats } from '../host/host-ports.ts';
 import type { HostLink, Inbound, Outbound } from '../host/items.ts';
@@ -49,15 +50,15 @@ export interface SimulationTopologyPorts {
   readonly violated: (what: string) => void;
   record(event: OutsideEvent): void;
   readonly note: (line: string) => void;
-  /** In place of the journal's own pipes and the frames' own ports: seams for planted bugs. */
+  /** Where planted bugs go. */
   readonly seams?: SimulationSeams | undefined;
 }
 
 /** Where tests plant bugs. */
 export interface SimulationSeams {
-  /** Every block on every link between hosts, as it is posted: what is posted instead. */
+  /** Every block on every link, as it is posted on `way` (`host0.1>host1.1`): what is posted instead. */
   readonly rewriteFrame?:
-    | ((bytes: Uint8Array<ArrayBuffer>, port: object) => readonly Uint8Array<ArrayBuffer>[])
+    | ((bytes: Uint8Array<ArrayBuffer>, way: string) => readonly Uint8Array<ArrayBuffer>[])
     | undefined;
   readonly wrapStore?: ((store: Store) => Store) | undefined;
   /** A crash takes so many commits that were acknowledged. */
@@ -187,8 +188,11 @@ export class SimulationTopology implements Topology {
   crash(): void {
     this.#crashed = true;
     this.#journalThread.end();
-    for (const host of this.#hosts) host?.thread.end();
     this.system.end();
+    // Whoever waits, outside or in what is left of this process, is told; nothing that they do now has any effect.
+    const error = new SystemStoppedError('the simulated process has crashed');
+    for (const host of this.#hosts) host?.abandon(error);
+    this.#journal.abandon(error);
   }
 
   /** The slot of a host's thread. */
@@ -265,7 +269,10 @@ export class SimulationTopology implements Topology {
 
   #recorded(events: TopologyEvents): TopologyEvents {
     return {
-      ...events,
+      refused: (slot, item, error) => events.refused(slot, item, error),
+      failed: (error) => {
+        if (!this.#crashed) events.failed(error);
+      },
       items: (slot, items) => {
         for (const item of items as readonly Outbound[]) this.#heard(item);
         events.items(slot, items);

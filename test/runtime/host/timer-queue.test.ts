@@ -1,0 +1,124 @@
+/** The queue of timers against a sorted list, on a clock that jumps. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { TimerQueue } from '../../../runtime/host/timer-queue.ts';
+import type { Clock, Wait } from '../../../runtime/kernel/clock.ts';
+
+/** A wall clock that may be set, and a monotonic one, on which waits are. */
+class TwoClocks implements Clock {
+  wallMs = 1_000_000;
+  #monoMs = 0;
+  readonly #waits = new Set<{ dueMs: number; fire: () => void }>();
+
+  get waiting(): number {
+    return this.#waits.size;
+  }
+
+  now(): number {
+    return this.wallMs;
+  }
+
+  monotonicMs(): number {
+    return this.#monoMs;
+  }
+
+  wait(ms: number, fire: () => void): Wait {
+    const wait = { dueMs: this.#monoMs + ms, fire };
+    this.#waits.add(wait);
+    return { cancel: () => void this.#waits.delete(wait) };
+  }
+
+  defer(run: () => void): void {
+    run();
+  }
+
+  pass(ms: number): void {
+    const end = this.#monoMs + ms;
+    for (;;) {
+      const next = [...this.#waits].filter((wait) => wait.dueMs <= end).sort((a, b) => a.dueMs - b.dueMs)[0];
+      if (next === undefined) break;
+      this.#waits.delete(next);
+      this.wallMs += next.dueMs - this.#monoMs;
+      this.#monoMs = next.dueMs;
+      next.fire();
+    }
+    this.wallMs += end - this.#monoMs;
+    this.#monoMs = end;
+  }
+}
+
+const step = fc.oneof(
+  fc.record({ kind: fc.constant('add' as const), inMs: fc.integer({ min: -1_000, max: 200_000 }) }),
+  fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 100_000 }) }),
+  fc.record({ kind: fc.constant('jump' as const), ms: fc.integer({ min: -100_000, max: 100_000 }) }),
+);
+
+test('never early by the wall clock, once, in order of due time, then of setting; all in the end', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const clock = new TwoClocks();
+      const due = new Map<string, number>();
+      const fired: string[] = [];
+      const queue = new TimerQueue(clock, (_key, id) => {
+        expect(due.get(id), 'early').toBeLessThanOrEqual(clock.wallMs);
+        fired.push(id);
+      });
+      for (const [i, each] of steps.entries()) {
+        if (each.kind === 'add') {
+          due.set(String(i), clock.wallMs + each.inMs);
+          queue.add('a/b', String(i), clock.wallMs + each.inMs, i);
+        } else if (each.kind === 'pass') clock.pass(each.ms);
+        else clock.wallMs += each.ms;
+        expect(clock.waiting).toBeLessThanOrEqual(1);
+      }
+      clock.pass(1_000_000);
+      expect([...fired].sort()).toEqual([...due.keys()].sort());
+      expect(queue.size).toBe(0);
+      expect(clock.waiting).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('those due at once fire in the order in which they were set', () => {
+  const clock = new TwoClocks();
+  const fired: string[] = [];
+  const queue = new TimerQueue(clock, (_key, id) => void fired.push(id));
+  for (let i = 0; i < 100; i++) queue.add('a/b', String(i), clock.wallMs + 10, 1);
+  queue.add('a/b', 'earlier', clock.wallMs + 5, 1);
+  clock.pass(20);
+  expect(fired).toEqual(['earlier', ...Array.from({ length: 100 }, (_, i) => String(i))]);
+});
+
+test('a clock set back delays, a clock set forward hastens, within a minute', () => {
+  const clock = new TwoClocks();
+  const fired: string[] = [];
+  const queue = new TimerQueue(clock, (_key, id) => void fired.push(id));
+  queue.add('a/b', 'back', clock.wallMs + 1_000, 1);
+  clock.wallMs -= 5_000;
+  clock.pass(1_000);
+  expect(fired).toEqual([]);
+  clock.pass(5_000);
+  expect(fired).toEqual(['back']);
+  queue.add('a/b', 'forward', clock.wallMs + 40 * 24 * 3_600_000, 1);
+  clock.wallMs += 41 * 24 * 3_600_000;
+  clock.pass(60_000);
+  expect(fired).toEqual(['back', 'forward']);
+});
+
+test('a timer that sets another while it fires, and a closed queue', () => {
+  const clock = new TwoClocks();
+  const fired: string[] = [];
+  const queue: TimerQueue = new TimerQueue(clock, (_key, id) => {
+    fired.push(id);
+    if (fired.length < 3) queue.add('a/b', `${id}+`, clock.wallMs, 1);
+  });
+  queue.add('a/b', 'a', clock.wallMs + 5, 1);
+  queue.add('a/b', 'late', clock.wallMs + 5_000, 1);
+  clock.pass(10);
+  expect(fired).toEqual(['a', 'a+', 'a++']);
+  queue.close();
+  clock.pass(10_000);
+  expect(fired).toHaveLength(3);
+  expect(clock.waiting).toBe(0);
+});
