@@ -25,6 +25,7 @@ import type { Envelope } from '../kernel/message.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
+import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
 import { park, type Recorder, step } from '../cell/step.ts';
 import type { DeadLetter } from '../journal/turn-record.ts';
 import type { CommitQueue, PendingTurn } from './commit-queue.ts';
@@ -115,7 +116,8 @@ export class Handler {
   undeliverable(envelope: Envelope, reason: DeadLetter['reason'], error: BlocksError): void {
     const { releaser, outsideStream, clock, out } = this.#ports;
     const { replyTo, id } = envelope;
-    if (replyTo?.kind === 'outside') out(['fail', replyTo.call, encodeError(error)]);
+    const caller = this.#callerOf(envelope);
+    if (caller !== undefined) out(['fail', caller, encodeError(error)]);
     else if (id !== undefined && id.stream === outsideStream) out(['fail', id.position, encodeError(error)]);
     else if (replyTo?.kind === 'cell') {
       const failed = { kind: 'ask.failed', ask: replyTo.ask, error: encodeError(error) } as const;
@@ -253,9 +255,16 @@ export class Handler {
       this.#ports.releaser.route(told, -1, undefined);
     } else if (control === undefined) {
       this.undeliverable(envelope, 'actor_not_found', error);
-    } else if (envelope.replyTo?.kind === 'outside') {
-      this.#ports.out(['fail', envelope.replyTo.call, encodeError(error)]);
+    } else {
+      const caller = this.#callerOf(envelope);
+      if (caller !== undefined) this.#ports.out(['fail', caller, encodeError(error)]);
     }
+  }
+
+  /** The call that waits outside for an answer; none when it was made in an earlier run: numbers of calls begin again with each. */
+  #callerOf({ replyTo }: Envelope): number | undefined {
+    if (replyTo?.kind !== 'outside') return undefined;
+    return OUTSIDE_STREAM_BASE + replyTo.run === this.#ports.outsideStream ? replyTo.call : undefined;
   }
 
   /** A request under a key that the actor knows: the same answer, and no turn. */
@@ -264,15 +273,16 @@ export class Handler {
     const key = envelope.idempotencyKey as string;
     const answer = cell.book.keys?.get(key);
     if (answer === undefined) return false;
-    const { replyTo } = envelope;
-    if (replyTo?.kind !== 'outside') {
-      const call = envelope.id?.position;
-      if (call !== undefined) commits.after(() => releaser.receipt(call));
-    } else if (answer.kind === 'open') {
-      releaser.attach(cell.key, key, replyTo.call);
-    } else {
+    if (envelope.replyTo === undefined) {
+      this.#receiptAgain(envelope);
+      return true;
+    }
+    const caller = this.#callerOf(envelope);
+    if (caller === undefined) return true;
+    if (answer.kind === 'open') releaser.attach(cell.key, key, caller);
+    else {
       commits.after(() =>
-        out(answer.kind === 'value' ? ['reply', replyTo.call, answer.value] : ['fail', replyTo.call, answer.error]),
+        out(answer.kind === 'value' ? ['reply', caller, answer.value] : ['fail', caller, answer.error]),
       );
     }
     return true;

@@ -138,6 +138,8 @@ export class Journal {
       load: (request, keys) => this.#call(session, () => this.#load(session, request, keys)),
       clean: (round) => this.#call(session, () => this.#checkpoint.clean(slot, round)),
       close: () => {
+        // One that was fenced has a successor, which answers for itself.
+        if (session.state !== 'open') return;
         this.#sessions.close(session);
         this.#checkpoint.disconnected();
       },

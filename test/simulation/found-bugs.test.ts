@@ -166,3 +166,50 @@ test('when the clock was set back, a recovery still wakes whom the dead host was
   clock.jump(90_000);
   expect(watch.deliveredMs).toBe(thread.now());
 });
+
+test('the port of a dead host that closes late says nothing about its successor', async () => {
+  const clock = new VirtualClock({ random: seededRandom(1, 1) });
+  const thread = clock.thread('journal');
+  const journal: Journal = new Journal({
+    store: new MemoryStore(),
+    clock: thread,
+    hosts: 1,
+    retention: 'keep',
+    checkpointEveryTurns: Number.POSITIVE_INFINITY,
+    checkpointEveryBytes: Number.POSITIVE_INFINITY,
+    schedule: () => thread.defer(() => journal.pump()),
+    failed: (error) => expect.fail(String(error)),
+  });
+  const { run } = journal.open();
+  const rounds: number[] = [];
+  const link = {
+    committed: () => {},
+    loaded: () => {},
+    fenced: () => {},
+    wake: () => {},
+    storage: () => {},
+    checkpoint: (round: number) => void rounds.push(round),
+  };
+  const runAll = (): void => {
+    while (clock.runOne());
+  };
+  const dead = journal.connect(0, 1, link);
+  journal.recover(0);
+  const batch = new BatchWriter({ slot: 0, epoch: 1, run });
+  batch.turn({ key: 'a/1', sequence: 1, timeMs: 0, envelope: { to: 'a/1', message: 1 }, outcome: 'handled', intents: [], obliged: false });
+  dead.append(1, batch.seal());
+  runAll();
+  journal.fence(0, 2);
+  journal.recover(0);
+  const session = journal.connect(0, 2, link);
+  runAll();
+  const moved = journal.checkpoint();
+  session.load(1, ['a/1']);
+  runAll();
+  dead.close();
+  for (let round = rounds.shift(); round !== undefined; round = rounds.shift()) {
+    session.clean(round);
+    runAll();
+  }
+  expect(await moved).toBe(2);
+});
