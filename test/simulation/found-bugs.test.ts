@@ -196,7 +196,15 @@ test('the port of a dead host that closes late says nothing about its successor'
   const dead = journal.connect(0, 1, link);
   journal.recover(0);
   const batch = new BatchWriter({ slot: 0, epoch: 1, run });
-  batch.turn({ key: 'a/1', sequence: 1, timeMs: 0, envelope: { to: 'a/1', message: 1 }, outcome: 'handled', intents: [], obliged: false });
+  batch.turn({
+    key: 'a/1',
+    sequence: 1,
+    timeMs: 0,
+    envelope: { to: 'a/1', message: 1 },
+    outcome: 'handled',
+    intents: [],
+    obliged: false,
+  });
   dead.append(1, batch.seal());
   runAll();
   journal.fence(0, 2);

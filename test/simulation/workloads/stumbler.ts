@@ -1,4 +1,4 @@
-/** An actor that fails on what says so, as often as it is tried. */
+/** An actor that fails on what says so, and takes its time between tries. */
 import { defineActor } from '../../../actors/index.ts';
 
 export const stumbler = defineActor(import.meta.url, 'stumbler', {
@@ -11,5 +11,5 @@ export const stumbler = defineActor(import.meta.url, 'stumbler', {
     },
   },
   virtual: true,
-  failure: { maxAttempts: 100, backoff: { initialMs: 60_000, maxMs: 60_000, jitter: 'none' } },
+  failure: { maxAttempts: 2, backoff: { initialMs: 10_000, maxMs: 10_000, jitter: 'none' } },
 });
