@@ -91,11 +91,7 @@ export class CellTurn implements Turn {
   }
 
   send(to: CellKey, message: unknown): void {
-    this.#push({
-      kind: 'send',
-      envelope: this.#envelopeTo(to, message),
-      durable: this.#cell.durable && this.#isDurable(to),
-    });
+    this.#send(this.#envelopeTo(to, message, undefined, this.#envelope.traceparent));
   }
 
   reply(value: unknown): void {
@@ -129,11 +125,8 @@ export class CellTurn implements Turn {
   }
 
   ask(to: CellKey, message: unknown, options: { ask: string; timeoutMs?: number | undefined }): void {
-    const envelope: Envelope = {
-      ...this.#envelopeTo(to, message),
-      replyTo: { kind: 'cell', key: this.#cell.key, ask: options.ask },
-    };
-    this.#push({ kind: 'send', envelope, durable: this.#cell.durable && this.#isDurable(to) });
+    const envelope = this.#envelopeTo(to, message, undefined, this.#envelope.traceparent);
+    this.#send({ ...envelope, replyTo: { kind: 'cell', key: this.#cell.key, ask: options.ask } });
     const dueMs = this.nowMs + (options.timeoutMs ?? ASK_TIMEOUT_MS);
     this.#push({ kind: 'timer.set', id: ASK_TIMER_PREFIX + options.ask, dueMs, payload: { to } });
   }
@@ -224,19 +217,11 @@ export class CellTurn implements Turn {
 
   /** Tells parent, watchers and children of this cell's end. */
   announceExit(reason: ExitReason): void {
-    const { book, key } = this.#cell;
+    const { book } = this.#cell;
     const { parent, childId, incarnation } = book;
-    if (parent !== undefined && childId !== undefined) {
-      this.#control(parent, {
-        kind: 'terminated',
-        key,
-        childId,
-        ...(incarnation === undefined ? {} : { incarnation }),
-        reason,
-      });
-    }
+    if (parent !== undefined && childId !== undefined) this.tellTerminated(parent, childId, incarnation, reason);
     for (const watcher of book.watchers ?? []) {
-      if (watcher !== parent) this.#control(watcher, { kind: 'terminated', key, reason });
+      if (watcher !== parent) this.announceExitTo(watcher, reason);
     }
     for (const child of book.children?.values() ?? [])
       this.#control(child.key, { kind: 'stop', reason: { kind: 'shutdown' } });
@@ -265,40 +250,36 @@ export class CellTurn implements Turn {
       this.#control(parent, { kind: 'child.snapshot', childId, snapshot });
   }
 
-  /** Tells a parent of a child that could not be started. */
+  /** Tells a parent of the end of its child, or that it could not be started. */
   tellTerminated(parent: CellKey, childId: string, incarnation: number | undefined, reason: ExitReason): void {
     const told = incarnation === undefined ? {} : { incarnation };
     this.#control(parent, { kind: 'terminated', key: this.#cell.key, childId, ...told, reason });
   }
 
-  /** Tells a watcher that came too late. */
+  /** Tells a watcher. */
   announceExitTo(watcher: CellKey, reason: ExitReason): void {
     this.#control(watcher, { kind: 'terminated', key: this.#cell.key, reason });
   }
 
   #control(to: CellKey, control: ControlMessage): void {
-    const envelope: Envelope = {
-      to,
-      message: undefined,
-      control,
-      id: undefined,
-      from: this.#cell.key,
-      replyTo: undefined,
-      idempotencyKey: undefined,
-      expiresAtMs: undefined,
-      unstashed: undefined,
-      traceparent: undefined,
-    };
-    this.#push({ kind: 'send', envelope, durable: this.#cell.durable && this.#isDurable(to) });
+    this.#send(this.#envelopeTo(to, undefined, control, undefined));
   }
 
-  #envelopeTo(to: CellKey, message: unknown): Envelope {
-    const traceparent = this.#envelope.traceparent;
-    // The id is given at release: named here, so that giving it does not change the object's shape.
+  #send(envelope: Envelope): void {
+    this.#push({ kind: 'send', envelope, durable: this.#isDurable(envelope.to) });
+  }
+
+  /** All fields are named, also those given later or never, so that all envelopes have one shape. */
+  #envelopeTo(
+    to: CellKey,
+    message: unknown,
+    control: ControlMessage | undefined,
+    traceparent: string | undefined,
+  ): Envelope {
     return {
       to,
       message,
-      control: undefined,
+      control,
       id: undefined,
       from: this.#cell.key,
       replyTo: undefined,
@@ -320,8 +301,9 @@ export class CellTurn implements Turn {
     else this.#push({ kind: 'fail', to, error: encoded, idempotencyKey });
   }
 
-  /** Senders mostly send to the same cell again. */
+  /** Whether a message is kept for its receiver. Only a journaled sender's can be; and senders mostly send to the same cell again. */
   #isDurable(to: CellKey): boolean {
+    if (!this.#cell.durable) return false;
     if (to !== this.#lastReceiver) {
       this.#lastDurable = this.#world.isDurable(to);
       this.#lastReceiver = to;

@@ -17,6 +17,11 @@ import type { Cell } from './cell.ts';
 /** Streams from here on are outside streams: this plus the run's number. Below are hosts' slots. */
 export const OUTSIDE_STREAM_BASE = 65_536;
 
+/** The outside stream of a run. */
+export function outsideStreamOf(run: number): Stream {
+  return OUTSIDE_STREAM_BASE + run;
+}
+
 const BODY_FORMAT = 1;
 
 interface ImageBody {
@@ -47,7 +52,7 @@ export function imageOf(cell: Cell, run: number): ImageRow {
   const { book } = cell;
   if (book.consumed !== undefined) {
     for (const stream of book.consumed.keys()) {
-      if (stream >= OUTSIDE_STREAM_BASE && stream !== OUTSIDE_STREAM_BASE + run) book.consumed.delete(stream);
+      if (stream >= OUTSIDE_STREAM_BASE && stream !== outsideStreamOf(run)) book.consumed.delete(stream);
     }
   }
   const backlog = cell.mailbox.waiting().filter((envelope) => envelope.id !== undefined);

@@ -25,7 +25,6 @@ import type { Envelope } from '../kernel/message.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
-import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
 import { park, type Recorder, step } from '../cell/step.ts';
 import type { DeadLetter } from '../journal/turn-record.ts';
 import type { CommitQueue, PendingTurn } from './commit-queue.ts';
@@ -116,7 +115,7 @@ export class Handler {
   undeliverable(envelope: Envelope, reason: DeadLetter['reason'], error: BlocksError): void {
     const { releaser, outsideStream, clock, out } = this.#ports;
     const { replyTo, id } = envelope;
-    const caller = this.#callerOf(envelope);
+    const caller = releaser.callerOf(envelope.replyTo);
     if (caller !== undefined) out(['fail', caller, encodeError(error)]);
     else if (id !== undefined && id.stream === outsideStream) out(['fail', id.position, encodeError(error)]);
     else if (replyTo?.kind === 'cell') {
@@ -245,26 +244,22 @@ export class Handler {
   /** A message to an actor that never was. */
   #absent(envelope: Envelope): void {
     const { control, to } = envelope;
-    const error = new ActorNotFoundError(
-      `actor ${to} does not exist: spawn it first, or give its definition virtual: true`,
-      { details: { key: to } },
-    );
+    // Most are the stops of children that have long ended: an error, with its stack, is made only for somebody who gets it.
+    const notFound = (): ActorNotFoundError =>
+      new ActorNotFoundError(`actor ${to} does not exist: spawn it first, or give its definition virtual: true`, {
+        details: { key: to },
+      });
     if (control?.kind === 'watch') {
-      const terminated = { kind: 'terminated', key: to, reason: { kind: 'error', error: encodeError(error) } } as const;
+      const reason = { kind: 'error', error: encodeError(notFound()) } as const;
+      const terminated = { kind: 'terminated', key: to, reason } as const;
       const told: Envelope = { to: control.watcher, message: undefined, control: terminated, from: to };
       this.#ports.releaser.route(told, -1, undefined);
     } else if (control === undefined) {
-      this.undeliverable(envelope, 'actor_not_found', error);
+      this.undeliverable(envelope, 'actor_not_found', notFound());
     } else {
-      const caller = this.#callerOf(envelope);
-      if (caller !== undefined) this.#ports.out(['fail', caller, encodeError(error)]);
+      const caller = this.#ports.releaser.callerOf(envelope.replyTo);
+      if (caller !== undefined) this.#ports.out(['fail', caller, encodeError(notFound())]);
     }
-  }
-
-  /** The call that waits outside for an answer; none when it was made in an earlier run: numbers of calls begin again with each. */
-  #callerOf({ replyTo }: Envelope): number | undefined {
-    if (replyTo?.kind !== 'outside') return undefined;
-    return OUTSIDE_STREAM_BASE + replyTo.run === this.#ports.outsideStream ? replyTo.call : undefined;
   }
 
   /** A request under a key that the actor knows: the same answer, and no turn. */
@@ -277,7 +272,7 @@ export class Handler {
       this.#receiptAgain(envelope);
       return true;
     }
-    const caller = this.#callerOf(envelope);
+    const caller = releaser.callerOf(envelope.replyTo);
     if (caller === undefined) return true;
     if (answer.kind === 'open') releaser.attach(cell.key, key, caller);
     else {

@@ -4,7 +4,7 @@
  * Owns: building a host from its configuration, its links to the other hosts and to the outside, and the order of its start:
  * definitions, journal, links, then what the journal says is unfinished.
  */
-import { type CellKey, placementOf } from '../kernel/address.ts';
+import type { CellKey } from '../kernel/address.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { encodeError } from '../kernel/errors.ts';
 import type { Envelope } from '../kernel/message.ts';
@@ -49,7 +49,6 @@ export interface Beginning {
 }
 
 export class HostShell {
-  readonly #config: HostConfig;
   readonly #ports: HostShellPorts;
   readonly #definitions = new DefinitionTable();
   readonly #host: Host;
@@ -60,7 +59,6 @@ export class HostShell {
   #early: (() => void)[] | undefined = [];
 
   constructor(config: HostConfig, ports: HostShellPorts) {
-    this.#config = config;
     this.#ports = ports;
     this.#outside = this.#newLink();
     for (let slot = 0; slot < config.hosts; slot++) this.#peers.push(this.#newLink());
@@ -100,11 +98,7 @@ export class HostShell {
   begin(beginning: Beginning): void {
     this.#host.suspect(beginning.suspects);
     this.#host.diedBefore(beginning.diedSlots);
-    for (const envelope of beginning.resend) {
-      const target = placementOf(envelope.to, this.#config.hosts);
-      if (target === this.#config.slot) this.#host.deliver(envelope);
-      else this.#peers[target]?.push(envelope, envelope.id?.position);
-    }
+    this.#host.resend(beginning.resend);
     this.#host.wake(beginning.wake);
     const early = this.#early ?? [];
     this.#early = undefined;

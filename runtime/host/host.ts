@@ -17,7 +17,7 @@ import { CELL_SLICE_TURNS } from '../kernel/limits.ts';
 import type { Envelope, SelfMessage } from '../kernel/message.ts';
 import type { Cell } from '../cell/cell.ts';
 import { CellTurn } from '../cell/cell-turn.ts';
-import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
+import { outsideStreamOf } from '../cell/image.ts';
 import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { EffectRunner } from './effect-runner.ts';
@@ -59,7 +59,7 @@ export class Host implements HostJournalEvents {
 
   constructor(ports: HostPorts, connectJournal: (events: HostJournalEvents) => HostJournal) {
     this.#ports = ports;
-    this.#outsideStream = OUTSIDE_STREAM_BASE + ports.run;
+    this.#outsideStream = outsideStreamOf(ports.run);
     const { clock, random, pool, slot, hosts, run, definitions, residentCellsLimit } = ports;
     this.#turn = new CellTurn({
       isDurable: (key) => definitions.isDurable(key),
@@ -169,6 +169,11 @@ export class Host implements HostJournalEvents {
   hostLost(slot: number): void {
     const slots = new Set([slot]);
     for (const cell of [...this.#residence.values()]) if (cell.phase.kind !== 'loading') this.#tellLost(cell, slots);
+  }
+
+  /** Sends again, with the ids that they had, what a dead predecessor committed and may not have sent. */
+  resend(envelopes: readonly Envelope[]): void {
+    for (const envelope of envelopes) this.#releaser.route(envelope, envelope.id?.position ?? -1, undefined);
   }
 
   /** A message that a link could not carry. */

@@ -10,10 +10,10 @@
  */
 import { type CellKey, placementOf } from '../kernel/address.ts';
 import { encodeError } from '../kernel/errors.ts';
-import type { Envelope } from '../kernel/message.ts';
+import type { Envelope, ReplyTo } from '../kernel/message.ts';
 import type { Intent } from '../kernel/intent.ts';
 import type { Cell } from '../cell/cell.ts';
-import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
+import { outsideStreamOf } from '../cell/image.ts';
 import type { PendingTurn } from './commit-queue.ts';
 import type { EffectRunner } from './effect-runner.ts';
 import type { HostLink, Outbound } from './items.ts';
@@ -58,6 +58,12 @@ export class Releaser {
     if (turn.view !== undefined) {
       this.#out(['view', cell.key, turn.sequence, turn.view.status, turn.view.view], position);
     }
+  }
+
+  /** The call that waits outside for an answer; none when it was made in an earlier run: numbers of calls begin again with each. */
+  callerOf(replyTo: ReplyTo | undefined): number | undefined {
+    if (replyTo?.kind !== 'outside') return undefined;
+    return outsideStreamOf(replyTo.run) === this.#ports.outsideStream ? replyTo.call : undefined;
   }
 
   /** Gives a receipt for a tell that needs no turn. */
@@ -143,7 +149,8 @@ export class Releaser {
   /** Who outside waits for this answer: nobody when they asked an earlier run of the system. */
   #callers(key: CellKey, answer: Extract<Intent, { kind: 'reply' | 'fail' }>): readonly number[] {
     const { to, idempotencyKey } = answer;
-    const own = to.kind === 'outside' && OUTSIDE_STREAM_BASE + to.run === this.#ports.outsideStream ? [to.call] : [];
+    const caller = this.callerOf(to);
+    const own = caller === undefined ? [] : [caller];
     if (idempotencyKey === undefined || this.#attached.size === 0) return own;
     const name = `${key}\0${idempotencyKey}`;
     const attached = this.#attached.get(name);

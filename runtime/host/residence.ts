@@ -249,10 +249,7 @@ export class Residence {
 
   #idle(cell: Cell): boolean {
     if (!cell.durable) return cell.book.status.kind === 'stopped' && cell.mailbox.length === 0;
-    if (cell.phase.kind !== 'running' || cell.holds > 0 || cell.mailbox.length > 0) return false;
-    // One that waits for its commit has no hold yet.
-    if (cell.book.effects !== undefined && cell.book.effects.size > 0) return false;
-    return !this.#mustStay(cell);
+    return cell.phase.kind === 'running' && cell.holds === 0 && cell.mailbox.length === 0 && !this.#mustStay(cell);
   }
 
   /** One that must hear of the end of cells in memory cannot be found by whoever loses them, unless it is in memory too. */

@@ -22,7 +22,7 @@ import {
   UnknownDefinitionError,
 } from '../kernel/errors.ts';
 import type { Envelope } from '../kernel/message.ts';
-import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
+import { outsideStreamOf } from '../cell/image.ts';
 import { DefinitionTable } from '../host/definition-table.ts';
 import type { HostStats } from '../host/host-ports.ts';
 import type { CellReport, Inbound, Notice, Outbound } from '../host/items.ts';
@@ -251,7 +251,7 @@ export class ActorSystem implements AsyncDisposable {
           clock: this.#clock,
           run,
           hosts: this.#topology.hosts,
-          outsideStream: OUTSIDE_STREAM_BASE + run,
+          outsideStream: outsideStreamOf(run),
           limit: this.#options.callsLimit,
           link: (slot) => this.#topology.link(slot),
         });

@@ -6,29 +6,28 @@
 import { type Clock, holdProcess } from '../kernel/clock.ts';
 import { HOST_SLICE_MS } from '../kernel/limits.ts';
 import { systemRandom } from '../kernel/random.ts';
-import type { HostStats } from '../host/host-ports.ts';
-import type { HostLink } from '../host/items.ts';
 import { installTurnGlobals } from '../host/turn-globals.ts';
 import { createInlineJournal, type InlineJournal } from '../journal/inline-journal.ts';
 import type { JournalControl, OpenReport } from '../journal/journal-control.ts';
 import type { FramePort } from '../transport/frame-port.ts';
 import { createLocalFramePorts } from '../transport/local-frame-port.ts';
 import { Fleet } from './fleet.ts';
+import { FleetTopology } from './fleet-topology.ts';
 import { InlineHost } from './inline-host.ts';
 import type { ResolvedOptions } from './options.ts';
-import type { Topology, TopologyEvents } from './topology.ts';
+import type { TopologyEvents } from './topology.ts';
 
-export class InlineTopology implements Topology {
+export class InlineTopology extends FleetTopology<FramePort> {
   readonly hosts = 1;
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
   readonly #journal: InlineJournal;
-  #fleet: Fleet<FramePort> | undefined;
   #events: TopologyEvents | undefined;
   #uninstall: (() => void) | undefined;
   #release: (() => void) | undefined;
 
   constructor(options: ResolvedOptions, clock: Clock) {
+    super();
     this.#options = options;
     this.#clock = clock;
     this.#journal = createInlineJournal(
@@ -49,7 +48,7 @@ export class InlineTopology implements Topology {
     // A host thread would keep the process alive; so does the host on this one.
     this.#release = holdProcess();
     const clock = this.#clock;
-    this.#fleet = new Fleet<FramePort>({
+    const fleet = new Fleet<FramePort>({
       clock,
       hosts: this.hosts,
       journal: this.#journal.control,
@@ -72,29 +71,12 @@ export class InlineTopology implements Topology {
           connectJournal: (journalEvents) => this.#journal.connect({ slot, epoch }, journalEvents),
         }),
     });
-    try {
-      await this.#fleet.start(modules);
-    } catch (error) {
-      await this.stop(0);
-      throw error;
-    }
+    await this.startFleet(fleet, modules);
     return report;
   }
 
-  link(slot: number): HostLink | undefined {
-    return this.#fleet?.link(slot);
-  }
-
-  async load(module: string): Promise<void> {
-    await this.#fleet?.load(module);
-  }
-
-  async stats(): Promise<readonly HostStats[]> {
-    return this.#fleet === undefined ? [] : this.#fleet.stats();
-  }
-
   async stop(drainTimeoutMs: number): Promise<void> {
-    await this.#fleet?.stop(drainTimeoutMs);
+    await this.stopFleet(drainTimeoutMs);
     this.#uninstall?.();
     this.#release?.();
     this.#uninstall = undefined;

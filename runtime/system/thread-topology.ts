@@ -6,24 +6,23 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { Clock } from '../kernel/clock.ts';
 import { HOST_SLICE_MS } from '../kernel/limits.ts';
-import type { HostStats } from '../host/host-ports.ts';
-import type { HostLink } from '../host/items.ts';
 import type { JournalControl, OpenReport } from '../journal/journal-control.ts';
 import { JournalThread } from '../journal/journal-thread.ts';
 import { Fleet } from './fleet.ts';
+import { FleetTopology } from './fleet-topology.ts';
 import { HostThread } from './host-thread.ts';
 import type { ResolvedOptions } from './options.ts';
-import type { Topology, TopologyEvents } from './topology.ts';
+import type { TopologyEvents } from './topology.ts';
 
-export class ThreadTopology implements Topology {
+export class ThreadTopology extends FleetTopology<MessagePort> {
   readonly hosts: number;
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
   readonly #journal: JournalThread;
-  #fleet: Fleet<MessagePort> | undefined;
   #events: TopologyEvents | undefined;
 
   constructor(options: ResolvedOptions, clock: Clock) {
+    super();
     this.hosts = options.threads;
     this.#options = options;
     this.#clock = clock;
@@ -48,7 +47,7 @@ export class ThreadTopology implements Topology {
     const report = await this.#journal.open();
     opened(report.run);
     const { residentCellsLimit, hangAfterMs, hostHeapMb } = this.#options;
-    this.#fleet = new Fleet<MessagePort>({
+    const fleet = new Fleet<MessagePort>({
       clock: this.#clock,
       hosts: this.hosts,
       journal: this.#journal,
@@ -67,29 +66,12 @@ export class ThreadTopology implements Topology {
           heapMb: hostHeapMb,
         }),
     });
-    try {
-      await this.#fleet.start(modules);
-    } catch (error) {
-      await this.stop(0);
-      throw error;
-    }
+    await this.startFleet(fleet, modules);
     return report;
   }
 
-  link(slot: number): HostLink | undefined {
-    return this.#fleet?.link(slot);
-  }
-
-  async load(module: string): Promise<void> {
-    await this.#fleet?.load(module);
-  }
-
-  async stats(): Promise<readonly HostStats[]> {
-    return this.#fleet === undefined ? [] : this.#fleet.stats();
-  }
-
   async stop(drainTimeoutMs: number): Promise<void> {
-    await this.#fleet?.stop(drainTimeoutMs);
+    await this.stopFleet(drainTimeoutMs);
     await this.#journal.close();
   }
 }

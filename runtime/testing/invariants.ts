@@ -17,7 +17,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CellKey } from '../kernel/address.ts';
 import { laneOf, type MessageId } from '../kernel/message.ts';
-import { OUTSIDE_STREAM_BASE } from '../cell/image.ts';
+import { OUTSIDE_STREAM_BASE, outsideStreamOf } from '../cell/image.ts';
 import type { History, LoggedTurn, OutsideEvent } from './history.ts';
 import { checkObligations } from './obligations.ts';
 
@@ -167,7 +167,7 @@ function checkOutside(history: History, index: HistoryIndex, report: Report): vo
     if (event.kind !== 'receipt' && event.kind !== 'reply') continue;
     const call = sent.get(callName(event));
     if (call === undefined || !history.isDurable(call.to)) continue;
-    const id = { stream: OUTSIDE_STREAM_BASE + event.run, position: event.call, index: 0 };
+    const id = { stream: outsideStreamOf(event.run), position: event.call, index: 0 };
     const key = call.idempotencyKey === undefined ? undefined : `${call.to} ${call.idempotencyKey}`;
     const consumed = index.consumers.has(consumption(call.to, id)) || (key !== undefined && handledKeys.has(key));
     if (!consumed)

@@ -86,20 +86,8 @@ test('a start from outside that is parked leaves a stopped actor stopped', () =>
 });
 
 test('a full disk is tried again though the batches that it had no room for died with their host', () => {
-  const clock = new VirtualClock({ random: seededRandom(1, 1) });
-  const thread = clock.thread('journal');
   let full = false;
-  const journal: Journal = new Journal({
-    store: new MemoryStore({ faults: { full: () => full } }),
-    clock: thread,
-    hosts: 1,
-    retention: 'keep',
-    checkpointEveryTurns: Number.POSITIVE_INFINITY,
-    checkpointEveryBytes: Number.POSITIVE_INFINITY,
-    schedule: () => thread.defer(() => journal.pump()),
-    failed: (error) => expect.fail(String(error)),
-  });
-  const { run } = journal.open();
+  const { clock, journal, run } = openJournal(new MemoryStore({ faults: { full: () => full } }));
   const heard: string[] = [];
   const link = {
     committed: () => {},
@@ -168,19 +156,7 @@ test('when the clock was set back, a recovery still wakes whom the dead host was
 });
 
 test('the port of a dead host that closes late says nothing about its successor', async () => {
-  const clock = new VirtualClock({ random: seededRandom(1, 1) });
-  const thread = clock.thread('journal');
-  const journal: Journal = new Journal({
-    store: new MemoryStore(),
-    clock: thread,
-    hosts: 1,
-    retention: 'keep',
-    checkpointEveryTurns: Number.POSITIVE_INFINITY,
-    checkpointEveryBytes: Number.POSITIVE_INFINITY,
-    schedule: () => thread.defer(() => journal.pump()),
-    failed: (error) => expect.fail(String(error)),
-  });
-  const { run } = journal.open();
+  const { clock, journal, run } = openJournal(new MemoryStore());
   const rounds: number[] = [];
   const link = {
     committed: () => {},
@@ -221,3 +197,20 @@ test('the port of a dead host that closes late says nothing about its successor'
   }
   expect(await moved).toBe(2);
 });
+
+/** A journal for one host, on a virtual clock, that makes no checkpoint by itself. */
+function openJournal(store: MemoryStore): { clock: VirtualClock; journal: Journal; run: number } {
+  const clock = new VirtualClock({ random: seededRandom(1, 1) });
+  const thread = clock.thread('journal');
+  const journal: Journal = new Journal({
+    store,
+    clock: thread,
+    hosts: 1,
+    retention: 'keep',
+    checkpointEveryTurns: Number.POSITIVE_INFINITY,
+    checkpointEveryBytes: Number.POSITIVE_INFINITY,
+    schedule: () => thread.defer(() => journal.pump()),
+    failed: (error) => expect.fail(String(error)),
+  });
+  return { clock, journal, run: journal.open().run };
+}
