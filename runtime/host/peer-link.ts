@@ -10,6 +10,7 @@
  * PL3. Until `down` says that the peer's death is known, what a lost link had not seen accepted counts as not accepted: no checkpoint
  *      may pass it.
  */
+import { FRAME_BYTES_LIMIT, MESSAGE_BYTES_LIMIT } from '../kernel/limits.ts';
 import type { FramePort } from '../transport/frame-port.ts';
 import { Link, type LinkOptions } from '../transport/link.ts';
 import type { HostLink } from './items.ts';
@@ -18,6 +19,11 @@ export type PeerLinkPorts = Omit<LinkOptions, 'port' | 'onWritable' | 'onLost'> 
   /** The peer's link ended without `down` having been called. */
   readonly onLost: () => void;
 };
+
+/** A message has its own limit; tuples are the runtime's, and bounded by the frame. */
+function itemBytesLimit(item: unknown): number {
+  return Array.isArray(item) ? FRAME_BYTES_LIMIT : MESSAGE_BYTES_LIMIT;
+}
 
 /** Items kept while a peer is down before its senders must wait. */
 const KEPT_LIMIT = 10_000;
@@ -39,6 +45,7 @@ export class PeerLink implements HostLink {
     const link: Link = new Link({
       ...this.#ports,
       port,
+      itemBytesLimit,
       onWritable: () => this.#resume(),
       onLost: () => {
         if (this.#link !== link) return;

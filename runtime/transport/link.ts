@@ -19,7 +19,7 @@
 import type { Clock, Wait } from '../kernel/clock.ts';
 import { FrameError, type MessageTooLargeError, type UnserializableValueError } from '../kernel/errors.ts';
 import { LINK_ACCEPT_DELAY_MS, LINK_CREDIT_BYTES, LINK_FRAME_BYTES, LINK_FRAME_ITEMS } from '../kernel/limits.ts';
-import { FrameDecoder, FrameEncoder } from '../wire/frame-codec.ts';
+import { FrameDecoder, FrameEncoder, type ItemBytesLimit } from '../wire/frame-codec.ts';
 import type { ReviveReference } from '../wire/special-values.ts';
 import { AcceptLedger } from './accept-ledger.ts';
 import type { FramePort } from './frame-port.ts';
@@ -57,6 +57,8 @@ export interface LinkOptions {
   /** `writable` has become true again. */
   readonly onWritable?: (() => void) | undefined;
   readonly reviveReference?: ReviveReference | undefined;
+  /** Bytes that an item may have, never below `MESSAGE_BYTES_LIMIT`; a larger one is refused. Default: what fits into a frame. */
+  readonly itemBytesLimit?: ItemBytesLimit | undefined;
   /** Default `LINK_CREDIT_BYTES`. */
   readonly creditBytes?: number | undefined;
 }
@@ -69,7 +71,7 @@ export class Link {
   readonly #creditBytes: number;
   /** What a frame should have at most: several must fit into the credit, so that sending and accepting overlap. */
   readonly #frameBytes: number;
-  readonly #encoder = new FrameEncoder();
+  readonly #encoder: FrameEncoder;
   readonly #decoder: FrameDecoder;
   readonly #window = new SendWindow();
   readonly #ledger = new AcceptLedger();
@@ -90,6 +92,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#encoder = new FrameEncoder(options.itemBytesLimit);
     this.#creditBytes = options.creditBytes ?? LINK_CREDIT_BYTES;
     this.#frameBytes = Math.min(LINK_FRAME_BYTES, this.#creditBytes / 4);
     this.#decoder = new FrameDecoder({ reviveReference: options.reviveReference });

@@ -49,13 +49,13 @@ export interface EncodedFrame {
   readonly refused: readonly RefusedItem[];
 }
 
+/** Bytes that one item may have, but for what it is wrapped in. */
+export type ItemBytesLimit = (item: unknown) => number;
+
 /** Bytes that an envelope may add to its message. */
 const ENVELOPE_BYTES = 4_096;
 
-/** A message has its own limit; tuples are the runtime's, and bounded by the frame. */
-function limitOf(item: unknown): number {
-  return Array.isArray(item) ? FRAME_BYTES_LIMIT : MESSAGE_BYTES_LIMIT + ENVELOPE_BYTES;
-}
+const anyFitting: ItemBytesLimit = () => FRAME_BYTES_LIMIT;
 
 const NONE_REFUSED: readonly RefusedItem[] = [];
 
@@ -66,16 +66,24 @@ const checker = createValueCodec({
 
 export class FrameEncoder {
   readonly #scan = new ByteScan({ records: true, depthLimit: FRAME_DEPTH_LIMIT });
+  readonly #limitOf: ItemBytesLimit;
+  readonly #unlimitedBytes: number;
   #packr = new Packr({ sequential: true });
   #newRecords = true;
   #number = 0;
+
+  /** `limitOf`: what each item may have; default: what fits into a frame. */
+  constructor(limitOf: ItemBytesLimit = anyFitting) {
+    this.#limitOf = limitOf;
+    // A frame no larger than the largest message holds none that is too large.
+    this.#unlimitedBytes = limitOf === anyFitting ? FRAME_BYTES_LIMIT : MESSAGE_BYTES_LIMIT;
+  }
 
   /** `items` as the next frame, with `reserve` bytes of zero in front for the caller's own header. */
   encode(items: readonly unknown[], reserve = 0): EncodedFrame {
     try {
       const bytes = this.#pack(items, reserve);
-      // A frame no larger than the largest message holds none that is too large.
-      if (bytes.length - reserve <= MESSAGE_BYTES_LIMIT) return this.#sent(bytes, items.length, NONE_REFUSED);
+      if (bytes.length - reserve <= this.#unlimitedBytes) return this.#sent(bytes, items.length, NONE_REFUSED);
     } catch {
       // What was wrong is found out item by item.
     }
@@ -92,9 +100,10 @@ export class FrameEncoder {
       try {
         // On its own an item is at least as long as in a frame that has no records yet, give or take a byte.
         const itemSize = checker.encodedSizeOf(items[taken]) + 16;
-        if (itemSize > limitOf(items[taken])) {
+        const limit = this.#limitOf(items[taken]);
+        if (itemSize > limit + ENVELOPE_BYTES) {
           throw new MessageTooLargeError(
-            `a message of ${itemSize} bytes is over the limit of ${MESSAGE_BYTES_LIMIT}: keep large values elsewhere and send their address`,
+            `a message of ${itemSize} bytes is over the limit of ${limit}: keep large values elsewhere and send their address`,
           );
         }
         if (size + itemSize > FRAME_BYTES_LIMIT - FRAME_HEADER_BYTES && sound.length > 0) break;

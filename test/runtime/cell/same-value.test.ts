@@ -13,6 +13,8 @@ describe('the same', () => {
       { a: 1, b: 2 },
     ],
     [Number.NaN, Number.NaN],
+    // The codec does not tell them apart, so a replay must not.
+    [0, -0],
     [new Date(5), new Date(5)],
     [new Map([['a', { b: 1 }]]), new Map([['a', { b: 1 }]])],
     [new Set([1, 2]), new Set([1, 2])],
@@ -63,7 +65,6 @@ describe('different, and where', () => {
     [{ r: new Reference('a/b') }, { r: new Reference('a/c') }, '.r'],
     [{ r: new Reference('a/b') }, { r: { key: 'a/b' } }, '.r'],
     [{ e: new TypeError('m') }, { e: new RangeError('m') }, '.e'],
-    [0, -0, 'value'],
     [1, '1', 'value'],
     [null, undefined, 'value'],
     [{ a: null }, { a: undefined }, '.a'],
