@@ -2,8 +2,10 @@
  * Reads the JSON results of the test run, prints the closing line of CI, and sets the exit code.
  *
  * Fails when a test failed, when no test ran, when another step of `verify` failed (CB_VERIFY_STATUS), and when a test
- * was skipped for want of a server (its name says "[skipped: no redis]") although that server answers here.
+ * was skipped for want of a server (its name says "[skipped: no redis]") although that server answers here, or for want of a
+ * program that is here.
  */
+import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 
@@ -21,6 +23,8 @@ const SERVERS = [
   { word: 'redis', port: 6379 },
   { word: 'nats', port: 4222 },
 ] as const;
+
+const PROGRAMS = ['cc'] as const;
 
 const reachable = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -60,11 +64,22 @@ for (const file of testResults) {
   }
 }
 
-for (const { word, port } of SERVERS) {
-  const forWantOfIt = skipped.filter((test) => {
+const skippedForWantOf = (word: string): typeof skipped =>
+  skipped.filter((test) => {
     const reason = /\[skipped: no ([^\]]+)\]/i.exec(test.fullName)?.[1];
-    return reason?.toLowerCase().includes(word) === true;
+    return reason !== undefined && new RegExp(`\\b${word}\\b`, 'i').test(reason);
   });
+
+for (const word of PROGRAMS) {
+  const forWantOfIt = skippedForWantOf(word);
+  if (forWantOfIt.length > 0 && spawnSync(word, ['--version']).status === 0) {
+    failed += 1;
+    faults.push(`${word} is here, yet ${forWantOfIt.length} tests were skipped for want of it`);
+  }
+}
+
+for (const { word, port } of SERVERS) {
+  const forWantOfIt = skippedForWantOf(word);
   if (forWantOfIt.length > 0 && (await reachable(port))) {
     failed += 1;
     faults.push(`${word} answers on port ${port}, yet ${forWantOfIt.length} tests were skipped for want of it`);

@@ -15,7 +15,7 @@ export {
 export { effect, type EffectArgument, type EffectOptions } from './machine/effect-logic.ts';
 export { machineBehavior } from './machine/machine-behavior.ts';
 export { MachineRef, refTo } from './machine/machine-ref.ts';
-export type { MachineState, MachineView } from './machine/machine-state.ts';
+export type { MachineState, MachineView, PresentedMachine } from './machine/machine-state.ts';
 export { type TransitionView, transitionBehavior } from './machine/transition-behavior.ts';
 export { type Expression, reply, replyError, replyTo, stash, takeReplyTo, unstash } from './machine/turn-actions.ts';
 export { type Reducer, reducerBehavior } from './reducer.ts';

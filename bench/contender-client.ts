@@ -19,10 +19,24 @@ export interface ClientOptions {
   readonly setting: Omit<Setting, 'dir'>;
   /** Where to write a CPU profile of every thread. */
   readonly profileDir?: string | undefined;
+  /** The contender process of another copy of the bench. Default: this one's. */
+  readonly entry?: string;
+  /** Where two copies run the same contender: which of them this is. */
+  readonly side?: string;
+}
+
+/** A sample with what it took. */
+export interface Measured {
+  readonly sample: Sample;
+  /** CPU time of all threads of the process while it was taken. */
+  readonly cpuMs: number;
+  readonly tookMs: number;
 }
 
 export class ContenderClient {
   readonly contender: Contender;
+  /** What the running contender says of itself. */
+  note: string | undefined;
   readonly #child: ChildProcess;
   readonly #dir: string;
   readonly #limitMs: number;
@@ -36,7 +50,7 @@ export class ContenderClient {
     this.#limitMs = workload.limitMs ?? LIMIT_MS;
     const profile = options.profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileDir}`];
     const setting: Setting = { ...options.setting, dir };
-    this.#child = fork(ENTRY, [workload.name, contender.name, JSON.stringify(setting)], {
+    this.#child = fork(options.entry ?? ENTRY, [workload.name, contender.name, JSON.stringify(setting)], {
       execArgv: [...(contender.execArgv ?? []), ...profile],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       // Stripping types takes longer than most contenders take to open.
@@ -59,11 +73,13 @@ export class ContenderClient {
 
   /** Starts the process; resolves when the contender is warm. */
   static async open(workload: Workload, contender: Contender, options: ClientOptions): Promise<ContenderClient> {
-    const dir = join(options.scratch, `${workload.name}-${contender.name}`);
+    const side = options.side === undefined ? '' : `-${options.side}`;
+    const dir = join(options.scratch, `${workload.name}-${contender.name}${side}`);
     await mkdir(dir, { recursive: true });
     const client = new ContenderClient(workload, contender, options, dir);
     try {
-      await client.#answer('opening', 'opened');
+      const opened = await client.#answer('opening', 'opened');
+      if (opened.kind === 'opened') client.note = opened.note;
       return client;
     } catch (error) {
       await client.kill();
@@ -71,10 +87,10 @@ export class ContenderClient {
     }
   }
 
-  async sample(): Promise<Sample> {
+  async sample(): Promise<Measured> {
     const answer = await this.#ask('sample', 'sample');
     if (answer.kind !== 'sample') throw new Error(`${answer.kind} in place of a sample`);
-    return answer.sample;
+    return { sample: answer.sample, cpuMs: answer.cpuMs, tookMs: answer.tookMs };
   }
 
   /** In good order; by force when that fails. */

@@ -9,8 +9,8 @@ import { contenderOf } from './workload-list.ts';
 
 export type ToContender = 'sample' | 'close';
 export type FromContender =
-  | { readonly kind: 'opened' }
-  | { readonly kind: 'sample'; readonly sample: Sample }
+  | { readonly kind: 'opened'; readonly note?: string }
+  | { readonly kind: 'sample'; readonly sample: Sample; readonly cpuMs: number; readonly tookMs: number }
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly message: string };
 
@@ -30,7 +30,10 @@ const fail = async (error: unknown): Promise<void> => {
 
 const answer = async (order: ToContender, contestant: Contestant): Promise<void> => {
   if (order === 'sample') {
-    await tell({ kind: 'sample', sample: await contestant.sample() });
+    const [before, startMs] = [process.cpuUsage(), performance.now()];
+    const sample = await contestant.sample();
+    const { system, user } = process.cpuUsage(before);
+    await tell({ kind: 'sample', sample, cpuMs: (system + user) / 1_000, tookMs: performance.now() - startMs });
     return;
   }
   await contestant.close();
@@ -48,7 +51,7 @@ try {
   });
   // A harness that is gone asks for nothing more.
   process.on('disconnect', () => setTimeout(() => process.exit(0), 2_000).unref());
-  await tell({ kind: 'opened' });
+  await tell({ kind: 'opened', ...(contestant.note === undefined ? {} : { note: contestant.note }) });
 } catch (error) {
   await fail(error);
 }

@@ -13,7 +13,7 @@
 export interface Metric {
   /** Key in a sample: `rate`, `p50`. */
   readonly name: string;
-  readonly unit: 'msg/s' | 'turns/s' | 'spawns/s' | 'µs' | 'ms' | 'B';
+  readonly unit: 'msg/s' | 'turns/s' | 'spawns/s' | 'µs' | 'ms' | 'B' | 'MB';
   readonly better: 'higher' | 'lower';
 }
 
@@ -32,21 +32,39 @@ export interface Setting {
 
 /** A contender that has been set up and warmed up. */
 export interface Contestant {
+  /** What only a running one can say: version and settings of the server it talks to. */
+  readonly note?: string;
   sample(): Promise<Sample>;
   close(): Promise<void>;
 }
 
+/** One of several contenders that differ in a number only. */
+export interface Point {
+  readonly series: string;
+  readonly x: number;
+}
+
+/** What that number is. */
+export interface Axis {
+  readonly label: string;
+  readonly scale: 'linear' | 'log';
+}
+
 export interface Contender {
   readonly name: string;
+  /** Where it stands, in a workload with an axis. */
+  readonly point?: Point;
   readonly kind: 'ours' | 'baseline';
   /** For the table. */
   readonly label: string;
+  /** Of ours: the baselines that do the same work. Default: all of the workload's. */
+  readonly beside?: readonly string[];
   /** What differs from the workload's conditions: `fsync: none`, `1 scheduler`. */
   readonly note?: string;
   /** Flags for the Node of its process. */
   readonly execArgv?: readonly string[];
-  /** Why it cannot run here, in plain words; undefined when it can. */
-  readonly missing?: () => string | undefined;
+  /** Why it cannot run here, or not in a quick run, in plain words; undefined when it can. */
+  readonly missing?: (quick: boolean) => string | undefined | Promise<string | undefined>;
   open(setting: Setting): Promise<Contestant>;
 }
 
@@ -68,6 +86,12 @@ export interface Workload {
   readonly conditions: Conditions;
   readonly metrics: readonly Metric[];
   readonly contenders: readonly Contender[];
+  /** Its contenders are points of series. */
+  readonly axis?: Axis;
+  /** Each contender is measured and closed before the next one is opened: where what others hold would be in the way. */
+  readonly oneAtATime?: true;
+  /** Its contenders start processes of their own: the CPU time of theirs says nothing. */
+  readonly inOtherProcesses?: true;
   /** Longest time for opening a contender, or for one of its samples. Default `LIMIT_MS`. */
   readonly limitMs?: number;
 }

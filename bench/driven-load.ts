@@ -15,6 +15,8 @@ export interface DrivenLoad {
   readonly system: Omit<SystemOptions, 'actors'> & { readonly threads: number };
   readonly target: Definition;
   readonly kind: MessageKind;
+  /** Size of an order. */
+  readonly bytes?: number;
   /** Targets of each driver. */
   readonly width: number;
   /** Which host drives which: `[0, 1]` is a driver on host 0 with targets on host 1. */
@@ -39,7 +41,13 @@ export async function drivenLoad(load: DrivenLoad, { sampleMs }: Pick<Setting, '
     async (size) => {
       const steps = Math.max(1, Math.round(size / step));
       const total = steps * load.width * BREAKER_CYCLE.length;
-      const run = (route: Route): Run => ({ type: 'RUN', total, kind: load.kind, targets: route.targets });
+      const run = (route: Route): Run => ({
+        type: 'RUN',
+        total,
+        kind: load.kind,
+        targets: route.targets,
+        ...(load.bytes === undefined ? {} : { bytes: load.bytes }),
+      });
       const reports = await Promise.all(routes.map((route) => route.driver.ask<number>(run(route))));
       told += total * routes.length;
       const expected = load.kind === 'breaker' ? (told / BREAKER_CYCLE.length) * OPENINGS_PER_CYCLE : told;

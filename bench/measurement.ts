@@ -5,13 +5,14 @@
  * others go on.
  */
 import { type ClientOptions, ContenderClient } from './contender-client.ts';
-import type { Conditions, Contender, Metric, Sample, Workload } from './contract.ts';
+import type { Axis, Conditions, Contender, Metric, Point, Sample, Workload } from './contract.ts';
 import { ratios, type Summary, summarize } from './statistics.ts';
 
 export interface ContenderResult {
   readonly name: string;
   readonly kind: Contender['kind'];
   readonly label: string;
+  readonly point?: Point;
   readonly note?: string;
   /** One a round. Empty when it was left out. */
   readonly runs: readonly Sample[];
@@ -36,6 +37,7 @@ export interface WorkloadResult {
   readonly what: string;
   readonly conditions: Conditions;
   readonly metrics: readonly Metric[];
+  readonly axis?: Axis;
   readonly contenders: readonly ContenderResult[];
   readonly ratios: readonly Ratio[];
 }
@@ -47,22 +49,42 @@ export interface MeasureOptions extends ClientOptions {
 }
 
 export async function measure(workload: Workload, options: MeasureOptions): Promise<WorkloadResult> {
+  const contenders: ContenderResult[] = [];
+  const groups = workload.oneAtATime === true ? workload.contenders.map((one) => [one]) : [workload.contenders];
+  for (const group of groups) contenders.push(...(await measureTogether(workload, group, options)));
+  const { axis, conditions, metrics, name, title, what } = workload;
+  return {
+    name,
+    title,
+    what,
+    conditions,
+    metrics,
+    ...(axis === undefined ? {} : { axis }),
+    contenders,
+    ratios: compare(workload, contenders),
+  };
+}
+
+async function measureTogether(
+  workload: Workload,
+  contenders: readonly Contender[],
+  options: MeasureOptions,
+): Promise<ContenderResult[]> {
   const entries: Entry[] = [];
   try {
-    for (const contender of workload.contenders) entries.push(await enter(workload, contender, options));
+    for (const contender of contenders) entries.push(await enter(workload, contender, options));
     for (let round = 0; round < options.rounds; round++) {
       for (const entry of entries) await sampleOnce(entry, options);
     }
   } finally {
     for (const entry of entries) await leave(entry, options);
   }
-  const contenders = entries.map(resultOf);
-  const { name, title, what, conditions, metrics } = workload;
-  return { name, title, what, conditions, metrics, contenders, ratios: compare(metrics, contenders) };
+  return entries.map(resultOf);
 }
 
 interface Entry {
   readonly contender: Contender;
+  readonly note: string;
   readonly runs: Sample[];
   client?: ContenderClient | undefined;
   missing?: string;
@@ -70,24 +92,42 @@ interface Entry {
 }
 
 async function enter(workload: Workload, contender: Contender, options: MeasureOptions): Promise<Entry> {
-  const missing = contender.missing?.();
+  const missing = await contender.missing?.(options.setting.quick);
   if (missing !== undefined) {
     options.say(`  ${contender.name}: left out, ${missing}`);
-    return { contender, runs: [], missing };
+    return { contender, note: contender.note ?? '', runs: [], missing };
   }
   try {
-    return { contender, runs: [], client: await ContenderClient.open(workload, contender, options) };
+    const client = await openPatiently(workload, contender, options);
+    const note = [contender.note, client.note].filter((part) => part !== undefined).join('; ');
+    return { contender, note, runs: [], client };
   } catch (error) {
     const failed = error instanceof Error ? error.message : String(error);
     options.say(`  ${contender.name}: FAILED to open: ${failed}`);
-    return { contender, runs: [], failed };
+    return { contender, note: contender.note ?? '', runs: [], failed };
+  }
+}
+
+/** Twice, if need be: a machine that stands still while threads start is no finding. */
+async function openPatiently(
+  workload: Workload,
+  contender: Contender,
+  options: MeasureOptions,
+): Promise<ContenderClient> {
+  try {
+    return await ContenderClient.open(workload, contender, options);
+  } catch (error) {
+    options.say(
+      `  ${contender.name}: did not open, tried again: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return ContenderClient.open(workload, contender, options);
   }
 }
 
 async function sampleOnce(entry: Entry, options: MeasureOptions): Promise<void> {
   if (entry.client === undefined) return;
   try {
-    entry.runs.push(await entry.client.sample());
+    entry.runs.push((await entry.client.sample()).sample);
   } catch (error) {
     entry.failed = error instanceof Error ? error.message : String(error);
     options.say(`  ${entry.contender.name}: FAILED: ${entry.failed}`);
@@ -105,8 +145,8 @@ async function leave(entry: Entry, options: MeasureOptions): Promise<void> {
   }
 }
 
-function resultOf({ contender, runs, missing, failed }: Entry): ContenderResult {
-  const { name, kind, label, note } = contender;
+function resultOf({ contender, failed, missing, note, runs }: Entry): ContenderResult {
+  const { name, kind, label, point } = contender;
   const names = Object.keys(runs[0] ?? {});
   const figures =
     failed === undefined ? names.map((metric) => [metric, summarize(valuesOf(runs, metric))] as const) : [];
@@ -114,7 +154,8 @@ function resultOf({ contender, runs, missing, failed }: Entry): ContenderResult 
     name,
     kind,
     label,
-    ...(note === undefined ? {} : { note }),
+    ...(point === undefined ? {} : { point }),
+    ...(note === '' ? {} : { note }),
     runs,
     figures: Object.fromEntries(figures),
     ...(missing === undefined ? {} : { missing }),
@@ -122,11 +163,14 @@ function resultOf({ contender, runs, missing, failed }: Entry): ContenderResult 
   };
 }
 
-/** Every one of ours with every baseline that has the metric. */
-function compare(metrics: readonly Metric[], contenders: readonly ContenderResult[]): Ratio[] {
+/** Every one of ours with every baseline that does the same work and has the metric. */
+function compare({ contenders: asked, metrics }: Workload, contenders: readonly ContenderResult[]): Ratio[] {
   const found: Ratio[] = [];
   for (const ours of contenders.filter(({ kind }) => kind === 'ours')) {
-    for (const baseline of contenders.filter(({ kind }) => kind === 'baseline')) {
+    const beside = asked.find(({ name }) => name === ours.name)?.beside;
+    for (const baseline of contenders) {
+      if (baseline.kind !== 'baseline' || baseline.point?.x !== ours.point?.x) continue;
+      if (beside !== undefined && !beside.includes(baseline.name)) continue;
       for (const { name: metric, better } of metrics) {
         if (ours.figures[metric] === undefined || baseline.figures[metric] === undefined) continue;
         const ratio = summarize(ratios(valuesOf(ours.runs, metric), valuesOf(baseline.runs, metric), better));

@@ -15,6 +15,8 @@ export async function startSystem(options: Omit<SystemOptions, 'actors'>): Promi
   const system = await ActorSystem.start({
     askTimeoutMs: 120_000,
     tellTimeoutMs: 120_000,
+    // On a machine that others use, a thread may stand still without being hung.
+    hangAfterMs: 60_000,
     ...options,
     actors: ACTORS,
   });

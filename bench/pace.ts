@@ -91,3 +91,32 @@ export function inFlight(total: number, width: number, call: (index: number) => 
     for (let i = Math.min(width, total); i > 0; i--) next();
   });
 }
+
+/** Starts `count` actors, says how long that took, and stops them, which is not counted. */
+export type SpawnRound = (count: number, round: number) => Promise<number>;
+
+/** Rates of spawning. A round is a number of actors and not a time: they stay in memory until it is over. */
+export class Spawning {
+  readonly #sampleMs: number;
+  readonly #count: number;
+  readonly #round: SpawnRound;
+  #rounds = 0;
+
+  constructor({ quick, sampleMs }: { readonly quick: boolean; readonly sampleMs: number }, round: SpawnRound) {
+    this.#sampleMs = sampleMs;
+    this.#count = quick ? 5_000 : 20_000;
+    this.#round = round;
+  }
+
+  /** Actors a second, over as many rounds as fill a sample's time. */
+  async rate(): Promise<number> {
+    let spawned = 0;
+    let spentMs = 0;
+    while (spentMs < this.#sampleMs) {
+      this.#rounds += 1;
+      spentMs += await this.#round(this.#count, this.#rounds);
+      spawned += this.#count;
+    }
+    return (spawned / spentMs) * 1_000;
+  }
+}

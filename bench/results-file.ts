@@ -20,9 +20,15 @@ export interface Results extends Environment {
   readonly workloads: readonly WorkloadResult[];
 }
 
+/** Which workloads a run is of: the table's, the peers', how cost grows. */
+export type Part = 'main' | 'peers' | 'growth';
+
+const FILES: Readonly<Record<Part, string>> = { main: 'latest', peers: 'peers', growth: 'growth' };
+
 /** Where a whole run is written. */
-export function resultsPath(quick: boolean): string {
-  return join(REPOSITORY, 'bench', 'results', quick ? 'quick.json' : 'latest.json');
+export function resultsPath(part: Part, quick: boolean): string {
+  const name = quick ? (part === 'main' ? 'quick' : `${FILES[part]}-quick`) : FILES[part];
+  return join(REPOSITORY, 'bench', 'results', `${name}.json`);
 }
 
 export function writeResults(path: string, results: Results): void {

@@ -50,3 +50,22 @@ export function ratios(ours: readonly number[], theirs: readonly number[], bette
     return better === 'higher' ? a / b : b / a;
   });
 }
+
+/**
+ * The narrowest pair of values, as far from the smallest as from the largest, between which the true median lies at least 19 times of 20,
+ * whatever the distribution: each value is above it or below it by the toss of a coin. Undefined with fewer than six values.
+ */
+export function medianInterval(values: readonly number[]): [low: number, high: number] | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const count = sorted.length;
+  // Chance that at most `rank` of the values are below the true median.
+  let chance = 0.5 ** count;
+  let term = chance;
+  let rank = -1;
+  while (chance <= 0.025) {
+    rank += 1;
+    term *= (count - rank) / (rank + 1);
+    chance += term;
+  }
+  return rank < 0 ? undefined : [sorted[rank] as number, sorted[count - 1 - rank] as number];
+}

@@ -4,6 +4,9 @@
  * Owns: how figures are written. One row for each of ours beside each baseline; every figure is a median with its smallest and
  * largest run, every ratio above 1 means that ours was the better one.
  */
+import { type Difference, verdictOf } from './against.ts';
+import { writeFigure, writeNumber, writeRatio } from './figures.ts';
+import { hasAxis, renderGrowth } from './growth-table.ts';
 import type { Metric, Workload } from './contract.ts';
 import type { ContenderResult, Ratio, WorkloadResult } from './measurement.ts';
 import { readResults, type Results, resultsPath } from './results-file.ts';
@@ -11,13 +14,16 @@ import type { Summary } from './statistics.ts';
 
 /** The whole table, with what it was taken on above and what was left out below. */
 export function renderTable(results: Results): string {
-  const rows = results.workloads.flatMap(rowsOf);
+  const rows = results.workloads.filter((workload) => !hasAxis(workload)).flatMap(rowsOf);
   const table = [
     ['Work', 'Collaborative Blocks', 'Beside it, in the same run', 'Ratio'],
     ['---', '---', '---', '---'],
     ...rows,
   ].map((cells) => `| ${cells.join(' | ')} |`);
-  return [conditionsOf(results), '', ...table, '', ...leftOut(results.workloads), READING].join('\n');
+  const growth = results.workloads.filter(hasAxis).flatMap((workload) => [renderGrowth(workload), '']);
+  const beside = rows.length === 0 ? [] : [...table, ''];
+  const reading = rows.length === 0 ? 'Medians.' : READING;
+  return [conditionsOf(results), '', ...beside, ...growth, ...leftOut(results.workloads), reading].join('\n');
 }
 
 const READING =
@@ -47,7 +53,8 @@ function rowsOf(workload: WorkloadResult): string[][] {
   let title = `**${workload.title}**<br>${durability}${size}, ${concurrency}`;
   for (const ours of contenders.filter(({ kind, failed, missing }) => kind === 'ours' && !failed && !missing)) {
     let name = `${ours.label}: ${figuresOf(ours, metrics)}${noteOf(ours)}`;
-    const beside = contenders.filter((one) => one.kind === 'baseline' && Object.keys(one.figures).length > 0);
+    const compared = workload.ratios.filter((one) => one.ours === ours.name).map(({ baseline }) => baseline);
+    const beside = contenders.filter((one) => compared.includes(one.name));
     if (beside.length === 0) rows.push([title, name, '', '']);
     for (const baseline of beside) {
       const found = workload.ratios.filter((one) => one.ours === ours.name && one.baseline === baseline.name);
@@ -103,30 +110,29 @@ function leftOut(workloads: readonly WorkloadResult[]): string[] {
   return [`Not measured: ${list.join('; ')}.`, ''];
 }
 
-/** `1.23 M (1.10 – 1.31 M) msg/s` */
-export function writeFigure({ median, min, max }: Summary, unit: Metric['unit']): string {
-  return `${writeNumber(median)} ${unit} (${writeNumber(min)} – ${writeNumber(max)})`;
-}
-
-/** Three significant digits, thousands as k, millions as M. */
-export function writeNumber(value: number): string {
-  if (value >= 999_500) return `${threeDigits(value / 1_000_000)} M`;
-  if (value >= 9_995) return `${threeDigits(value / 1_000)} k`;
-  if (value >= 999.5) return Math.round(value).toLocaleString('en-US');
-  return threeDigits(value);
-}
-
-/** `×2.1`, `×0.053`: two significant digits. */
-export function writeRatio(value: number): string {
-  if (value >= 99.5) return `×${Math.round(value).toLocaleString('en-US')}`;
-  return `×${Number(value.toPrecision(2))}`;
-}
-
-function threeDigits(value: number): string {
-  if (value >= 99.95) return value.toFixed(0);
-  if (value >= 9.995) return value.toFixed(1);
-  if (value >= 0.9995 || value === 0) return value.toFixed(2);
-  return String(Number(value.toPrecision(3)));
+/** A comparison of two checkouts: for a terminal. */
+export function renderDifferences(differences: readonly Difference[], theirs: string): string {
+  const table = [
+    ['Work', 'Metric', 'This checkout', theirs, 'Ratio: median', '95 % interval', 'All', ''],
+    ['---', '---', '---', '---', '---', '---', '---', '---'],
+    ...differences.map((difference) => {
+      const { contender, interval, metric, ours, ratio, workload } = difference;
+      return [
+        `${workload}/${contender}`,
+        metric.name === 'cpu' ? 'CPU a unit' : metric.name,
+        `${writeNumber(ours.median)} ${metric.unit}`,
+        `${writeNumber(difference.theirs.median)} ${metric.unit}`,
+        `×${ratio.median.toFixed(3)}`,
+        interval === undefined ? 'too few starts' : interval.map((end) => `×${end.toFixed(3)}`).join(' – '),
+        `×${ratio.min.toFixed(2)} – ×${ratio.max.toFixed(2)}`,
+        verdictOf(difference),
+      ];
+    }),
+  ].map((cells) => `| ${cells.join(' | ')} |`);
+  const reading =
+    'Ratio: of samples next to each other, a value a start; above 1 this checkout is the better one, for rates, latencies and ' +
+    'CPU time alike. A verdict where the interval is clear of 1.';
+  return [...table, '', reading].join('\n');
 }
 
 /** Workloads by name with what they measure: for `--list`. */
@@ -140,5 +146,5 @@ export function renderList(workloads: readonly Workload[]): string {
 }
 
 if (import.meta.main) {
-  process.stdout.write(`${renderTable(readResults(process.argv[2] ?? resultsPath(false)))}\n`);
+  process.stdout.write(`${renderTable(readResults(process.argv[2] ?? resultsPath('main', false)))}\n`);
 }

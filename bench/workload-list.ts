@@ -4,12 +4,16 @@
  * Owns: the list, and finding a contender in it by name.
  */
 import type { Contender, Workload } from './contract.ts';
+import { GROWTH } from './growth/growth-list.ts';
+import { PEERS } from './peers/peer-list.ts';
+import type { Part } from './results-file.ts';
 import { ask } from './workloads/ask.ts';
 import { durableAsk } from './workloads/durable-ask.ts';
 import { durableMachine } from './workloads/durable-machine.ts';
 import { durableTurns } from './workloads/durable-turns.ts';
 import { idleHeap } from './workloads/idle-heap.ts';
 import { machineStep } from './workloads/machine-step.ts';
+import { million } from './workloads/million.ts';
 import { replay, restartAll } from './workloads/replay.ts';
 import { spawnDurable, spawnInMemory } from './workloads/spawn.ts';
 import { tellAcrossHosts } from './workloads/tell-across-hosts.ts';
@@ -28,10 +32,15 @@ export const WORKLOADS: readonly Workload[] = [
   replay,
   restartAll,
   idleHeap,
+  million,
 ];
 
+/** Those of each command. */
+export const PARTS: Readonly<Record<Part, readonly Workload[]>> = { main: WORKLOADS, peers: PEERS, growth: GROWTH };
+export const ALL: readonly Workload[] = Object.values(PARTS).flat();
+
 export function contenderOf(workload: string, name: string): Contender {
-  const found = WORKLOADS.find((one) => one.name === workload)?.contenders.find((one) => one.name === name);
+  const found = ALL.find((one) => one.name === workload)?.contenders.find((one) => one.name === name);
   if (found === undefined) throw new Error(`no contender ${name} in workload ${workload}`);
   return found;
 }

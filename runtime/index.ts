@@ -64,6 +64,8 @@ export {
   UnserializableValueError,
   UnsupportedLogicError,
 } from './kernel/errors.ts';
+export { type BlockedFinding, type DamageFinding, type Examination, examineDataFolder } from './doctor/examination.ts';
+export { type Repair, repairDataFolder } from './doctor/repair.ts';
 export type { ExitReason } from './kernel/exit.ts';
 export type { ReplyTo } from './kernel/message.ts';
 export { Reference } from './kernel/reference.ts';

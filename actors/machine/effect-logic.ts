@@ -57,6 +57,8 @@ export interface EffectArgument<TInput = unknown> {
 }
 
 const CLASSES: readonly EffectClass[] = ['idempotent', 'at_most_once', 'query'];
+const KNOWN_OPTIONS = ['class', 'retry', 'timeoutMs', 'pool'];
+const KNOWN_RETRY = ['maxAttempts', 'initialMs', 'maxMs', 'factor', 'jitter'];
 /** Also read by another copy of this library. */
 const OPTIONS = Symbol.for('collaborative-blocks.effect');
 
@@ -68,6 +70,8 @@ export function effect<TOutput, TInput = unknown>(
   creator: ((argument: EffectArgument<TInput>) => PromiseLike<TOutput> | TOutput) | PromiseActorLogic<TOutput, TInput>,
   options: EffectOptions = {},
 ): PromiseActorLogic<TOutput, KnownInput<TInput>> {
+  assertKnown('options', options, KNOWN_OPTIONS);
+  if (options.retry !== undefined) assertKnown('retry', options.retry, KNOWN_RETRY);
   const { class: effectClass, timeoutMs, retry } = options;
   if (effectClass !== undefined && !CLASSES.includes(effectClass)) {
     throw new InvalidDefinitionError(
@@ -90,6 +94,15 @@ export function effect<TOutput, TInput = unknown>(
   }
   Object.defineProperty(logic, OPTIONS, { value: Object.freeze({ ...options }) });
   return logic as unknown as PromiseActorLogic<TOutput, KnownInput<TInput>>;
+}
+
+function assertKnown(what: string, given: unknown, known: readonly string[]): void {
+  if (typeof given !== 'object' || given === null) {
+    throw new InvalidDefinitionError(`effect: ${what} is ${typeof given}, expected an object`);
+  }
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new InvalidDefinitionError(`effect: ${what} has no "${unknown}" (known: ${known.join(', ')})`);
 }
 
 function fromCreator<TOutput, TInput>(

@@ -31,6 +31,8 @@ import {
   loadMachine,
   type MachineState,
   type MachineView,
+  type PresentedMachine,
+  presentMachine,
   NO_KEYS,
   saveMachine,
   viewMachine,
@@ -122,6 +124,10 @@ class MachineBehavior implements Behavior<MachineState> {
 
   view(state: MachineState): MachineView {
     return viewMachine(state);
+  }
+
+  present(view: unknown): PresentedMachine {
+    return presentMachine(view as MachineView);
   }
 
   effect(source: string): EffectSpec | undefined {

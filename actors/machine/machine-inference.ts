@@ -2,7 +2,7 @@
  * What the compiler can tell of an actor from its machine or logic: its events, its input, what observers see.
  */
 import type { EventFromLogic, InputFrom, SnapshotFrom } from 'xstate';
-import type { MachineView } from './machine-state.ts';
+import type { MachineView, PresentedMachine } from './machine-state.ts';
 import type { Logic, Machine } from './xstate-internals.ts';
 
 export type MachineEvent<TMachine extends Machine> = EventFromLogic<TMachine>;
@@ -16,10 +16,13 @@ export type MachineViewOf<TMachine extends Machine> =
     readonly value: infer TValue;
     readonly context: infer TContext;
     readonly hasTag: (tag: infer TTag) => boolean;
+    readonly matches: infer TMatches;
   }
     ? Omit<MachineView, 'value' | 'context' | 'tags'> & {
         readonly value: TValue;
         readonly context: TContext;
         readonly tags: readonly TTag[];
+        readonly hasTag: (tag: TTag) => boolean;
+        readonly matches: TMatches;
       }
-    : MachineView;
+    : PresentedMachine;

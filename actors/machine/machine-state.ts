@@ -9,7 +9,7 @@
  * MS2. `load(save(s))` behaves as `s` does, and starts nothing.
  * MS3. Nothing that differs between two runs is saved: XState's session ids are not, the count of names given out is.
  */
-import type { StateValue } from 'xstate';
+import { matchesState, type StateValue } from 'xstate';
 import { type CellKey, childKeyOf } from '../../runtime/kernel/address.ts';
 import { decodeError, type EncodedError, encodeError } from '../../runtime/kernel/errors.ts';
 import { Reference } from '../../runtime/kernel/reference.ts';
@@ -61,6 +61,12 @@ export interface MachineView {
   readonly error: EncodedError | undefined;
 }
 
+/** The same where an observer is: with the two questions that XState's snapshots answer. */
+export interface PresentedMachine extends MachineView {
+  matches(value: StateValue): boolean;
+  hasTag(tag: string): boolean;
+}
+
 interface SavedMachine {
   readonly status: MachineView['status'];
   readonly value: StateValue;
@@ -92,6 +98,14 @@ export function viewMachine(state: MachineState): MachineView {
     output: snapshot.output as unknown,
     error: errorOf(snapshot),
   };
+}
+
+/** The questions are not enumerable: a view stays plain data to whoever compares, prints, clones or spreads it. */
+export function presentMachine(view: MachineView): PresentedMachine {
+  return Object.defineProperties({ ...view } as PresentedMachine, {
+    matches: { value: (value: StateValue) => matchesState(value, view.value) },
+    hasTag: { value: (tag: string) => view.tags.includes(tag) },
+  });
 }
 
 /** Plain data around the context itself, which is not copied: XState's contexts are replaced, never changed. */

@@ -7,7 +7,7 @@
  */
 import { defineActor } from '../../runtime/index.ts';
 import type { Signal, Turn } from '../../runtime/kernel/behavior.ts';
-import type { CellKey } from '../../runtime/kernel/address.ts';
+import { type CellKey, keyOf } from '../../runtime/kernel/address.ts';
 import type { ReplyTo } from '../../runtime/kernel/message.ts';
 import { latencies } from '../statistics.ts';
 import { type MessageKind, messageOf, order } from './messages.ts';
@@ -21,11 +21,21 @@ export interface Run {
   /** Messages in all; a whole number for each target. */
   readonly total: number;
   readonly kind: MessageKind;
-  readonly targets: readonly CellKey[];
+  /** Size of an order. */
+  readonly bytes?: number;
+  readonly targets: readonly CellKey[] | Row;
+}
+
+/** Actors with the ids `${prefix}0` to `${prefix}${count - 1}`: more than fit into a message. */
+export interface Row {
+  readonly definition: string;
+  readonly prefix: string;
+  readonly count: number;
 }
 
 interface Driving {
   readonly run: Run;
+  readonly targets: readonly CellKey[];
   sent: number;
   /** Targets that have not reported. */
   silent: number;
@@ -40,8 +50,9 @@ export const driver = defineActor(import.meta.url, 'driver', {
     init: (): Driving | undefined => undefined,
     receive(state: Driving | undefined, message: Run | { readonly type: 'CONTINUE' }, turn: Turn) {
       if (message.type === 'CONTINUE') return drive(state as Driving, turn);
-      const silent = message.targets.length;
-      return drive({ run: message, sent: 0, silent, reported: 0, replyTo: turn.takeReplyTo() }, turn);
+      const targets = targetsOf(message, state);
+      const silent = targets.length;
+      return drive({ run: message, targets, sent: 0, silent, reported: 0, replyTo: turn.takeReplyTo() }, turn);
     },
     signal(state: Driving | undefined, signal: Signal, turn: Turn) {
       if (state === undefined || (signal.kind !== 'reply' && signal.kind !== 'ask.failed')) return state;
@@ -54,12 +65,21 @@ export const driver = defineActor(import.meta.url, 'driver', {
   },
 });
 
+/** Those of a row are made once. */
+function targetsOf({ targets }: Run, before: Driving | undefined): readonly CellKey[] {
+  if (!('prefix' in targets)) return targets;
+  const { count, definition, prefix } = targets;
+  if (before?.targets.length === count) return before.targets;
+  return Array.from({ length: count }, (_, i) => keyOf(definition, `${prefix}${i}`));
+}
+
 function drive(state: Driving, turn: Turn): Driving {
-  const { kind, targets, total } = state.run;
+  const { targets } = state;
+  const { bytes, kind, total } = state.run;
   const width = targets.length;
   const end = Math.min(total, state.sent + SLICE);
   for (let i = state.sent; i < end; i++) {
-    turn.send(targets[i % width] as CellKey, messageOf(kind, Math.trunc(i / width)));
+    turn.send(targets[i % width] as CellKey, messageOf(kind, Math.trunc(i / width), bytes));
   }
   state.sent = end;
   if (end < total) turn.send(turn.self, { type: 'CONTINUE' });

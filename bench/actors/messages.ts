@@ -24,6 +24,23 @@ export interface Order {
   readonly note: string;
 }
 
+/** An order of about so many bytes of JSON, and at least of its usual size. */
+export function orderOf(id: number, bytes: number): Order {
+  return { ...order(id), note: noteOf(bytes) };
+}
+
+const notes = new Map<number, string>();
+
+function noteOf(bytes: number): string {
+  let note = notes.get(bytes);
+  if (note === undefined) {
+    const others = Buffer.byteLength(JSON.stringify({ ...order(54_321), note: '' }));
+    note = 'x'.repeat(Math.max(0, bytes - others));
+    notes.set(bytes, note);
+  }
+  return note;
+}
+
 /** What a circuit breaker is told. */
 export interface BreakerEvent {
   readonly type: 'ok' | 'fail' | 'probe';
@@ -68,13 +85,13 @@ export function breakerEvent(id: number): BreakerEvent {
   return { type: BREAKER_CYCLE[id % BREAKER_CYCLE.length] as BreakerEvent['type'] };
 }
 
-/** The `id`th message of a kind to one receiver. */
-export function messageOf(kind: MessageKind, id: number): Add | Order | BreakerEvent {
+/** The `id`th message of a kind to one receiver; `bytes` is the size of an order as JSON. */
+export function messageOf(kind: MessageKind, id: number, bytes?: number): Add | Order | BreakerEvent {
   switch (kind) {
     case 'add':
       return add();
     case 'order':
-      return order(id);
+      return bytes === undefined ? order(id) : orderOf(id, bytes);
     case 'breaker':
       return breakerEvent(id);
   }

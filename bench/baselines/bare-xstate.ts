@@ -5,7 +5,7 @@
  */
 import { createActor, fromTransition } from 'xstate';
 import { breakerMachine } from '../actors/breaker-machine.ts';
-import { add, breakerEvent, type Add } from '../actors/messages.ts';
+import { type Add, add, BREAKER_CYCLE, breakerEvent, OPENINGS_PER_CYCLE } from '../actors/messages.ts';
 import { NOTHING, type Tally, tally } from '../actors/tally.ts';
 import type { Contender } from '../contract.ts';
 import { heapBytes } from '../heap.ts';
@@ -21,7 +21,8 @@ export function xstateReducer(width: number): Contender {
     label: 'bare XState actor.send',
     async open({ sampleMs }) {
       const actors = Array.from({ length: width }, () => createActor(counterLogic).start());
-      return paced(sampleMs, (i) => actors[i % width]?.send(add()));
+      const handled = (): number => actors.reduce((sum, actor) => sum + actor.getSnapshot().context.handled, 0);
+      return paced(sampleMs, 1, (i) => actors[i % width]?.send(add()), handled);
     },
   };
 }
@@ -34,7 +35,10 @@ export function xstateMachine(width: number): Contender {
     label: 'bare XState actor.send, 1 thread',
     async open({ sampleMs }) {
       const actors = Array.from({ length: width }, () => createActor(breakerMachine).start());
-      return paced(sampleMs, (i) => actors[i % width]?.send(breakerEvent(Math.trunc(i / width))));
+      const opened = (): number => actors.reduce((sum, actor) => sum + actor.getSnapshot().context.openings, 0);
+      const cycle = BREAKER_CYCLE.length;
+      const send = (i: number): void => actors[i % width]?.send(breakerEvent(Math.trunc(i / width)));
+      return paced(sampleMs, cycle * width, send, () => (opened() / OPENINGS_PER_CYCLE) * cycle);
     },
   };
 }
@@ -79,10 +83,40 @@ export const xstateHeap: Contender = {
   },
 };
 
-async function paced(sampleMs: number, send: (i: number) => void): ReturnType<Contender['open']> {
+/** Memory of `count` started machine actors. */
+export const xstateStarted = (count: number): Contender => ({
+  name: `xstate-${count}`,
+  point: { series: 'bare XState actor, machine', x: count },
+  kind: 'baseline',
+  label: `bare XState actors, ${count}`,
+  execArgv: ['--expose-gc'],
+  async open() {
+    const start = (actors: number): unknown[] =>
+      Array.from({ length: actors }, () => createActor(breakerMachine).start());
+    const first = start(1_000);
+    const before = heapBytes();
+    const started = start(count);
+    return {
+      sample: async () => ({ memory: (heapBytes() - before) / 1e6 }),
+      close: async () => [first, started].forEach((some) => some.splice(0)),
+    };
+  },
+});
+
+/** Whole steps of messages; what the actors say they have handled must be what was sent. */
+async function paced(
+  sampleMs: number,
+  step: number,
+  send: (i: number) => void,
+  handled: () => number,
+): ReturnType<Contender['open']> {
+  let sent = 0;
   const pace = new Pace(sampleMs, (size) => {
-    for (let i = 0; i < size; i++) send(i);
-    return size;
+    const total = Math.max(1, Math.round(size / step)) * step;
+    for (let i = 0; i < total; i++) send(i);
+    sent += total;
+    if (handled() !== sent) throw new Error(`${handled()} handled of ${sent} sent`);
+    return total;
   });
   await pace.warmUp();
   return { sample: async () => ({ rate: await pace.rate() }), close: async () => {} };

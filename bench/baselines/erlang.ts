@@ -4,17 +4,20 @@
  * Owns: starting `erlang.escript` once a sample, with as many schedulers as we have threads, and reading what it prints.
  */
 import { execFile } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Contender } from '../contract.ts';
+import { onPath } from '../peers/server.ts';
 
 const SCRIPT = fileURLToPath(new URL('erlang.escript', import.meta.url));
 
 const run = promisify(execFile);
 
-export function erlang(kind: 'tell' | 'call' | 'spawn' | 'heap', schedulers: number, label: string): Contender {
+export function erlang(
+  kind: 'tell' | 'orders' | 'call' | 'spawn' | 'heap',
+  schedulers: number,
+  label: string,
+): Contender {
   return {
     name: 'erlang',
     kind: 'baseline',
@@ -36,15 +39,4 @@ export function erlang(kind: 'tell' | 'call' | 'spawn' | 'heap', schedulers: num
       };
     },
   };
-}
-
-function onPath(command: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, command), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }

@@ -16,7 +16,9 @@ import { latencies } from '../statistics.ts';
 const WIDTH = 5_000;
 
 /** One row an event. */
-export const lmdbPuts: Contender = puts('lmdb-puts', 'bare LMDB, one put an event', `${WIDTH} under way`, 1, WIDTH);
+export const lmdbPutsWith = (width: number): Contender =>
+  puts('lmdb-puts', 'bare LMDB, one put an event', `${width.toLocaleString('en-US')} under way`, 1, width);
+export const lmdbPuts: Contender = lmdbPutsWith(WIDTH);
 /** What a journal that writes batches can get near to. */
 export const lmdbBatches: Contender = puts('lmdb-batches', 'bare LMDB, 256 events a put', '64 puts under way', 256, 64);
 
@@ -70,7 +72,7 @@ export function lmdbScan(rows: (setting: Setting) => number): Contender {
     name: 'lmdb-scan',
     kind: 'baseline',
     label: 'bare LMDB: open, scan, fold',
-    note: 'one row an event',
+    note: 'one row an event, a warm process',
     async open(setting): Promise<Contestant> {
       const count = rows(setting);
       const written = openIn(setting.dir);

@@ -26,6 +26,7 @@ export function mailboxLoop(width: number): Contender {
     async open({ sampleMs }) {
       const boxes: Box[] = Array.from({ length: width }, () => ({ state: NOTHING, mail: [], queued: false }));
       let ready: Box[] = [];
+      let sent = 0;
       const send = (box: Box, message: { readonly by: number }): void => {
         box.mail.push(message);
         if (box.queued) return;
@@ -48,6 +49,9 @@ export function mailboxLoop(width: number): Contender {
           if (i % SLICE === SLICE - 1) run();
         }
         run();
+        sent += size;
+        const handled = boxes.reduce((sum, { state }) => sum + state.handled, 0);
+        if (handled !== sent) throw new Error(`${handled} handled of ${sent} sent`);
         return size;
       });
       await pace.warmUp();

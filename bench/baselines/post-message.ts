@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { order } from '../actors/messages.ts';
 import type { Contender } from '../contract.ts';
-import { Pace, roundTrips } from '../pace.ts';
+import { Pace } from '../pace.ts';
 import { latencies } from '../statistics.ts';
 
 const THREAD = new URL('post-message-thread.ts', import.meta.url);
@@ -24,6 +24,7 @@ function posts(name: string, label: string, width: number): Contender {
     label,
     async open({ sampleMs }) {
       const worker = new Worker(THREAD);
+      let sent = 0;
       const pace = new Pace(
         sampleMs,
         async (size) => {
@@ -32,8 +33,11 @@ function posts(name: string, label: string, width: number): Contender {
             else worker.postMessage(Array.from({ length: width }, (_, j) => order(i + j)));
           }
           worker.postMessage('REPORT');
-          await once(worker, 'message');
-          return Math.ceil(size / width) * width;
+          const [handled] = (await once(worker, 'message')) as [number];
+          const total = Math.ceil(size / width) * width;
+          sent += total;
+          if (handled !== sent) throw new Error(`${handled} handled of ${sent} sent`);
+          return total;
         },
         { most: BATCH },
       );
@@ -53,16 +57,34 @@ export const postRoundTrip: Contender = {
   label: 'raw MessagePort round trip',
   async open({ sampleMs }) {
     const worker = new Worker(THREAD);
-    let i = 0;
-    const trip = (): Promise<unknown> => {
-      const answer = once(worker, 'message');
-      worker.postMessage({ ...order(i++), echo: true });
-      return answer;
-    };
-    await roundTrips(sampleMs / 2, 100, trip);
+    await bareTrips(worker, sampleMs);
     return {
-      sample: async () => latencies(await roundTrips(sampleMs, 100, trip)),
+      sample: async () => latencies(await bareTrips(worker, sampleMs)),
       close: async () => void (await worker.terminate()),
     };
   },
 };
+
+/** Nanoseconds of round trips, each begun by the listener that got the answer before: no promise is in the way. */
+function bareTrips(worker: Worker, forMs: number): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    const took: number[] = [];
+    const endNs = process.hrtime.bigint() + BigInt(Math.round(forMs * 1e6));
+    let startNs = 0n;
+    const post = (): void => {
+      startNs = process.hrtime.bigint();
+      worker.postMessage({ ...order(took.length), echo: true });
+    };
+    const answered = (): void => {
+      const nowNs = process.hrtime.bigint();
+      took.push(Number(nowNs - startNs));
+      if (nowNs < endNs || took.length < 100) post();
+      else {
+        worker.off('message', answered).off('error', reject);
+        resolve(took);
+      }
+    };
+    worker.on('message', answered).on('error', reject);
+    post();
+  });
+}

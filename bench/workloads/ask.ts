@@ -2,6 +2,7 @@
 import { erlang } from '../baselines/erlang.ts';
 import { postRoundTrip } from '../baselines/post-message.ts';
 import { caller, type CallRun } from '../actors/driver.ts';
+import { nactQuery } from '../peers/nact.ts';
 import { echo } from '../actors/echo.ts';
 import { order, sizeOf } from '../actors/messages.ts';
 import { type Contender, P50, P99, type Sample, type Workload } from '../contract.ts';
@@ -14,6 +15,7 @@ const betweenActors = (name: string, label: string, threads: number, to: number)
   name,
   kind: 'ours',
   label,
+  beside: threads === 1 ? ['erlang', 'nact'] : ['post-message'],
   async open({ sampleMs }) {
     const system = await startSystem({ threads });
     const target = await system.spawn(echo, { id: idOn(to, threads, 'echo') });
@@ -29,6 +31,7 @@ const fromOutside: Contender = {
   name: 'outside',
   kind: 'ours',
   label: 'application → host → application',
+  beside: ['post-message'],
   async open({ sampleMs }) {
     const system = await startSystem({ threads: 1 });
     const target = await system.spawn(echo, { id: 'e' });
@@ -54,5 +57,6 @@ export const ask: Workload = {
     fromOutside,
     postRoundTrip,
     erlang('call', 1, 'Erlang call'),
+    nactQuery,
   ],
 };

@@ -6,6 +6,7 @@ import { order, sizeOf } from '../actors/messages.ts';
 import { relay, relayHome, type RelayRun } from '../actors/relay.ts';
 import { type Contender, TURNS, type Workload } from '../contract.ts';
 import { drivenLoad } from '../driven-load.ts';
+import { redisStreams } from '../peers/redis-streams.ts';
 import { keyOf } from '../../runtime/kernel/address.ts';
 import { idOn, idsOn, startSystem } from '../own-system.ts';
 import { inFlight, Pace } from '../pace.ts';
@@ -18,11 +19,12 @@ const TELLS = 10_000;
 const TOKENS = 4_096;
 
 /** The application tells; each promise resolves when its turn is on disk. */
-const fromOutside: Contender = {
+export const turnsFromOutsideWith = (width: number): Contender => ({
   name: 'outside',
   kind: 'ours',
   label: 'await ref.tell from the application',
-  note: `${TELLS.toLocaleString('en-US')} under way`,
+  beside: ['lmdb-puts', 'redis-streams', 'bullmq', 'restate', 'dbos'],
+  note: `${width.toLocaleString('en-US')} under way`,
   async open({ dir, sampleMs }) {
     const system = await startSystem({ threads: HOSTS, dataDir: dir });
     const ids = [0, 1].flatMap((slot) => idsOn(slot, HOSTS, journaledCounter.name, WIDTH));
@@ -31,11 +33,11 @@ const fromOutside: Contender = {
     const pace = new Pace(
       sampleMs,
       async (size) => {
-        await inFlight(size, TELLS, (i) => (refs[i % refs.length] as ActorRef).tell(order(i)));
+        await inFlight(size, width, (i) => (refs[i % refs.length] as ActorRef).tell(order(i)));
         told += size;
         return size;
       },
-      { first: TELLS, most: 500_000 },
+      { first: width, most: 500_000 },
     );
     await pace.warmUp();
     return {
@@ -48,13 +50,16 @@ const fromOutside: Contender = {
       },
     };
   },
-};
+});
+
+export const turnsFromOutside: Contender = turnsFromOutsideWith(TELLS);
 
 /** Drivers in the hosts, in memory, tell durable actors. */
 const inHost: Contender = {
   name: 'in-host',
   kind: 'ours',
   label: 'tell inside the hosts',
+  beside: ['lmdb-puts', 'lmdb-batches'],
   open: (setting) =>
     drivenLoad(
       {
@@ -76,6 +81,7 @@ const relays: Contender = {
   name: 'relay',
   kind: 'ours',
   label: 'durable actor to durable actor',
+  beside: ['lmdb-puts'],
   note: `${TOKENS.toLocaleString('en-US')} messages under way`,
   async open({ dir, sampleMs }) {
     const system = await startSystem({ threads: HOSTS, dataDir: dir });
@@ -112,5 +118,5 @@ export const durableTurns: Workload = {
   what: 'Each message is a turn: journaled, synced, then acknowledged. 64 actors on two hosts.',
   conditions: { durability: 'journal, fsync', messageBytes: sizeOf('order'), concurrency: '64 actors', hosts: HOSTS },
   metrics: [TURNS],
-  contenders: [fromOutside, inHost, relays, lmdbPuts, lmdbBatches],
+  contenders: [turnsFromOutside, inHost, relays, lmdbPuts, lmdbBatches, redisStreams],
 };

@@ -1,47 +1,42 @@
 /** Memory of an actor that waits: reducer and machine, in memory and journaled. */
-import { setTimeout } from 'node:timers/promises';
 import type { Definition } from '../../runtime/kernel/definition.ts';
 import { erlang } from '../baselines/erlang.ts';
 import { xstateHeap } from '../baselines/bare-xstate.ts';
 import { breaker, journaledBreaker } from '../actors/breaker.ts';
 import { counter, journaledCounter } from '../actors/counter.ts';
 import type { Contender, Workload } from '../contract.ts';
+import { nactHeap } from '../peers/nact.ts';
 import { heapBytes } from '../heap.ts';
-import { startSystem } from '../own-system.ts';
-import { inFlight } from '../pace.ts';
-
-const SPAWNS_UNDER_WAY = 2_000;
-/** What spawning itself leaves behind (batches on their way, timers of calls) is gone a moment later. */
-const SETTLE_MS = 100;
+import { IdleActors } from '../idle-actors.ts';
 
 /** On the calling thread, whose heap can be read; the journal, if any, is on disk. */
-const idle = (name: string, label: string, definition: Definition, durable: boolean): Contender => ({
+const idle = (
+  name: string,
+  label: string,
+  definition: Definition,
+  beside: readonly string[],
+  passive = false,
+): Contender => ({
   name,
   kind: 'ours',
   label,
+  beside,
   execArgv: ['--expose-gc'],
   async open({ dir, quick }) {
-    const system = await startSystem({ threads: 0, ...(durable ? { dataDir: dir } : {}) });
-    const actors = quick ? 5_000 : 20_000;
-    let round = 0;
-    const spawn = async (): Promise<void> => {
-      round += 1;
-      await inFlight(actors, SPAWNS_UNDER_WAY, (i) => system.spawn(definition, { id: `${round}-${i}` }));
-      await setTimeout(SETTLE_MS);
-    };
-    // The first ones pay for what is there once.
-    await spawn();
-    await spawn();
+    const actors = await IdleActors.start({ dir, definition, passive });
+    const count = quick ? 5_000 : 20_000;
+    await actors.add(count);
     let before = heapBytes();
     return {
       async sample() {
-        await spawn();
+        await actors.add(count);
         const after = heapBytes();
-        const heap = (after - before) / actors;
+        // Of passivated ones nothing stays: what is measured then is what the garbage collector happens to leave.
+        const heap = Math.max(1, (after - before) / count);
         before = after;
         return { heap };
       },
-      close: () => system.stop(),
+      close: () => actors.stop(),
     };
   },
 });
@@ -53,11 +48,13 @@ export const idleHeap: Workload = {
   conditions: { durability: 'as said', messageBytes: 0, concurrency: 'idle', hosts: 1 },
   metrics: [{ name: 'heap', unit: 'B', better: 'lower' }],
   contenders: [
-    idle('reducer', 'reducer, in memory', counter, false),
-    idle('machine', 'machine, in memory', breaker, false),
-    idle('reducer-journaled', 'reducer, journaled', journaledCounter, true),
-    idle('machine-journaled', 'machine, journaled', journaledBreaker, true),
+    idle('reducer', 'reducer, in memory', counter, ['erlang', 'nact']),
+    idle('machine', 'machine, in memory', breaker, ['xstate-actor', 'erlang']),
+    idle('reducer-journaled', 'reducer, journaled', journaledCounter, ['erlang', 'nact']),
+    idle('machine-journaled', 'machine, journaled', journaledBreaker, ['xstate-actor', 'erlang']),
+    idle('passivated', 'reducer, journaled, passivated', journaledCounter, [], true),
     xstateHeap,
     erlang('heap', 1, 'Erlang process'),
+    nactHeap,
   ],
 };

@@ -38,17 +38,18 @@ async function restart(dir: string, past: Past): Promise<{ startMs: number; answ
   }
 }
 
-const turnsOfOne = ({ quick }: Setting): number => (quick ? 20_000 : 100_000);
-const turnsOfMany = ({ quick }: Setting): number => (quick ? 100_000 : 1_000_000);
+const turnsOfOne = ({ quick }: Setting): number => (quick ? 10_000 : 100_000);
+const turnsOfMany = ({ quick }: Setting): number => (quick ? 30_000 : 1_000_000);
 
 export const replay: Workload = {
   name: 'replay',
   title: 'Replay of one actor from its turns',
   what:
-    'A killed process left 100,000 turns (quick: 20,000) of one reducer actor and no stored state. From the first question to its ' +
+    'A killed process left 100,000 turns (quick: 10,000) of one reducer actor and no stored state. From the first question to its ' +
     'answer, in a fresh process.',
   conditions: { durability: 'journal, fsync', messageBytes: sizeOf('order'), concurrency: '1 actor', hosts: 1 },
   metrics: [TURNS],
+  inOtherProcesses: true,
   limitMs: 180_000,
   contenders: [
     {
@@ -68,13 +69,18 @@ export const replay: Workload = {
   ],
 };
 
-const restarted = (name: string, label: string, checkpointEveryTurns: number | undefined): Contender => ({
+export const restartOf = (
+  name: string,
+  label: string,
+  checkpointEveryTurns: number | undefined,
+  turns?: number,
+): Contender => ({
   name,
   kind: 'ours',
   label,
   async open(setting) {
     const past: Past = {
-      turns: turnsOfMany(setting),
+      turns: turns ?? turnsOfMany(setting),
       actors: 1_000,
       threads: 2,
       stored: true,
@@ -95,14 +101,15 @@ export const restartAll: Workload = {
   name: 'restart',
   title: 'Restart after a kill, to the first answer',
   what:
-    'A killed process left 1,000,000 turns (quick: 100,000) of 1,000 actors. From ActorSystem.start to the first answer of actor ' +
+    'A killed process left 1,000,000 turns (quick: 30,000) of 1,000 actors. From ActorSystem.start to the first answer of actor ' +
     `${WRITER_ID}0, in a fresh process; loading Node and the modules is not measured.`,
   conditions: { durability: 'journal, fsync', messageBytes: sizeOf('order'), concurrency: '1,000 actors', hosts: 2 },
   metrics: [{ name: 'first', unit: 'ms', better: 'lower' }],
+  inOtherProcesses: true,
   limitMs: 300_000,
   contenders: [
-    restarted('default', 'checkpoints as by default', undefined),
-    restarted('no-checkpoint', 'never checkpointed: the whole journal is read', 1e12),
+    restartOf('default', 'checkpoints as by default', undefined),
+    restartOf('no-checkpoint', 'never checkpointed: the whole journal is read', 1e12),
     lmdbScan(turnsOfMany),
   ],
 };

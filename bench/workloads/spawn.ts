@@ -6,39 +6,35 @@ import { lmdbPuts } from '../baselines/lmdb-put.ts';
 import { xstateSpawn } from '../baselines/bare-xstate.ts';
 import { counter, journaledCounter } from '../actors/counter.ts';
 import { spawner, type SpawnRun } from '../actors/driver.ts';
-import type { Contender, Metric, Setting, Workload } from '../contract.ts';
+import type { Contender, Metric, Workload } from '../contract.ts';
+import { nactSpawn } from '../peers/nact.ts';
 import { startSystem } from '../own-system.ts';
-import { inFlight } from '../pace.ts';
+import { inFlight, Spawning } from '../pace.ts';
 
 const HOSTS = 2;
 const SPAWNS_UNDER_WAY = 2_000;
 const RATE: Metric = { name: 'rate', unit: 'spawns/s', better: 'higher' };
 
-/** Actors a sample: they stay in memory until it is over, so it is a number and not a time. */
-const actorsOf = ({ quick }: Setting): number => (quick ? 5_000 : 20_000);
-
 const fromOutside = (name: string, label: string, definition: Definition, durable: boolean): Contender => ({
   name,
   kind: 'ours',
   label,
+  ...(durable ? {} : { beside: ['xstate-start'] }),
   note: `${SPAWNS_UNDER_WAY.toLocaleString('en-US')} under way`,
   async open(setting) {
     const system = await startSystem({ threads: HOSTS, ...(durable ? { dataDir: setting.dir } : {}) });
-    const count = actorsOf(setting);
-    let round = 0;
-    const sample = async (): Promise<{ rate: number }> => {
-      round += 1;
+    const spawning = new Spawning(setting, async (count, round) => {
       const refs: ActorRef[] = [];
       const startMs = performance.now();
       await inFlight(count, SPAWNS_UNDER_WAY, async (i) => {
         refs[i] = await system.spawn(definition, { id: `${round}-${i}` });
       });
-      const rate = (count / (performance.now() - startMs)) * 1_000;
+      const tookMs = performance.now() - startMs;
       await inFlight(count, SPAWNS_UNDER_WAY, (i) => (refs[i] as ActorRef).stop());
-      return { rate };
-    };
-    await sample();
-    return { sample, close: () => system.stop() };
+      return tookMs;
+    });
+    await spawning.rate();
+    return { sample: async () => ({ rate: await spawning.rate() }), close: () => system.stop() };
   },
 });
 
@@ -49,21 +45,23 @@ const byActor = (name: string, label: string, definition: Definition, durable: b
   note: 'each answers a question',
   async open(setting) {
     const system = await startSystem({ threads: 1, ...(durable ? { dataDir: setting.dir } : {}) });
-    const count = actorsOf(setting);
-    let round = 0;
-    const sample = async (): Promise<{ rate: number }> => {
-      round += 1;
+    const spawning = new Spawning(setting, async (count, round) => {
       const parent = await system.spawn(spawner, { id: `s-${round}` });
       const ids = Array.from({ length: count }, (_, i) => `${round}-${i}`);
       const startMs = performance.now();
-      await parent.ask({ type: 'SPAWN', definition: definition.name, ids } satisfies SpawnRun);
-      const rate = (count / (performance.now() - startMs)) * 1_000;
+      const spawned = await parent.ask<number>({
+        type: 'SPAWN',
+        definition: definition.name,
+        ids,
+      } satisfies SpawnRun);
+      const tookMs = performance.now() - startMs;
+      if (spawned !== count) throw new Error(`${spawned} spawned of ${count}`);
       // Takes its children along.
       await parent.stop();
-      return { rate };
-    };
-    await sample();
-    return { sample, close: () => system.stop() };
+      return tookMs;
+    });
+    await spawning.rate();
+    return { sample: async () => ({ rate: await spawning.rate() }), close: () => system.stop() };
   },
 });
 
@@ -78,6 +76,7 @@ export const spawnInMemory: Workload = {
     byActor('by-actor', 'turn.spawn in a host', counter, false),
     xstateSpawn,
     erlang('spawn', 1, 'Erlang spawn, each answers a question'),
+    nactSpawn,
   ],
 };
 

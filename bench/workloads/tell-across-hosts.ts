@@ -29,6 +29,6 @@ export const tellAcrossHosts: Workload = {
     },
     singlePosts,
     arrayPosts,
-    erlang('tell', 2, 'Erlang send, small messages'),
+    erlang('orders', 2, 'Erlang send'),
   ],
 };

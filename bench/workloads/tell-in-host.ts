@@ -1,7 +1,7 @@
 /** Messages from actor to actor on one host, in memory: what the runtime itself costs a message. */
 import { erlang } from '../baselines/erlang.ts';
 import { mailboxLoop } from '../baselines/mailbox-loop.ts';
-import { nact } from '../baselines/nact.ts';
+import { nactDispatch } from '../peers/nact.ts';
 import { xstateReducer } from '../baselines/bare-xstate.ts';
 import { counter } from '../actors/counter.ts';
 import { sizeOf } from '../actors/messages.ts';
@@ -14,6 +14,7 @@ const ours = (threads: 0 | 1, name: string, label: string): Contender => ({
   name,
   kind: 'ours',
   label,
+  ...(threads === 0 ? { beside: ['mailbox-loop', 'xstate-send'] } : {}),
   open: (setting) =>
     drivenLoad({ system: { threads }, target: counter, kind: 'add', width: WIDTH, routes: [[0, 0]] }, setting),
 });
@@ -30,6 +31,6 @@ export const tellInHost: Workload = {
     mailboxLoop(WIDTH),
     xstateReducer(WIDTH),
     erlang('tell', 1, 'Erlang send'),
-    nact(WIDTH),
+    nactDispatch(WIDTH),
   ],
 };

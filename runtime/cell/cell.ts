@@ -14,8 +14,8 @@ import type { Behavior } from '../kernel/behavior.ts';
 import type { Definition } from '../kernel/definition.ts';
 import type { BlocksError } from '../kernel/errors.ts';
 import type { Envelope } from '../kernel/message.ts';
-import type { LoadedCell } from '../journal/turn-record.ts';
 import { Book } from './book.ts';
+import type { CarriedCell } from './carry.ts';
 import { Mailbox } from './mailbox.ts';
 
 export type Phase =
@@ -49,7 +49,7 @@ export class Cell {
   /** Tries of the message at the head of the mailbox that have failed. */
   failedAttempts = 0;
   /** Blocked only: what it was loaded with, to be kept for the mended code. */
-  carried: LoadedCell | undefined;
+  carried: CarriedCell | undefined;
   /** In the host's queue of cells with work. */
   queued = false;
   /** Worked since the sweeper last came by. */

@@ -5,7 +5,7 @@
  *
  * Invariants:
  * C9. `restoreImage(imageOf(cell))` gives a cell that answers every further message as `cell` does, including the messages that
- *     wait in its mailbox with an id: they are in the image.
+ *     wait in its mailbox and are in the journal: they are in the image. Those from outside are not: nobody was told that they are kept.
  * C10. Watermarks of outside streams of earlier runs are left out: nothing of them can arrive any more.
  */
 import { DataFormatError } from '../kernel/errors.ts';
@@ -20,6 +20,11 @@ export const OUTSIDE_STREAM_BASE = 65_536;
 /** The outside stream of a run. */
 export function outsideStreamOf(run: number): Stream {
   return OUTSIDE_STREAM_BASE + run;
+}
+
+/** Whether the journal holds this message until its receiver has it: one from another cell. The outside sends its own again. */
+export function isJournaled({ id }: Envelope): boolean {
+  return id !== undefined && id.stream < OUTSIDE_STREAM_BASE;
 }
 
 const BODY_FORMAT = 1;
@@ -55,7 +60,8 @@ export function imageOf(cell: Cell, run: number): ImageRow {
       if (stream >= OUTSIDE_STREAM_BASE && stream !== outsideStreamOf(run)) book.consumed.delete(stream);
     }
   }
-  const backlog = cell.mailbox.waiting().filter((envelope) => envelope.id !== undefined);
+  // One that was recovered may still have, in front, what its turns have consumed: it is dropped when its turn comes.
+  const backlog = cell.mailbox.waiting().filter((envelope) => isJournaled(envelope) && !hasConsumed(book, envelope));
   const body: ImageBody = {
     format: BODY_FORMAT,
     version: cell.definition.version,
@@ -141,6 +147,10 @@ function bodyOf(row: ImageRow): ImageBody {
     );
   }
   return body;
+}
+
+function hasConsumed(book: Book, envelope: Envelope): boolean {
+  return envelope.id !== undefined && book.hasConsumed(envelope.id, laneOf(envelope));
 }
 
 function receivedOf(book: Book, backlog: readonly Envelope[]): Watermark[] {

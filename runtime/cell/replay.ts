@@ -9,13 +9,13 @@
  * R3. Nothing is guessed: an unknown version, a missing migration, damaged bytes block the cell too.
  */
 import { enterTurn } from '../kernel/ambient.ts';
-import { ActorBlockedError, type BlocksError, decodeError, encodeError } from '../kernel/errors.ts';
+import { ActorBlockedError, BlocksError, decodeError, encodeError } from '../kernel/errors.ts';
 import type { Intent } from '../kernel/intent.ts';
 import type { LoadedCell, TurnRecord } from '../journal/turn-record.ts';
 import { applyTurn } from './book.ts';
 import type { Cell } from './cell.ts';
 import type { CellTurn } from './cell-turn.ts';
-import { uncarry } from './carry.ts';
+import { toCarry, uncarry } from './carry.ts';
 import { restoreImage, stateIn } from './image.ts';
 import { firstDifference } from './same-value.ts';
 import { runBehavior } from './step.ts';
@@ -28,7 +28,7 @@ const RECOVERED: Recovered = { kind: 'recovered' };
 export function recover(cell: Cell, found: LoadedCell, turn: CellTurn): Recovered {
   const loaded = uncarry(found);
   const result = recoverFrom(cell, loaded, turn);
-  if (result.kind === 'blocked') cell.carried = loaded;
+  if (result.kind === 'blocked') cell.carried = toCarry(loaded);
   return result;
 }
 
@@ -47,12 +47,22 @@ function recoverFrom(cell: Cell, loaded: LoadedCell, turn: CellTurn): Recovered 
   if (loaded.image !== undefined || loaded.turns.length > 0 || loaded.pending.length > 0) {
     // What was already waiting came later than everything the journal knows of.
     for (let envelope = cell.mailbox.shift(); envelope !== undefined; envelope = cell.mailbox.shift());
-    const fault = restore(cell, loaded, turn);
+    const fault = restoreReadable(cell, loaded, turn);
     for (const envelope of loaded.pending) cell.mailbox.push(envelope);
     for (const envelope of early) cell.mailbox.push(envelope);
     if (fault !== undefined) return fault;
   }
   return RECOVERED;
+}
+
+/** `restore`, when a turn may be of another version than this one can read, or lie behind its sum. */
+function restoreReadable(cell: Cell, loaded: LoadedCell, turn: CellTurn): Recovered | undefined {
+  try {
+    return restore(cell, loaded, turn);
+  } catch (error) {
+    if (!(error instanceof BlocksError)) throw error;
+    return blocked(cell, `its turn ${cell.sequence + 1} cannot be read: ${error.message}`, error);
+  }
 }
 
 /** State and books at the end of `turns`, on top of `image`. For history too: nothing but the cell is touched. */

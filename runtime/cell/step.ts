@@ -58,9 +58,8 @@ export function step(
   nowMs: number,
   record: Recorder = NOTHING,
 ): StepOutcome {
+  if (isOld(cell, envelope)) return DROPPED;
   const { book } = cell;
-  if (envelope.id !== undefined && book.hasConsumed(envelope.id, laneOf(envelope))) return DROPPED;
-  if (envelope.control !== undefined && isStale(cell, envelope)) return DROPPED;
   turn.begin(cell, envelope, nowMs, cell.sequence + 1, false);
 
   const plain = envelope.control === undefined && envelope.expiresAtMs === undefined && book.status.kind === 'running';
@@ -95,6 +94,12 @@ export function step(
   } finally {
     enterTurn(outer);
   }
+}
+
+/** Whether the message was consumed before, or is about something that is past: it makes no turn (C7). */
+export function isOld(cell: Cell, envelope: Envelope): boolean {
+  if (envelope.id !== undefined && cell.book.hasConsumed(envelope.id, laneOf(envelope))) return true;
+  return envelope.control !== undefined && isStale(cell, envelope);
 }
 
 /** The turn that sets aside a message whose step failed too often. The cell ends if it has a parent to tell. */
@@ -243,9 +248,9 @@ function isStale(cell: Cell, envelope: Envelope): boolean {
       if (book.status.kind !== 'running') return true;
       return book.effects?.has(control.id) !== true;
     case 'terminated': {
-      // The end of a child that was replaced meanwhile is not the end of its successor.
-      const child = control.childId === undefined ? undefined : book.children?.get(control.childId);
-      return child !== undefined && control.incarnation !== undefined && child.incarnation !== control.incarnation;
+      if (control.childId === undefined || control.incarnation === undefined) return false;
+      // The end of a child that was replaced meanwhile is not the end of its successor; of one that is not in the books it was heard.
+      return book.children?.get(control.childId)?.incarnation !== control.incarnation;
     }
     default:
       return false;

@@ -7,6 +7,7 @@
  * Invariants:
  * CT1. Every call settles: with its result, its error, `HostLostError` or `ControlTimeoutError`.
  * CT2. Messages never travel here.
+ * CT3. Nothing but calls of these methods gets to comlink, which would read, set and construct whatever a path leads to.
  */
 import { expose, type Remote, transfer, wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
@@ -52,7 +53,30 @@ export function serveControl(port: MessagePort, control: HostControl): void {
       }
     };
   }
-  expose(served, nodeEndpoint(port));
+  const endpoint = nodeEndpoint(port);
+  expose(served, {
+    ...endpoint,
+    addEventListener: (type, listener, options) => {
+      const callsOnly = (event: Event): void => {
+        if (!isCall((event as MessageEvent).data)) return;
+        if (typeof listener === 'function') listener(event);
+        else listener.handleEvent(event);
+      };
+      endpoint.addEventListener(type, callsOnly, options);
+    },
+  });
+}
+
+/** Whether `data` is a call of one of the methods, with arguments as values. */
+function isCall(data: unknown): boolean {
+  if (typeof data !== 'object' || data === null) return false;
+  const { type, path, argumentList } = data as Readonly<Record<string, unknown>>;
+  if (type !== 'APPLY' || !Array.isArray(path) || path.length !== 1) return false;
+  return METHODS.includes(path[0] as never) && Array.isArray(argumentList) && argumentList.every(isRawValue);
+}
+
+function isRawValue(argument: unknown): boolean {
+  return typeof argument === 'object' && argument !== null && (argument as { type?: unknown }).type === 'RAW';
 }
 
 /** The system's side. `lost` rejects when the thread ends. */

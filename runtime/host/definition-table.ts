@@ -6,7 +6,7 @@
  * Invariants:
  * D1. One definition a name: a second, different one is refused.
  */
-import { definitionOf, type CellKey } from '../kernel/address.ts';
+import { definitionOf, rootOf, type CellKey } from '../kernel/address.ts';
 import { type Definition, isDefinition, missingDefinition } from '../kernel/definition.ts';
 import { DefinitionModuleError, InvalidDefinitionError, UnknownDefinitionError } from '../kernel/errors.ts';
 
@@ -70,6 +70,13 @@ export class DefinitionTable {
       );
     }
     return definition;
+  }
+
+  /** What an observer is handed for a view of the actor. Children of inline logic are handed on as they are. */
+  present(key: CellKey, view: unknown): unknown {
+    if (view === undefined || rootOf(key) !== key) return view;
+    const behavior = this.of(key)?.behavior;
+    return behavior?.present === undefined ? view : behavior.present(view);
   }
 
   isDurable(key: CellKey): boolean {

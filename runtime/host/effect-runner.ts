@@ -9,22 +9,32 @@
  * F2. One outcome per start: `effect.done` or `effect.failed`. A cancelled effect has none.
  * F3. An `at_most_once` effect that may have begun before a crash is not begun again: `UnknownOutcomeError`.
  * F4. Every run of one start carries the same idempotency key.
+ * F5. An effect that its host has died of as often as a message may fail is not run again: it fails with `HostLostError`.
  */
 import type { CellKey } from '../kernel/address.ts';
 import { delayMs } from '../kernel/backoff.ts';
 import type { CallEffect, EffectContext, SourceEffect } from '../kernel/behavior.ts';
 import type { Clock, Wait } from '../kernel/clock.ts';
-import { EffectTimeoutError, encodeError, InvalidDefinitionError, UnknownOutcomeError } from '../kernel/errors.ts';
+import {
+  EffectTimeoutError,
+  encodeError,
+  HostLostError,
+  InvalidDefinitionError,
+  UnknownOutcomeError,
+} from '../kernel/errors.ts';
 import type { SelfMessage } from '../kernel/message.ts';
 import type { Random } from '../kernel/random.ts';
 import type { EffectEntry } from '../cell/book.ts';
 import type { Cell } from '../cell/cell.ts';
+import { type EffectSuspect, TRIED_AFTER_DEATHS } from './effect-trials.ts';
+import { type EffectMark, effectMark, type Watch } from './watch.ts';
 
 interface Running {
   readonly cell: Cell;
   readonly id: string;
   readonly entry: EffectEntry;
   readonly controller: AbortController;
+  readonly mark: EffectMark;
   wait: Wait | undefined;
   /** Sources only. */
   stop?: (() => void) | undefined;
@@ -41,14 +51,30 @@ export type PoolRun = (
 export interface EffectPorts {
   readonly clock: Clock;
   readonly random: Random;
+  readonly watch: Watch;
   readonly pool: PoolRun;
   /** Puts a message into the cell's mailbox. */
   deliver(cell: Cell, message: SelfMessage): void;
 }
 
+/** How long an effect that is tried runs before the next one is begun, unless it ends. */
+const TRIAL_MS = 250;
+/** One death is not an effect's fault yet, however few tries its actor gives a message. */
+const DEATHS_LEAST = 2;
+
+/** An effect that is to be tried when the ones before it have been. */
+interface Trial {
+  readonly cell: Cell;
+  readonly id: string;
+  readonly entry: EffectEntry;
+}
+
 export class EffectRunner {
   readonly #ports: EffectPorts;
   readonly #running = new Map<CellKey, Map<string, Running>>();
+  #suspects: ReadonlyMap<EffectMark, number> = new Map();
+  #trials: Trial[] = [];
+  #trial: { readonly running: Running; readonly wait: Wait } | undefined;
 
   constructor(ports: EffectPorts) {
     this.#ports = ports;
@@ -68,6 +94,11 @@ export class EffectRunner {
     this.#begin(cell, id, entry);
   }
 
+  /** Effects that were under way when hosts died, and how often: before any cell comes back. */
+  suspect(suspects: readonly EffectSuspect[]): void {
+    this.#suspects = new Map(suspects);
+  }
+
   /** Takes up the effects of a cell that came back. */
   resume(cell: Cell): void {
     if (cell.book.effects === undefined) return;
@@ -80,8 +111,44 @@ export class EffectRunner {
         );
         this.#ports.deliver(cell, { kind: 'effect.failed', id, error: encodeError(error) });
       } else {
-        this.#begin(cell, id, entry);
+        this.#take(cell, id, entry);
       }
+    }
+  }
+
+  #take(cell: Cell, id: string, entry: EffectEntry): void {
+    const deaths = this.#suspects.get(effectMark(cell.key, id, entry.started)) ?? 0;
+    if (deaths >= Math.max(DEATHS_LEAST, cell.definition.failure.maxAttempts)) {
+      const error = new HostLostError(
+        `its host died ${deaths} times while effect "${id}" of ${cell.key} was under way`,
+        {
+          details: { effect: id, source: entry.source, deaths },
+        },
+      );
+      this.#ports.deliver(cell, { kind: 'effect.failed', id, error: encodeError(error) });
+    } else if (deaths >= TRIED_AFTER_DEATHS) {
+      if (this.#trials.some((trial) => trial.entry === entry)) return;
+      cell.holds += 1;
+      this.#trials.push({ cell, id, entry });
+      if (this.#trial === undefined) this.#tryNext();
+    } else {
+      this.#begin(cell, id, entry);
+    }
+  }
+
+  #tryNext(): void {
+    this.#trial?.wait.cancel();
+    this.#trial = undefined;
+    for (let next = this.#trials.shift(); next !== undefined; next = this.#trials.shift()) {
+      const { cell, id, entry } = next;
+      cell.holds -= 1;
+      // Taken back, or over with its actor, while it waited.
+      if (cell.book.effects?.get(id) !== entry) continue;
+      this.#ports.watch.tries(effectMark(cell.key, id, entry.started));
+      const running = this.#begin(cell, id, entry);
+      if (!this.#isRunning(running)) continue;
+      this.#trial = { running, wait: this.#ports.clock.wait(TRIAL_MS, () => this.#tryNext()) };
+      return;
     }
   }
 
@@ -102,15 +169,18 @@ export class EffectRunner {
   }
 
   close(): void {
+    this.#trials = [];
+    this.#trial?.wait.cancel();
     for (const key of [...this.#running.keys()]) this.cancelAll(key);
   }
 
-  #begin(cell: Cell, id: string, entry: EffectEntry): void {
+  #begin(cell: Cell, id: string, entry: EffectEntry): Running {
     const running: Running = {
       cell,
       id,
       entry,
       controller: new AbortController(),
+      mark: effectMark(cell.key, id, entry.started),
       wait: undefined,
       listeners: [],
     };
@@ -121,6 +191,7 @@ export class EffectRunner {
     }
     ofCell.set(id, running);
     cell.holds += 1;
+    this.#ports.watch.effect(running.mark, 1);
     const spec = cell.behavior?.effect?.(entry.source);
     if (spec === undefined) {
       const error = new InvalidDefinitionError(
@@ -132,6 +203,7 @@ export class EffectRunner {
     } else {
       this.#source(running, spec);
     }
+    return running;
   }
 
   #call(running: Running, spec: CallEffect, attempt: number): void {
@@ -241,5 +313,7 @@ export class EffectRunner {
     ofCell.delete(running.id);
     if (ofCell.size === 0) this.#running.delete(running.cell.key);
     running.cell.holds -= 1;
+    this.#ports.watch.effect(running.mark, -1);
+    if (this.#trial?.running === running) this.#tryNext();
   }
 }

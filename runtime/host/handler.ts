@@ -25,7 +25,7 @@ import type { Envelope } from '../kernel/message.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
-import { park, type Recorder, step } from '../cell/step.ts';
+import { isOld, park, type Recorder, step } from '../cell/step.ts';
 import type { DeadLetter } from '../journal/turn-record.ts';
 import type { CommitQueue, PendingTurn } from './commit-queue.ts';
 import type { Inspection } from './inspection.ts';
@@ -56,24 +56,48 @@ export interface Suspect {
   readonly sequence: number;
 }
 
+/** Messages that a suspect handles with care besides those that it may have lost or that waited for it: calls sent again come late. */
+const CAREFUL_SPARE = 64;
+
 export class Handler {
   readonly #ports: HandlerPorts;
   readonly #suspects = new Map<CellKey, Suspect>();
+  /** How many more messages of a suspect are handled with care. */
+  readonly #careful = new Map<CellKey, number>();
 
   constructor(ports: HandlerPorts) {
     this.#ports = ports;
   }
 
   suspect(suspects: readonly Suspect[]): void {
-    for (const suspect of suspects) this.#suspects.set(suspect.key, suspect);
+    for (const suspect of suspects) {
+      this.#suspects.set(suspect.key, suspect);
+      this.#careful.delete(suspect.key);
+    }
   }
 
   isSuspect(cell: Cell): boolean {
     return this.#suspects.size > 0 && this.#suspects.has(cell.key);
   }
 
-  acquit(cell: Cell): void {
-    this.#suspects.delete(cell.key);
+  /**
+   * After a message of a suspect: whether the next one must wait until it is committed. The message that killed is among those which
+   * the dead host had taken and not committed, or those that wait; beyond them the suspect is acquitted, or one whose senders are
+   * always faster would be handled with care for ever.
+   */
+  mustWait(cell: Cell): boolean {
+    const { key, mailbox, sequence } = cell;
+    const suspect = this.#suspects.get(key);
+    if (suspect === undefined) return false;
+    const lost = Math.max(0, (suspect.sequence - sequence) | 0);
+    const left = this.#careful.get(key) ?? CAREFUL_SPARE + 2 * (lost + mailbox.length);
+    if (mailbox.length > 0 && left > 0) {
+      this.#careful.set(key, left - 1);
+      return true;
+    }
+    this.#suspects.delete(key);
+    this.#careful.delete(key);
+    return false;
   }
 
   handle(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): void {
@@ -210,6 +234,8 @@ export class Handler {
     const { deaths, sequence } = this.#suspects.get(cell.key) ?? { deaths: 0, sequence: 0 };
     // A turn that was committed since then was another message's.
     if (deaths < cell.definition.failure.maxAttempts || (cell.sequence | 0) !== sequence) return false;
+    // What comes again has been handled, or set aside: it cannot have been what the host died of.
+    if (isOld(cell, envelope)) return false;
     this.#suspects.delete(cell.key);
     cell.failedAttempts = deaths - 1;
     const error = new HostLostError(

@@ -45,6 +45,10 @@ const shell = new HostShell(config, {
   pool: pool.run,
   // A successor has the slot: whatever this thread still does is nobody's business any more.
   onFenced: () => process.exit(0),
+  // Uncaught, it ends the thread, and the system is told why.
+  onBroken: (error) => {
+    throw error;
+  },
   connectJournal: (events) =>
     connectHostJournal(journalPort, { slot: config.slot, epoch: config.epoch, run: config.run }, events),
 });

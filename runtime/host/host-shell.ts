@@ -13,6 +13,7 @@ import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts'
 import type { FramePort } from '../transport/frame-port.ts';
 import { DefinitionTable } from './definition-table.ts';
 import type { PoolRun } from './effect-runner.ts';
+import type { EffectSuspect } from './effect-trials.ts';
 import type { Suspect } from './handler.ts';
 import { Host } from './host.ts';
 import type { HostStats } from './host-ports.ts';
@@ -26,6 +27,8 @@ export interface HostConfig {
   readonly epoch: number;
   readonly residentCellsLimit: number;
   readonly sliceMs: number;
+  /** Bytes in flight on a link before its senders wait. Default `LINK_CREDIT_BYTES`. */
+  readonly linkCreditBytes?: number | undefined;
 }
 
 export interface HostShellPorts {
@@ -35,6 +38,8 @@ export interface HostShellPorts {
   readonly pool: PoolRun;
   /** The journal took a successor of this host for its slot. */
   readonly onFenced: () => void;
+  /** A link brought something that cannot be right. Its peer lives, so that nobody else would open a new one: this host must die. */
+  readonly onBroken: (error: Error) => void;
   connectJournal(events: HostJournalEvents): HostJournal;
 }
 
@@ -44,6 +49,8 @@ export interface Beginning {
   readonly resend: readonly Envelope[];
   /** Actors that were running when hosts died: to be run with care. */
   readonly suspects: readonly Suspect[];
+  /** Effects that were under way when hosts died: to be begun with care. */
+  readonly effectSuspects: readonly EffectSuspect[];
   /** Slots whose cells in memory died before this host began: its own, or all after a start of the process. */
   readonly diedSlots: readonly number[];
 }
@@ -60,8 +67,8 @@ export class HostShell {
 
   constructor(config: HostConfig, ports: HostShellPorts) {
     this.#ports = ports;
-    this.#outside = this.#newLink();
-    for (let slot = 0; slot < config.hosts; slot++) this.#peers.push(this.#newLink());
+    this.#outside = this.#newLink(config.linkCreditBytes);
+    for (let slot = 0; slot < config.hosts; slot++) this.#peers.push(this.#newLink(config.linkCreditBytes));
     this.#host = new Host(
       {
         ...config,
@@ -96,7 +103,7 @@ export class HostShell {
 
   /** Takes up what is unfinished: messages that a dead predecessor may not have sent, then the cells with work. */
   begin(beginning: Beginning): void {
-    this.#host.suspect(beginning.suspects);
+    this.#host.suspect(beginning.suspects, beginning.effectSuspects);
     this.#host.diedBefore(beginning.diedSlots);
     this.#host.resend(beginning.resend);
     this.#host.wake(beginning.wake);
@@ -154,12 +161,14 @@ export class HostShell {
     yield* this.#peers;
   }
 
-  #newLink(): PeerLink {
+  #newLink(creditBytes: number | undefined): PeerLink {
     return new PeerLink({
       clock: this.#ports.clock,
+      creditBytes,
       onFrame: (items, accept) => this.#host.receive(items, accept),
-      onLost: () => {
-        // Whoever supervises the peer says what comes next: down, then up with its successor.
+      onLost: (loss) => {
+        // The end of a peer is its supervisor's to tell: down, then up with its successor. What this side refused is told by this side.
+        if (loss.kind === 'broken' && loss.by === 'here') this.#ports.onBroken(loss.error);
       },
       onRefused: (item, error) => this.#refused(item, error),
     });

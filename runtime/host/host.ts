@@ -11,7 +11,7 @@
  * X4. Every cell with work gets its slice before any cell gets a second one.
  * X5. A fenced host runs nothing more.
  */
-import { type CellKey, placementOf } from '../kernel/address.ts';
+import type { CellKey } from '../kernel/address.ts';
 import { encodeError } from '../kernel/errors.ts';
 import { CELL_SLICE_TURNS } from '../kernel/limits.ts';
 import type { Envelope, SelfMessage } from '../kernel/message.ts';
@@ -21,7 +21,8 @@ import { outsideStreamOf } from '../cell/image.ts';
 import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { EffectRunner } from './effect-runner.ts';
-import { bereavements } from './bereavements.ts';
+import type { EffectSuspect } from './effect-trials.ts';
+import { Bereavements } from './bereavements.ts';
 import { Handler, type Suspect } from './handler.ts';
 import { Inspection } from './inspection.ts';
 import type { HostPorts, HostStats } from './host-ports.ts';
@@ -30,10 +31,8 @@ import { Pressure } from './pressure.ts';
 import { Releaser } from './release.ts';
 import { Residence } from './residence.ts';
 import { TimerQueue } from './timer-queue.ts';
+import { CLOCK_EVERY_TURNS, isTimeToLook } from './slice-clock.ts';
 import { Upkeep } from './upkeep.ts';
-
-/** Turns between two looks at the clock within a slice. */
-const CLOCK_EVERY_TURNS = 64;
 
 export class Host implements HostJournalEvents {
   readonly #ports: HostPorts;
@@ -54,8 +53,7 @@ export class Host implements HostJournalEvents {
   #storageFull = false;
   #turns = 0;
   #idleWaiters: (() => void)[] = [];
-  /** Hosts of which cells in memory only are known to have died with this host's predecessor, or with the process. */
-  #diedWithSlots: ReadonlySet<number> = new Set();
+  readonly #bereavements: Bereavements;
 
   constructor(ports: HostPorts, connectJournal: (events: HostJournalEvents) => HostJournal) {
     this.#ports = ports;
@@ -65,9 +63,14 @@ export class Host implements HostJournalEvents {
       isDurable: (key) => definitions.isDurable(key),
       log: (key, values) => this.#out(['notice', { kind: 'log', key, values }]),
     });
-    this.#timers = new TimerQueue(clock, (key, id, armed) => this.#self(key, { kind: 'timer', id, armed }));
+    this.#timers = new TimerQueue(
+      clock,
+      (key, id, armed) => this.#residence.get(key)?.book.timers?.get(id)?.armed === armed,
+      (key, id, armed) => this.#self(key, { kind: 'timer', id, armed }),
+    );
     this.#effects = new EffectRunner({
       clock,
+      watch: ports.watch,
       random,
       pool,
       deliver: (cell, message) => this.#self(cell.key, message),
@@ -96,6 +99,12 @@ export class Host implements HostJournalEvents {
       isDurable: (key) => definitions.isDurable(key),
       arrived: (cell) => this.#arrived(cell),
       oldestUnaccepted: () => oldestMark(ports.links()),
+    });
+    this.#bereavements = new Bereavements({
+      hosts,
+      isDurable: (key) => definitions.isDurable(key),
+      link: (to) => ports.link(to),
+      route: (message) => this.#releaser.route(message, -1, undefined),
     });
     this.#upkeep = new Upkeep(clock, this.#residence, () => this.#wake());
     this.#inspection = new Inspection({
@@ -156,19 +165,19 @@ export class Host implements HostJournalEvents {
    * Names actors that were running when a host died. Their messages are run one at a time, each committed before the next, so
    * that the one that kills is known; it is parked when it has killed as often as a failing one may fail.
    */
-  suspect(suspects: readonly Suspect[]): void {
+  suspect(suspects: readonly Suspect[], effects: readonly EffectSuspect[]): void {
     this.#handler.suspect(suspects);
+    this.#effects.suspect(effects);
   }
 
-  /** Cells in memory only of these slots died before this host began: parents and watchers that are loaded are told. */
+  /** Cells in memory only of these slots died before this host began. */
   diedBefore(slots: Iterable<number>): void {
-    this.#diedWithSlots = new Set(slots);
+    this.#bereavements.diedBefore(slots);
   }
 
-  /** The host of `slot` died, and with it its cells in memory: their parents and watchers here are told. */
+  /** The host of `slot` died, and with it its cells in memory. */
   hostLost(slot: number): void {
-    const slots = new Set([slot]);
-    for (const cell of [...this.#residence.values()]) if (cell.phase.kind !== 'loading') this.#tellLost(cell, slots);
+    this.#bereavements.hostLost(slot, this.#residence.values());
   }
 
   /** Sends again, with the ids that they had, what a dead predecessor committed and may not have sent. */
@@ -260,6 +269,8 @@ export class Host implements HostJournalEvents {
       case 'inspect':
         this.#inspection.inspect(key, item[2]);
         break;
+      case 'probe':
+        return this.#bereavements.answer(item, this.#residence.get(key));
       case 'unblock':
         this.#inspection.unblock(key, item[2]);
         break;
@@ -304,17 +315,11 @@ export class Host implements HostJournalEvents {
       }
     } else if (cell.book.status.kind === 'running') {
       this.#rearm(cell);
-      if (this.#diedWithSlots.size > 0) this.#tellLost(cell, this.#diedWithSlots);
+      this.#bereavements.arrived(cell);
     }
     this.#inspection.arrived(cell);
     this.#schedule(cell);
     this.#wake();
-  }
-
-  #tellLost(cell: Cell, slots: ReadonlySet<number>): void {
-    const { definitions, hosts } = this.#ports;
-    const isLost = (key: CellKey): boolean => !definitions.isDurable(key) && slots.has(placementOf(key, hosts));
-    for (const envelope of bereavements(cell, isLost)) this.deliver(envelope);
   }
 
   #rearm(cell: Cell): void {
@@ -379,7 +384,7 @@ export class Host implements HostJournalEvents {
         }
         cell.queued = false;
         watch.enter(cell.key);
-        const ran = this.#runCell(cell, nowMs);
+        const ran = this.#runCell(cell, nowMs, endMs);
         turns += ran;
         this.#turns += ran;
         if (cell.runnable && !this.#pressure.isPaused(cell)) {
@@ -387,7 +392,7 @@ export class Host implements HostJournalEvents {
           this.#ready.push(cell);
         }
         if (this.#commits.full) this.#commits.seal();
-        if (turns < CLOCK_EVERY_TURNS) continue;
+        if (turns < CLOCK_EVERY_TURNS && ran < 2) continue;
         turns = 0;
         if (clock.monotonicMs() >= endMs) {
           this.#ready = round.slice(at + 1).concat(this.#ready);
@@ -398,12 +403,12 @@ export class Host implements HostJournalEvents {
     return held;
   }
 
-  /** Runs messages of one cell; returns how many. */
-  #runCell(cell: Cell, nowMs: number): number {
+  /** Runs messages of one cell; returns how many. Slow ones end when the slice does, after a few. */
+  #runCell(cell: Cell, nowMs: number, endMs: number): number {
     cell.touched = true;
     cell.lastActiveMs = nowMs;
     const record = cell.durable ? this.#commits.recorderOf(cell, nowMs) : undefined;
-    const { watch } = this.#ports;
+    const { watch, clock } = this.#ports;
     const suspect = this.#handler.isSuspect(cell);
     const limit = suspect ? 1 : CELL_SLICE_TURNS;
     let turns = 0;
@@ -413,24 +418,20 @@ export class Host implements HostJournalEvents {
       turns += 1;
       watch.turn(cell.sequence);
       this.#handler.handle(cell, envelope, nowMs, record);
+      if (isTimeToLook(turns) && clock.monotonicMs() >= endMs) break;
     }
-    if (suspect) this.#beCareful(cell);
+    // No other message of a suspect before this one is committed.
+    if (suspect && this.#handler.mustWait(cell)) this.#commits.after(this.#pressure.pause(cell));
     this.#pressure.worked(cell);
     if (cell.book.status.kind !== 'running' && cell.mailbox.length === 0) this.#residence.settle(cell);
     else if (cell.durable) this.#residence.imageIfDue(cell);
     return turns;
   }
 
-  /** After one message of a suspect: no other before it is committed. */
-  #beCareful(cell: Cell): void {
-    if (cell.mailbox.length === 0) this.#handler.acquit(cell);
-    else this.#commits.after(this.#pressure.pause(cell));
-  }
-
   #self(key: CellKey, control: SelfMessage): void {
     if (this.#stopped) return;
-    // An effect keeps its cell in memory; a timer brings it back.
-    if (control.kind !== 'timer' && this.#residence.get(key) === undefined) return;
+    // What runs here for a cell keeps it in memory.
+    if (this.#residence.get(key) === undefined) return;
     this.deliver({ to: key, message: undefined, control });
   }
 

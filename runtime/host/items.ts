@@ -24,9 +24,11 @@ export type Outbound =
   /** Something that operators want to know. */
   | readonly ['notice', notice: Notice];
 
-/** From the outside to a host. */
+/** To a host: from the outside, and (messages and `probe`) from other hosts. */
 export type Inbound =
   | Envelope
+  /** An actor has come back that has this one in memory for a child: if that start of it has ended, the parent is to be told. */
+  | readonly ['probe', key: CellKey, parent: CellKey, childId: string, incarnation: number]
   /** Refuse calls for the actor until `resume`, and say `ready` when it has room. */
   | readonly ['hold', key: CellKey, hold: number]
   /** Take calls for the actor again: what follows was held, in order. */

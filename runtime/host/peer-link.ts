@@ -10,19 +10,26 @@
  * PL3. Until `down` says that the peer's death is known, what a lost link had not seen accepted counts as not accepted: no checkpoint
  *      may pass it.
  */
+import { FrameError } from '../kernel/errors.ts';
 import { FRAME_BYTES_LIMIT, MESSAGE_BYTES_LIMIT } from '../kernel/limits.ts';
 import type { FramePort } from '../transport/frame-port.ts';
-import { Link, type LinkOptions } from '../transport/link.ts';
+import { Link, type LinkLoss, type LinkOptions } from '../transport/link.ts';
 import type { HostLink } from './items.ts';
+import { ItemReader, ItemWriter } from './link-items.ts';
 
 export type PeerLinkPorts = Omit<LinkOptions, 'port' | 'onWritable' | 'onLost'> & {
   /** The peer's link ended without `down` having been called. */
-  readonly onLost: () => void;
+  readonly onLost: (loss: LinkLoss) => void;
 };
 
 /** A message has its own limit; tuples are the runtime's, and bounded by the frame. */
 function itemBytesLimit(item: unknown): number {
-  return Array.isArray(item) ? FRAME_BYTES_LIMIT : MESSAGE_BYTES_LIMIT;
+  return isTuple(item) ? FRAME_BYTES_LIMIT : MESSAGE_BYTES_LIMIT;
+}
+
+/** Tuples begin with a word, envelopes on a link with a number. */
+function isTuple(item: unknown): boolean {
+  return Array.isArray(item) && typeof item[0] === 'string';
 }
 
 /** Items kept while a peer is down before its senders must wait. */
@@ -31,6 +38,7 @@ const KEPT_LIMIT = 10_000;
 export class PeerLink implements HostLink {
   readonly #ports: PeerLinkPorts;
   #link: Link | undefined;
+  #writer: ItemWriter | undefined;
   #kept: { readonly item: unknown; readonly mark: number }[] = [];
   /** Oldest mark that a link which was lost had not seen accepted. */
   #lostMark: number | undefined;
@@ -42,23 +50,31 @@ export class PeerLink implements HostLink {
   }
 
   up(port: FramePort, from: number): void {
+    const reader = new ItemReader();
     const link: Link = new Link({
       ...this.#ports,
       port,
       itemBytesLimit,
+      onFrame: (frame, accept) => {
+        const items = this.#read(link, reader, frame);
+        if (items !== undefined) this.#ports.onFrame(items, accept);
+      },
+      onRefused: (item, error) => this.#ports.onRefused(writer.original(item), error),
       onWritable: () => this.#resume(),
-      onLost: () => {
+      onLost: (loss) => {
         if (this.#link !== link) return;
         this.#link = undefined;
         this.#lostMark = link.oldestUnacknowledgedMark();
-        this.#ports.onLost();
+        this.#ports.onLost(loss);
       },
     });
+    const writer = new ItemWriter((item, mark) => link.push(item, mark));
     this.#link = link;
+    this.#writer = writer;
     this.#lostMark = undefined;
     const kept = this.#kept;
     this.#kept = [];
-    if (from < Number.POSITIVE_INFINITY) for (const { item, mark } of kept) if (mark >= from) link.push(item, mark);
+    if (from < Number.POSITIVE_INFINITY) for (const { item, mark } of kept) if (mark >= from) writer.write(item, mark);
     this.#resume();
   }
 
@@ -79,7 +95,7 @@ export class PeerLink implements HostLink {
   push(item: unknown, mark = Number.POSITIVE_INFINITY): void {
     if (this.#abandoned) return;
     if (this.#link === undefined) this.#kept.push({ item, mark });
-    else this.#link.push(item, mark);
+    else this.#writer?.write(item, mark);
   }
 
   flush(): void {
@@ -99,6 +115,17 @@ export class PeerLink implements HostLink {
     let oldest = this.#lostMark ?? Number.POSITIVE_INFINITY;
     for (const { mark } of this.#kept) if (mark < oldest) oldest = mark;
     return oldest === Number.POSITIVE_INFINITY ? undefined : oldest;
+  }
+
+  /** A frame that decodes, and is none of ours: the peer cannot be trusted, as if its frame had been broken. */
+  #read(link: Link, reader: ItemReader, frame: readonly unknown[]): unknown[] | undefined {
+    try {
+      return reader.read(frame);
+    } catch (fault) {
+      if (!(fault instanceof FrameError)) throw fault;
+      link.refuse(fault);
+      return undefined;
+    }
   }
 
   #resume(): void {

@@ -113,7 +113,8 @@ export class Releaser {
           const sent = intent.envelope;
           if (position >= 0) sent.id = { stream: slot, position, index };
           index += 1;
-          this.route(sent, position, cell);
+          // One to an actor in memory is not in the journal: whoever keeps it for a successor keeps it for good.
+          this.route(sent, intent.durable ? position : -1, cell);
           break;
         }
         case 'reply':

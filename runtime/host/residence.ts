@@ -6,7 +6,7 @@
  * Invariants:
  * V1. A key has at most one cell in memory, and only on the host that its placement names.
  * V2. A durable cell is unloaded only when an image of its last turn is in the batch before it: whoever loads it next gets it.
- * V3. A cell with anything running or observed in this process stays.
+ * V3. A cell with anything running or observed in this process stays, and one with a timer that is due or nearly so.
  * V4. A checkpoint is answered when every cell with turns, and every message with an id in a mailbox, below its target is imaged,
  *     and everything that this host released below it was accepted by its receiver.
  */
@@ -16,7 +16,7 @@ import type { Definition } from '../kernel/definition.ts';
 import { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
 import { carryImage } from '../cell/carry.ts';
-import { imageOf } from '../cell/image.ts';
+import { imageOf, OUTSIDE_STREAM_BASE } from '../cell/image.ts';
 import { recover } from '../cell/replay.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { LoadedCell } from '../journal/turn-record.ts';
@@ -43,6 +43,12 @@ const SWEEP_CELLS = 64;
 const CHECKPOINT_CELLS = 256;
 /** Cells asked for in one request. */
 const LOAD_CELLS = 512;
+
+/** Turns between two images for each message that waits: what waits is written again with each image. */
+const BACKLOG_TURNS = 8;
+
+/** A cell whose timer is due within this time stays: its alarm may have rung already, and would not ring again. */
+const SOON_MS = 1_000;
 
 interface Checkpoint {
   readonly round: number;
@@ -135,15 +141,19 @@ export class Residence {
     if (cell.dirtyFrom < 0) cell.dirtyFrom = this.#ports.commits.committedEnd;
   }
 
-  /** Stores the cell's state when it has had enough turns since the last time. */
+  /** Stores the cell's state when it has had enough turns since the last time: enough to pay for the backlog that goes with it. */
   imageIfDue(cell: Cell): void {
-    if (cell.sequence - cell.imagedSequence >= cell.definition.snapshotEveryTurns) this.image(cell);
+    const turns = cell.sequence - cell.imagedSequence;
+    if (turns >= cell.definition.snapshotEveryTurns && turns >= cell.mailbox.length * BACKLOG_TURNS) this.image(cell);
   }
 
   image(cell: Cell): void {
-    this.#ports.commits.image(
-      cell.carried === undefined ? imageOf(cell, this.#ports.run) : carryImage(cell, cell.carried),
-    );
+    // The journal keeps what it knows of damage by itself, and the damaged row may still be mended: it is not written over for nothing.
+    if (cell.carried?.damage === undefined || cell.mailbox.waiting().some((envelope) => envelope.id !== undefined)) {
+      this.#ports.commits.image(
+        cell.carried === undefined ? imageOf(cell, this.#ports.run) : carryImage(cell, cell.carried),
+      );
+    }
     cell.imagedSequence = cell.sequence;
     cell.dirtyFrom = -1;
   }
@@ -190,7 +200,7 @@ export class Residence {
   #look(cell: Cell, nowMs: number): void {
     if (!this.#idle(cell)) return;
     const { passivateAfterMs } = cell.definition;
-    if (!cell.touched && (this.#crowded || nowMs - cell.lastActiveMs >= passivateAfterMs)) {
+    if (!cell.touched && (this.#crowded || nowMs - cell.lastActiveMs >= passivateAfterMs) && !isDueSoon(cell, nowMs)) {
       this.#unload(cell);
       this.#barren = 0;
       return;
@@ -244,7 +254,12 @@ export class Residence {
   #owes(cell: Cell, target: number): boolean {
     if (!cell.durable || cell.phase.kind === 'loading') return false;
     if (cell.dirtyFrom >= 0 && cell.dirtyFrom < target) return true;
-    return cell.mailbox.length > 0 && cell.mailbox.waiting().some((e) => e.id !== undefined && e.id.position < target);
+    return (
+      cell.mailbox.length > 0 &&
+      cell.mailbox
+        .waiting()
+        .some(({ id }) => id !== undefined && id.stream < OUTSIDE_STREAM_BASE && id.position < target)
+    );
   }
 
   #idle(cell: Cell): boolean {
@@ -262,7 +277,8 @@ export class Residence {
   }
 
   #unload(cell: Cell): void {
-    if (cell.durable && cell.dirtyFrom >= 0) this.image(cell);
+    // One that waits for a timer is stored all the same: its alarm may have rung while the clock was wrong, and is set again so.
+    if (cell.durable && (cell.dirtyFrom >= 0 || cell.book.wakeAtMs !== undefined)) this.image(cell);
     this.#cells.delete(cell.key);
   }
 
@@ -276,4 +292,9 @@ export class Residence {
     else cell.run();
     this.#ports.arrived(cell);
   }
+}
+
+function isDueSoon(cell: Cell, nowMs: number): boolean {
+  const { wakeAtMs } = cell.book;
+  return wakeAtMs !== undefined && wakeAtMs <= nowMs + SOON_MS;
 }

@@ -6,7 +6,9 @@
  * Invariants:
  * W1. `beat` grows at every slice and every heartbeat; a reader that sees it stand still knows that the loop does not turn.
  * W2. The name is that of the cell that is running, if one is; it may be cut, never mixed of two.
+ * W3. Every effect that is under way is counted under its mark; two effects may have the same one.
  */
+import { hashOf } from '../kernel/random.ts';
 
 /** Told by a host what it is at. */
 export interface Watch {
@@ -15,32 +17,56 @@ export interface Watch {
   /** The cell that was entered begins the turn after `sequence`. */
   turn(sequence: number): void;
   leave(): void;
+  /** An effect with this mark has begun (1) or ended (-1). */
+  effect(mark: EffectMark, change: 1 | -1): void;
+  /** The effect with this mark is tried alone: it ran at every one of the last deaths. */
+  tries(mark: EffectMark): void;
+}
+
+/** A short name for one start of one effect. */
+export type EffectMark = number;
+
+const EFFECT_MARKS = 1_024;
+
+export function effectMark(key: string, id: string, started: number): EffectMark {
+  return hashOf(`${key} ${id} ${started}`) % EFFECT_MARKS;
 }
 
 /** For hosts that nobody watches. */
-export const unwatched: Watch = { beat: () => {}, enter: () => {}, turn: () => {}, leave: () => {} };
+export const unwatched: Watch = {
+  beat: () => {},
+  enter: () => {},
+  turn: () => {},
+  leave: () => {},
+  effect: () => {},
+  tries: () => {},
+};
 
 const BEAT = 0;
 const NAME_LENGTH = 1;
 const SEQUENCE = 2;
-const HEADER_INTS = 3;
+/** The mark of the effect that is tried alone, from 1; 0: none. */
+const TRIED = 3;
+const HEADER_INTS = 4;
 const HEADER_BYTES = 4 * HEADER_INTS;
 const NAME_BYTES = 248;
 
 /** Shared memory for one host. */
 export function newWatchMemory(): SharedArrayBuffer {
-  return new SharedArrayBuffer(HEADER_BYTES + NAME_BYTES);
+  return new SharedArrayBuffer(HEADER_BYTES + NAME_BYTES + 4 * EFFECT_MARKS);
 }
 
 /** The writing side, on the host's thread. */
 export class SharedWatch implements Watch {
   readonly #header: Int32Array;
   readonly #name: Uint8Array;
+  readonly #effects: Int32Array;
   #entered = '';
 
   constructor(memory: SharedArrayBuffer) {
     this.#header = new Int32Array(memory, 0, HEADER_INTS);
     this.#name = new Uint8Array(memory, HEADER_BYTES, NAME_BYTES);
+    this.#effects = new Int32Array(memory, HEADER_BYTES + NAME_BYTES, EFFECT_MARKS);
   }
 
   beat(): void {
@@ -64,16 +90,26 @@ export class SharedWatch implements Watch {
   leave(): void {
     this.#header[NAME_LENGTH] = 0;
   }
+
+  effect(mark: EffectMark, change: 1 | -1): void {
+    this.#effects[mark] = (this.#effects[mark] ?? 0) + change;
+  }
+
+  tries(mark: EffectMark): void {
+    this.#header[TRIED] = mark + 1;
+  }
 }
 
 /** The reading side. */
 export class WatchReader {
   readonly #header: Int32Array;
   readonly #name: Uint8Array;
+  readonly #effects: Int32Array;
 
   constructor(memory: SharedArrayBuffer) {
     this.#header = new Int32Array(memory, 0, HEADER_INTS);
     this.#name = new Uint8Array(memory, HEADER_BYTES, NAME_BYTES);
+    this.#effects = new Int32Array(memory, HEADER_BYTES + NAME_BYTES, EFFECT_MARKS);
   }
 
   get beats(): number {
@@ -90,5 +126,16 @@ export class WatchReader {
     const length = this.#header[NAME_LENGTH] ?? 0;
     if (length === 0) return undefined;
     return String.fromCharCode(...this.#name.slice(0, length));
+  }
+
+  /** Marks of the effects that are under way. */
+  get effects(): EffectMark[] {
+    return [...this.#effects.keys()].filter((mark) => (this.#effects[mark] ?? 0) > 0);
+  }
+
+  /** The effect that is tried alone, if one is. */
+  get tried(): EffectMark | undefined {
+    const mark = this.#header[TRIED] ?? 0;
+    return mark === 0 ? undefined : mark - 1;
   }
 }

@@ -45,8 +45,8 @@ import {
   P_LETTERS_BYTES,
   P_MAGIC,
   P_RUN,
+  P_SEAT,
   P_SENDS,
-  P_SPARE,
   P_SLOT,
   P_SUM,
   P_TABLE_SUM,
@@ -254,7 +254,7 @@ export class BatchWriter implements BatchBuilder {
     view.setUint32(P_KEYS_BYTES, keys.length, true);
     view.setUint32(P_BODIES_BYTES, this.#bodies.length, true);
     view.setUint32(P_TABLE_SUM, crc32Of(bytes, view, headersStart, bodiesStart), true);
-    view.setUint32(P_SPARE, 0, true);
+    view.setUint32(P_SEAT, 0, true);
     view.setUint32(P_IMAGES, this.#imageCount, true);
     view.setUint32(P_IMAGES_BYTES, this.#images.length, true);
     view.setUint32(P_LETTERS, this.#letterCount, true);

@@ -16,7 +16,8 @@
  * L1. Every byte of the log row is under a sum: prelude and keys under the prelude's, each turn (header, sends, body) under its
  *     own. The sum of all headers and sends spares a reader that wants no bodies from reading them.
  * L2. The keys' counts name the owner of a turn whose header cannot be read any more.
- * L3. A batch of a layout that this version does not know is refused by name.
+ * L3. A row says its own position: one that stands under another key, or in another row's place, shows.
+ * L4. A batch of a layout that this version does not know is refused by name.
  */
 
 /** "CBJ" and the layout's number. */
@@ -38,8 +39,8 @@ export const P_KEYS_BYTES = 32;
 export const P_BODIES_BYTES = 36;
 /** Sum of headers and sends. */
 export const P_TABLE_SUM = 40;
-/** Zero. */
-export const P_SPARE = 44;
+/** Sum of the position at which the row stands, put in at commit; zero, and counted as zero, in the prelude's own sum. */
+export const P_SEAT = 44;
 export const P_IMAGES = 48;
 export const P_IMAGES_BYTES = 52;
 export const P_LETTERS = 56;

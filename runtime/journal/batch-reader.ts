@@ -10,7 +10,7 @@
 import type { CellKey } from '../kernel/address.ts';
 import { DataDamagedError, DataFormatError } from '../kernel/errors.ts';
 import type { Envelope, Lane, MessageId } from '../kernel/message.ts';
-import { type ReviveReference, unpackOne } from '../wire/journal-codec.ts';
+import { type ReviveReference, unpackPart } from '../wire/journal-codec.ts';
 import {
   BATCH_MAGIC,
   FLAG_ANSWERS,
@@ -42,6 +42,7 @@ import {
   P_LETTERS_BYTES,
   P_MAGIC,
   P_RUN,
+  P_SEAT,
   P_SENDS,
   P_SLOT,
   P_SUM,
@@ -52,7 +53,7 @@ import {
   SEND_BYTES,
 } from './batch-layout.ts';
 import { ByteReader } from './byte-writer.ts';
-import { crc32Of, viewOf } from './crc32.ts';
+import { crc32Of, flippedBit, viewOf } from './crc32.ts';
 import type { TurnRecord } from './turn-record.ts';
 import { turnOf } from './turn-shape.ts';
 
@@ -70,6 +71,12 @@ export interface BatchDamage {
 export interface AttachedRow {
   readonly key: string;
   readonly row: Uint8Array;
+}
+
+/** Everything that rides in a batch. */
+export interface AttachedRows {
+  readonly images: readonly AttachedRow[];
+  readonly letters: readonly AttachedRow[];
 }
 
 export class BatchReader {
@@ -112,6 +119,12 @@ export class BatchReader {
 
   get keys(): readonly CellKey[] {
     return (this.#keys ??= this.#readKeys().keys);
+  }
+
+  /** Whether `key` may be one of the keys; false: it is not. Spares a reader of one cell's turns from decoding all the others' keys. */
+  mentions(key: Buffer): boolean {
+    const { buffer, byteOffset } = this.bytes;
+    return Buffer.from(buffer, byteOffset + PRELUDE_BYTES, this.headersStart - PRELUDE_BYTES).includes(key);
   }
 
   /** Byte offset of the header of turn `i`; the accessors below take it. */
@@ -175,16 +188,27 @@ export class BatchReader {
 
   /** Bytes of the turn's body. Throws `DataDamagedError` unless the turn is whole. */
   body(at: number): Uint8Array {
-    if (!this.#isWhole(at)) {
-      throw new DataDamagedError(`turn ${(at - this.headersStart) / HEADER_BYTES} of a batch is damaged`);
-    }
-    const start = this.#bodiesStart + this.view.getUint32(at + H_BODY_START, true);
+    this.#assertWhole(at);
+    const start = this.#bodyStart(at);
     return this.bytes.subarray(start, start + this.view.getUint32(at + H_BODY_BYTES, true));
   }
 
   /** The turn, decoded. Throws `DataDamagedError` unless it is whole. */
   turn(at: number, revive?: ReviveReference): TurnRecord {
-    return decodeTurn(this.keyOf(at), this.bytes.subarray(at, at + HEADER_BYTES), this.body(at), revive);
+    this.#assertWhole(at);
+    const start = this.#bodyStart(at);
+    const end = start + this.view.getUint32(at + H_BODY_BYTES, true);
+    return decodeTurn(this.keyOf(at), this.bytes, this.view, at, start, end, revive);
+  }
+
+  /** Says in the row where it stands. After this, and before nothing else, it is written. */
+  takeSeat(position: number): void {
+    this.view.setUint32(P_SEAT, this.#seatOf(position), true);
+  }
+
+  /** Whether the row was written to stand at `position`. */
+  isSeatedAt(position: number): boolean {
+    return this.view.getUint32(P_SEAT, true) === this.#seatOf(position);
   }
 
   /**
@@ -195,13 +219,13 @@ export class BatchReader {
     let keys: CellKey[];
     let counts: number[];
     try {
-      if (view.getUint32(P_SUM, true) !== crc32Of(bytes, view, P_SUM + 4, this.headersStart)) return this.#allLost();
+      if (view.getUint32(P_SUM, true) !== preludeSum(bytes, view, this.headersStart)) return this.#allLost();
       ({ keys, counts } = this.#readKeys());
     } catch {
       return this.#allLost();
     }
     const tableFits = view.getUint32(P_TABLE_SUM, true) === crc32Of(bytes, view, this.headersStart, this.#bodiesStart);
-    if (tableFits && (!bodies || this.#allWhole())) return undefined;
+    if (tableFits && (bodies ? this.#allWhole() : this.#allWithin())) return undefined;
 
     // Something is wrong: sum turn by turn, and take what is whole off the counts. What remains is what was lost.
     const lost: number[] = [];
@@ -222,10 +246,14 @@ export class BatchReader {
   }
 
   /** Images and dead letters of a batch that came from a host. */
-  attached(): { readonly images: readonly AttachedRow[]; readonly letters: readonly AttachedRow[] } {
+  attached(): AttachedRows {
     const reader = new ByteReader(this.bytes, this.#bodiesEnd);
-    const read = (count: number): AttachedRow[] =>
-      Array.from({ length: count }, () => ({ key: reader.string(), row: reader.sized() }));
+    // Not an array of that length from the start: a count may say anything.
+    const read = (count: number): AttachedRow[] => {
+      const rows: AttachedRow[] = [];
+      for (let i = 0; i < count; i++) rows.push({ key: reader.string(), row: reader.sized() });
+      return rows;
+    };
     const images = read(this.view.getUint32(P_IMAGES, true));
     return { images, letters: read(this.view.getUint32(P_LETTERS, true)) };
   }
@@ -251,16 +279,62 @@ export class BatchReader {
     return true;
   }
 
+  #allWithin(): boolean {
+    for (let i = 0; i < this.turns; i++) if (!this.#isWithin(this.header(i))) return false;
+    return true;
+  }
+
+  /** Whether a header points at what there is. One whose sum fits does, unless somebody made it fit. */
+  #isWithin(at: number): boolean {
+    return (
+      this.#bodyStart(at) + this.view.getUint32(at + H_BODY_BYTES, true) <= this.#bodiesEnd &&
+      this.send(at, this.sends(at)) <= this.#bodiesStart &&
+      this.keyIndex(at) < this.keyCount
+    );
+  }
+
+  #bodyStart(at: number): number {
+    return this.#bodiesStart + this.view.getUint32(at + H_BODY_START, true);
+  }
+
+  #assertWhole(at: number): void {
+    if (this.#isWhole(at)) return;
+    throw new DataDamagedError(`turn ${(at - this.headersStart) / HEADER_BYTES} of a batch is damaged`);
+  }
+
   #isWhole(at: number): boolean {
+    if (!this.#isWithin(at)) return false;
     const { view, bytes } = this;
-    const bodyStart = this.#bodiesStart + view.getUint32(at + H_BODY_START, true);
+    const bodyStart = this.#bodyStart(at);
     const bodyEnd = bodyStart + view.getUint32(at + H_BODY_BYTES, true);
     const sendsStart = this.send(at, 0);
-    const sendsEnd = sendsStart + this.sends(at) * SEND_BYTES;
-    if (bodyEnd > this.#bodiesEnd || sendsEnd > this.#bodiesStart || this.keyIndex(at) >= this.keyCount) return false;
+    const sendsEnd = this.send(at, this.sends(at));
     let sum = crc32Of(bytes, view, at + H_SUM + 4, at + HEADER_BYTES);
     if (sendsEnd > sendsStart) sum = crc32Of(bytes, view, sendsStart, sendsEnd, sum);
     return crc32Of(bytes, view, bodyStart, bodyEnd, sum) === view.getUint32(at + H_SUM, true);
+  }
+
+  /** Whether prelude and keys are whole. */
+  get hasKeys(): boolean {
+    const damage = this.damage(false);
+    return damage === undefined || damage.cells !== undefined;
+  }
+
+  /** What is lost with a row none of whose turns can be taken, though its keys can. */
+  everything(): BatchDamage {
+    const { keys, counts } = this.#readKeys();
+    return {
+      ...this.#allLost(),
+      cells: keys.filter((_, i) => (counts[i * 2] as number) > 0),
+      receivers: keys.filter((_, i) => (counts[i * 2 + 1] as number) > 0),
+    };
+  }
+
+  #seatOf(position: number): number {
+    const { bytes, view } = this;
+    SEAT.setFloat64(0, position, true);
+    // The prelude's sum stands for the row: another row's seat does not fit.
+    return crc32Of(SEAT_BYTES, SEAT, 0, 8, crc32Of(bytes, view, P_SUM, P_SUM + 4));
   }
 
   #allLost(): BatchDamage {
@@ -268,21 +342,68 @@ export class BatchReader {
   }
 }
 
-/** The turn that a header (48 bytes) and a body say, for the cell `key`. */
-export function decodeTurn(key: CellKey, header: Uint8Array, body: Uint8Array, revive?: ReviveReference): TurnRecord {
-  const view = viewOf(header);
-  const flags = view.getUint16(H_FLAGS, true);
+const SEAT_BYTES = Buffer.alloc(8);
+const SEAT = viewOf(SEAT_BYTES);
+const NO_SEAT = Buffer.alloc(4);
+
+/** The sum of prelude and keys, without the seat. */
+function preludeSum(bytes: Uint8Array, view: DataView, headersStart: number): number {
+  let sum = crc32Of(bytes, view, P_SUM + 4, P_SEAT);
+  sum = crc32Of(NO_SEAT, viewOf(NO_SEAT), 0, NO_SEAT.length, sum);
+  return crc32Of(bytes, view, P_SEAT + 4, headersStart, sum);
+}
+
+/**
+ * The row with the one flipped bit of its prelude or keys put right, which the sum betrays; undefined when it is not one bit. A copy:
+ * what it says of turns and owners is good enough to name them.
+ */
+export function mendPrelude(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length < PRELUDE_BYTES) return undefined;
+  const mended = Uint8Array.from(bytes);
+  const view = viewOf(mended);
+  view.setUint32(P_MAGIC, BATCH_MAGIC, true);
+  const stored = view.getUint32(P_SUM, true);
+  const keysBytes = view.getUint32(P_KEYS_BYTES, true);
+  // The flipped bit may be one of those that say how far the sum reaches.
+  for (let bit = -1; bit < 32; bit++) {
+    const end = PRELUDE_BYTES + (bit < 0 ? keysBytes : (keysBytes ^ (1 << bit)) >>> 0);
+    if (end > bytes.length) continue;
+    if (bit >= 0) view.setUint32(P_KEYS_BYTES, end - PRELUDE_BYTES, true);
+    const computed = preludeSum(mended, view, end);
+    if (computed === stored) return mended;
+    if (bit >= 0) continue;
+    const start = P_SUM + 4;
+    const flipped = flippedBit(stored, computed, end - start);
+    if (flipped === undefined) continue;
+    if (flipped === -1) view.setUint32(P_SUM, computed, true);
+    else mended[start + (flipped >>> 3)] = (mended[start + (flipped >>> 3)] as number) ^ (1 << (flipped & 7));
+    return mended;
+  }
+  return undefined;
+}
+
+/** The turn of the cell `key` whose header is at `at` of `bytes`, and whose body from `start` to `end`. `view` is of the same memory. */
+export function decodeTurn(
+  key: CellKey,
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  start: number,
+  end: number,
+  revive?: ReviveReference,
+): TurnRecord {
+  const flags = view.getUint16(at + H_FLAGS, true);
   const id: Envelope['id'] =
     flags & FLAG_HAS_ID
       ? {
-          stream: view.getUint32(H_STREAM, true),
-          position: view.getFloat64(H_POSITION, true),
-          index: view.getUint32(H_INDEX, true),
+          stream: view.getUint32(at + H_STREAM, true),
+          position: view.getFloat64(at + H_POSITION, true),
+          index: view.getUint32(at + H_INDEX, true),
         }
       : undefined;
-  return turnOf(unpackOne(body, revive) as readonly unknown[], {
+  return turnOf(unpackPart(bytes, start, end, revive), {
     key,
-    sequence: view.getUint32(H_SEQUENCE_LOW, true) + view.getUint16(H_SEQUENCE_HIGH, true) * 0x1_0000_0000,
+    sequence: view.getUint32(at + H_SEQUENCE_LOW, true) + view.getUint16(at + H_SEQUENCE_HIGH, true) * 0x1_0000_0000,
     outcome: flags & FLAG_PARKED ? 'parked' : flags & FLAG_REFUSED ? 'refused' : 'handled',
     obliged: (flags & FLAG_OBLIGED) !== 0,
     id,

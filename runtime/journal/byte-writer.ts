@@ -5,8 +5,9 @@
  * Knows nothing of what they mean.
  *
  * Invariants:
- * Y1. A reader that asks for more than there is throws `RangeError`; it never reads beyond its bytes.
+ * Y1. A reader that asks for more than there is throws `DataDamagedError`; it never reads beyond its bytes.
  */
+import { DataDamagedError } from '../kernel/errors.ts';
 import { viewOf } from './crc32.ts';
 
 /** Above any key of a cell that LMDB can hold; a string that is longer was not written by us. */
@@ -80,6 +81,11 @@ export class ByteWriter {
     this.raw(bytes);
   }
 
+  /** What was written, for a writer that is not used again: the memory is the caller's. */
+  whole(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
+
   /** A copy of what was written, in memory of its own, so that it can be transferred. */
   take(): Uint8Array {
     const taken = Buffer.allocUnsafeSlow(this.length);
@@ -132,10 +138,14 @@ export class ByteReader {
     return this.raw(this.u32());
   }
 
+  skip(size: number): void {
+    this.#step(size);
+  }
+
   #step(size: number): number {
     const from = this.at;
     if (from + size > this.bytes.length)
-      throw new RangeError(`${size} bytes at ${from} go beyond ${this.bytes.length}`);
+      throw new DataDamagedError(`${size} bytes at ${from} go beyond ${this.bytes.length}`);
     this.at = from + size;
     return from;
   }

@@ -34,10 +34,11 @@ export class CellLoader {
   /** Everything below `from` is in the image. */
   load(key: CellKey, from: number): RawCell {
     const trace = this.#index.get(key);
+    // Whatever comes of it: a checkpoint waits for nobody who was given to its host.
+    if (trace !== undefined) trace.loaded = true;
     try {
       const image = this.#store.image(key);
       const header = image === undefined ? undefined : readImageHeader(key, image);
-      if (trace !== undefined) trace.loaded = true;
       const damage = this.damaged.get(key) ?? (trace === undefined ? undefined : damageOf(trace, header));
       if (damage !== undefined) return this.#refuse(key, damage);
       if (trace === undefined) return { key, image, turns: [], pending: [], damage: undefined };

@@ -4,19 +4,21 @@
  * Owns: the frame of loaded cells. Rows and turns in it are as they are in the store.
  *
  * Invariants:
- * C1. `decodeParcels` of what `ParcelWriter` wrote gives the cells in the order written.
+ * C1. `decodeParcels` of what `encodeParcels` wrote gives the cells in the order written.
  * C2. Pending messages come in the order of their positions and indexes.
+ * C3. A cell whose records cannot be read is given out as damaged; only a parcel that is no parcel throws, and then a typed error.
  */
 import type { CellKey } from '../kernel/address.ts';
-import type { EncodedError } from '../kernel/errors.ts';
+import { BlocksError, type EncodedError } from '../kernel/errors.ts';
 import type { Envelope, MessageId, Stream } from '../kernel/message.ts';
 import { packNext, type ReviveReference, unpackOne } from '../wire/journal-codec.ts';
 import { HEADER_BYTES } from './batch-layout.ts';
 import { decodeTurn } from './batch-reader.ts';
 import { ByteReader, ByteWriter } from './byte-writer.ts';
 import { decodeImage } from './row-codec.ts';
+import { errorOf } from './shape-fields.ts';
 import { sendOf } from './turn-shape.ts';
-import type { LoadedCell, TurnRecord } from './turn-record.ts';
+import type { LoadedCell, TurnRecord, TurnRecords } from './turn-record.ts';
 
 const HAS_IMAGE = 1;
 const HAS_DAMAGE = 2;
@@ -44,6 +46,12 @@ export interface RawCell {
   readonly damage: EncodedError | undefined;
 }
 
+/** A cell as it lies in the parcel. */
+interface ParcelCell extends Omit<RawCell, 'turns' | 'damage'> {
+  readonly turns: ParcelTurns;
+  readonly damage: Uint8Array | undefined;
+}
+
 export function encodeParcels(cells: readonly RawCell[]): Uint8Array {
   const out = new ByteWriter();
   out.u32(cells.length);
@@ -65,69 +73,152 @@ export function encodeParcels(cells: readonly RawCell[]): Uint8Array {
       out.sized(body);
     }
   }
-  return out.take();
+  return out.whole();
 }
 
 export function decodeParcels(bytes: Uint8Array, revive?: ReviveReference): LoadedCell[] {
   const reader = new ByteReader(bytes);
   const cells: LoadedCell[] = [];
   for (let left = reader.u32(); left > 0; left--) {
-    const key = reader.string();
-    const flags = reader.u8();
-    const image = flags & HAS_IMAGE ? decodeImage(key, reader.sized(), revive) : undefined;
-    const damage = flags & HAS_DAMAGE ? (unpackOne(reader.sized()) as EncodedError) : undefined;
-    const turns = readTurns(reader, key, revive);
-    const pending: Envelope[] = [];
-    for (let sources = reader.u32(); sources > 0; sources--) {
-      const stream = reader.u32();
-      const position = reader.f64();
-      const indexes: number[] = [];
-      for (let count = reader.u32(); count > 0; count--) indexes.push(reader.u32());
-      const shape = unpackOne(reader.sized(), revive) as readonly unknown[];
-      for (const index of indexes) {
-        const envelope = sendOf(shape, index);
-        const id: MessageId = { stream, position, index };
-        if (envelope !== undefined) pending.push({ ...envelope, id });
-      }
+    const raw = readCell(reader, revive);
+    try {
+      cells.push(decodeCell(raw, revive));
+    } catch (error) {
+      // Its sums fit, and still it cannot be read: the cell is blocked, and those beside it are served.
+      if (!(error instanceof BlocksError)) throw error;
+      cells.push({ key: raw.key, image: undefined, turns: [], pending: [], damage: error.toJSON() });
     }
-    cells.push({ key, image, turns, pending, ...(damage === undefined ? {} : { damage }) });
   }
   return cells;
 }
 
-export function encodeTurns(turns: readonly RawTurn[]): Uint8Array {
-  const out = new ByteWriter();
-  writeTurns(out, turns);
-  return out.take();
+function readCell(reader: ByteReader, revive: ReviveReference | undefined): ParcelCell {
+  const key = reader.string();
+  const flags = reader.u8();
+  const image = flags & HAS_IMAGE ? reader.sized() : undefined;
+  const damage = flags & HAS_DAMAGE ? reader.sized() : undefined;
+  const turns = new ParcelTurns(key, reader, revive);
+  const pending: RawPending[] = [];
+  for (let sources = reader.u32(); sources > 0; sources--) {
+    const stream = reader.u32();
+    const position = reader.f64();
+    const indexes: number[] = [];
+    for (let count = reader.u32(); count > 0; count--) indexes.push(reader.u32());
+    pending.push({ stream, position, indexes, body: reader.sized() });
+  }
+  return { key, image, damage, turns, pending };
 }
 
-export function decodeTurns(
-  bytes: Uint8Array,
-  key: CellKey,
-  revive?: ReviveReference,
-): (TurnRecord & { readonly position: number })[] {
-  return readTurns(new ByteReader(bytes), key, revive);
+function decodeCell(raw: ParcelCell, revive: ReviveReference | undefined): LoadedCell {
+  const { key } = raw;
+  const pending: Envelope[] = [];
+  for (const { stream, position, indexes, body } of raw.pending) {
+    const shape = unpackOne(body, revive);
+    for (const index of indexes) {
+      const envelope = sendOf(shape, index);
+      const id: MessageId = { stream, position, index };
+      if (envelope !== undefined) pending.push({ ...envelope, id });
+    }
+  }
+  return {
+    key,
+    image: raw.image === undefined ? undefined : decodeImage(key, raw.image, revive),
+    turns: raw.turns,
+    pending,
+    ...(raw.damage === undefined ? {} : { damage: errorOf(unpackOne(raw.damage), 'damage') }),
+  };
+}
+
+/** Turns without cells, one after another. */
+export class TurnsWriter {
+  readonly #out = new ByteWriter();
+  #count = 0;
+
+  constructor() {
+    this.#out.u32(0);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(turn: RawTurn): void {
+    writeTurn(this.#out, turn);
+    this.#count++;
+  }
+
+  take(): Uint8Array {
+    this.#out.view.setUint32(0, this.#count, true);
+    return this.#out.whole();
+  }
+}
+
+export function decodeTurns(bytes: Uint8Array, key: CellKey, revive?: ReviveReference): PlacedTurn[] {
+  return [...new ParcelTurns(key, new ByteReader(bytes), revive).placed()];
+}
+
+export type PlacedTurn = TurnRecord & { readonly position: number };
+
+/** Before a turn's header: its position, the size of its body. */
+const PLACE_BYTES = 12;
+
+/** Turns in a parcel, decoded as they are asked for: of a long past only one turn at a time is in memory as values. */
+class ParcelTurns implements TurnRecords {
+  readonly length: number;
+  readonly #key: CellKey;
+  readonly #reader: ByteReader;
+  readonly #start: number;
+  readonly #revive: ReviveReference | undefined;
+
+  /** Moves `reader` behind the turns. */
+  constructor(key: CellKey, reader: ByteReader, revive: ReviveReference | undefined) {
+    this.#key = key;
+    this.#reader = reader;
+    this.#revive = revive;
+    this.length = reader.u32();
+    this.#start = reader.at;
+    for (let left = this.length; left > 0; left--) {
+      reader.skip(PLACE_BYTES - 4);
+      const bodyBytes = reader.u32();
+      reader.skip(HEADER_BYTES + bodyBytes);
+    }
+  }
+
+  *[Symbol.iterator](): Generator<TurnRecord, void, undefined> {
+    let at = this.#start;
+    for (let left = this.length; left > 0; left--) {
+      yield this.#turn(at);
+      at = this.#end(at);
+    }
+  }
+
+  *placed(): Generator<PlacedTurn, void, undefined> {
+    let at = this.#start;
+    for (let left = this.length; left > 0; left--) {
+      yield { ...this.#turn(at), position: this.#reader.view.getFloat64(at, true) };
+      at = this.#end(at);
+    }
+  }
+
+  #turn(at: number): TurnRecord {
+    const { bytes, view } = this.#reader;
+    const header = at + PLACE_BYTES;
+    return decodeTurn(this.#key, bytes, view, header, header + HEADER_BYTES, this.#end(at), this.#revive);
+  }
+
+  #end(at: number): number {
+    return at + PLACE_BYTES + HEADER_BYTES + this.#reader.view.getUint32(at + PLACE_BYTES - 4, true);
+  }
 }
 
 function writeTurns(out: ByteWriter, turns: readonly RawTurn[]): void {
   out.u32(turns.length);
-  for (const { position, header, body } of turns) {
-    out.f64(position);
-    out.raw(header);
-    out.sized(body);
-  }
+  for (const turn of turns) writeTurn(out, turn);
 }
 
-function readTurns(
-  reader: ByteReader,
-  key: CellKey,
-  revive: ReviveReference | undefined,
-): (TurnRecord & { readonly position: number })[] {
-  const turns: (TurnRecord & { readonly position: number })[] = [];
-  for (let left = reader.u32(); left > 0; left--) {
-    const position = reader.f64();
-    const header = reader.raw(HEADER_BYTES);
-    turns.push({ ...decodeTurn(key, header, reader.sized(), revive), position });
-  }
-  return turns;
+function writeTurn(out: ByteWriter, { position, header, body }: RawTurn): void {
+  out.f64(position);
+  out.u32(body.length);
+  out.raw(header);
+  out.raw(body);
 }

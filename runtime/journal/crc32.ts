@@ -88,6 +88,25 @@ export function copySummed(
   return ~sum >>> 0;
 }
 
+/**
+ * Which single bit of `length` bytes explains that their sum came out as `computed` where `stored` was expected: counted from the
+ * first bit, -1 when it is a bit of the stored sum itself, undefined when no single one explains it. The sum is linear, so that a
+ * flipped bit changes it in a way that depends on nothing but its place.
+ */
+export function flippedBit(stored: number, computed: number, length: number): number | undefined {
+  const change = (stored ^ computed) | 0;
+  if (change !== 0 && (change & (change - 1)) === 0) return -1;
+  const changes = Int32Array.from({ length: 8 }, (_, bit) => TABLE[1 << bit] as number);
+  for (let at = length - 1; at >= 0; at--) {
+    for (let bit = 0; bit < 8; bit++) {
+      const here = changes[bit] as number;
+      if (here === change) return at * 8 + bit;
+      changes[bit] = (here >>> 8) ^ (TABLE[here & 255] as number);
+    }
+  }
+  return undefined;
+}
+
 /** A `DataView` of the memory of `bytes`. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

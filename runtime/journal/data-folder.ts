@@ -8,20 +8,7 @@
  * T2. The lock of a dead process is taken over; that of a living one never.
  * T3. A folder in a newer format, or with a database that is not ours, is left exactly as it was.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Wait } from '../kernel/clock.ts';
@@ -32,7 +19,9 @@ import {
   StorageError,
   StorageFullError,
 } from '../kernel/errors.ts';
+import { systemRandom } from '../kernel/random.ts';
 import { FORMAT_VERSION } from './batch-layout.ts';
+import { makeFolder, placeFile, replaceFile, syncNames } from './durable-files.ts';
 
 /** How often a living owner touches its lock, for readers on other machines or in other containers. */
 const HEARTBEAT_MS = 5_000;
@@ -57,10 +46,7 @@ interface LockOwner {
 
 /** Takes the folder, made if need be. Throws one of the `DataFolder…Error`s, or `DataFormatError`. */
 export function openDataFolder(dataDir: string, clock: Clock): DataFolder {
-  const path = writable(dataDir, () => {
-    mkdirSync(dataDir, { recursive: true });
-    return realpathSync(dataDir);
-  });
+  const path = writable(dataDir, () => makeFolder(dataDir));
   checkFormat(path);
   const lock = join(path, 'LOCK');
   writable(path, () => takeLock(path, lock, clock));
@@ -91,6 +77,13 @@ export function openDataFolder(dataDir: string, clock: Clock): DataFolder {
   };
 }
 
+/** Throws `DataFolderLockedError` when a living process has the folder; takes nothing and writes nothing. */
+export function assertNotInUse(path: string, clock: Clock): void {
+  const lock = join(path, 'LOCK');
+  const owner = readOwner(lock);
+  if (owner !== 'gone' && isAlive(owner, ownIdentity(), lock, clock)) throw lockedBy(path, owner);
+}
+
 /** Throws `DataFormatError` unless the folder is new or ours. */
 export function checkFormat(path: string): void {
   const file = join(path, 'FORMAT');
@@ -107,9 +100,10 @@ export function checkFormat(path: string): void {
       details: { path },
     });
   }
-  if (Number(format) > FORMAT_VERSION) {
+  if (Number(format) !== FORMAT_VERSION) {
+    const other = Number(format) > FORMAT_VERSION ? 'a newer' : 'another';
     throw new DataFormatError(
-      `${path} has format ${format}, this version reads format ${FORMAT_VERSION}: it was written by a newer version`,
+      `${path} has format ${format}, this version reads format ${FORMAT_VERSION}: it was written by ${other} version`,
       { details: { path, format: Number(format) } },
     );
   }
@@ -118,11 +112,9 @@ export function checkFormat(path: string): void {
 /** Says what format the folder has, durably. */
 export function writeFormat(path: string): void {
   const file = join(path, 'FORMAT');
-  if (existsSync(file)) return;
-  // Whole or not at all: a half-written one would lock us out.
-  rmSync(`${file}.new`, { force: true });
-  writeDurably(`${file}.new`, `collaborative-blocks ${FORMAT_VERSION}\n`);
-  renameSync(`${file}.new`, file);
+  if (!existsSync(file)) replaceFile(file, `collaborative-blocks ${FORMAT_VERSION}\n`);
+  // Without its name the database beside it would be taken for somebody else's.
+  syncNames(path);
 }
 
 function takeLock(path: string, lock: string, clock: Clock): void {
@@ -130,16 +122,30 @@ function takeLock(path: string, lock: string, clock: Clock): void {
   const text = JSON.stringify(self);
   for (let i = 0; i < LOCK_TRIES; i++) {
     try {
-      writeDurably(lock, text);
+      placeFile(lock, text, draftOf(lock));
+      removeDrafts(path);
       return;
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
+      // Gone: an owner of the lock has removed our draft, and will be met.
+      if (codeOf(error) !== 'EEXIST' && codeOf(error) !== 'ENOENT') throw error;
     }
     const owner = readOwner(lock);
     if (owner !== 'gone' && isAlive(owner, self, lock, clock)) throw lockedBy(path, owner);
     removeStale(path, lock, self, clock);
   }
   throw lockedBy(path, readOwner(lock));
+}
+
+/** Nobody else's: a lock must have its content when it gets its name, or a power cut leaves one that says nothing. */
+function draftOf(lock: string): string {
+  return `${lock}.${process.pid}-${Math.floor(systemRandom.next() * 2 ** 32).toString(16)}.draft`;
+}
+
+/** What killed processes have left. The lock is ours. */
+function removeDrafts(path: string): void {
+  for (const name of readdirSync(path)) {
+    if (/^LOCK\..*\.draft$/.test(name)) rmSync(join(path, name), { force: true });
+  }
 }
 
 /**
@@ -149,7 +155,7 @@ function takeLock(path: string, lock: string, clock: Clock): void {
 function removeStale(path: string, lock: string, self: LockOwner, clock: Clock): void {
   const takeover = `${lock}.takeover`;
   try {
-    writeDurably(takeover, JSON.stringify(self));
+    placeFile(takeover, JSON.stringify(self), draftOf(takeover));
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
     const other = readOwner(takeover);
@@ -203,8 +209,13 @@ function ownIdentity(): LockOwner {
     pid: process.pid,
     started: startOf(process.pid) ?? '',
     host: hostname(),
-    boot: readText('/proc/sys/kernel/random/boot_id') ?? '',
+    boot: bootId() ?? '',
   };
+}
+
+/** Changes with every start of the machine; undefined where the system does not tell. */
+export function bootId(): string | undefined {
+  return readText('/proc/sys/kernel/random/boot_id');
 }
 
 /** When the process started, in the kernel's ticks; undefined where the system does not tell. */
@@ -235,20 +246,6 @@ function touch(lock: string, clock: Clock): void {
     utimesSync(lock, clock.now() / 1000, clock.now() / 1000);
   } catch {
     // Somebody removed the lock of a living owner; nothing that we write depends on it.
-  }
-}
-
-/** Makes the file, which must not exist. */
-function writeDurably(file: string, text: string): void {
-  const fd = openSync(file, 'wx');
-  let written = false;
-  try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-    written = true;
-  } finally {
-    closeSync(fd);
-    if (!written) rmSync(file, { force: true });
   }
 }
 

@@ -10,11 +10,13 @@
  * Q1. After `reserve` returned, a commit of that size finds its pages on the disk already, or so much room that nobody fills it
  *     between the check and the write.
  * Q2. `reserve` changes nothing that LMDB has written: it writes behind the end of the file only.
+ * Q3. Where the mount says that it has quotas, the room is always taken first.
  */
 import { closeSync, fstatSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { StorageError, StorageFullError } from '../kernel/errors.ts';
+import { mayHaveQuota } from './quota.ts';
 
-/** With more room than this no reservation is needed: nobody fills it within a commit. */
+/** With more room than this no reservation is needed: nobody fills it within a commit. Where there are quotas, what is free says nothing. */
 const AMPLE_BYTES = 256 << 20;
 /** Left free besides the reservation: for the tables of the file system, and for holes in the database's file. */
 const SPARE_BYTES = 256 << 10;
@@ -25,17 +27,19 @@ const FULL_CODES = new Set<unknown>(['ENOSPC', 'EDQUOT', 'EFBIG']);
 export class DiskRoom {
   readonly #path: string;
   readonly #fd: number;
+  readonly #ampleBytes: number;
 
   /** `file`: the database, which exists. */
-  constructor(folder: string, file: string) {
+  constructor(folder: string, file: string, quotas = mayHaveQuota(folder)) {
     this.#path = folder;
+    this.#ampleBytes = quotas ? Number.POSITIVE_INFINITY : AMPLE_BYTES;
     this.#fd = openSync(file, 'r+');
   }
 
   /** Makes sure of room for `bytes` behind `usedEnd` (asked only when it matters). Throws `StorageFullError`. */
   reserve(bytes: number, usedEnd: () => number): void {
     const free = this.#free();
-    if (free - bytes > AMPLE_BYTES) return;
+    if (free - bytes > this.#ampleBytes) return;
     if (free < SPARE_BYTES) throw this.#full();
     let end = fstatSync(this.#fd).size;
     const wanted = usedEnd() + bytes;

@@ -10,8 +10,8 @@ import { decodeParcels, decodeTurns } from './cell-parcel.ts';
 import type { JournalControl, JournalStats, OpenReport, Recovery } from './journal-control.ts';
 import type { RawJournalControl } from './journal-service.ts';
 import { decodeImage, decodeLetter, encodeImage } from './row-codec.ts';
+import { errorOf, isAbsent, listOf, numberOf } from './shape-fields.ts';
 import type { DeadLetter, ImageRow, TurnRecord } from './turn-record.ts';
-import type { AnswerShape } from './turn-shape.ts';
 
 /** Makes one call; rejects with a typed error. */
 export type RawCall = <K extends keyof RawJournalControl>(
@@ -87,8 +87,9 @@ export class JournalControlClient implements JournalControl {
 }
 
 function decodeAnswers(bytes: Uint8Array): Recovery['answers'] {
-  return (unpackOne(bytes) as AnswerShape[]).map(([call, run, value, error]) => {
-    const to: ReplyTo = { kind: 'outside', call, run };
-    return error === null ? { to, value } : { to, error };
+  return listOf(unpackOne(bytes), 'answers').map((answer) => {
+    const [call, run, value, error] = listOf(answer, 'answer');
+    const to: ReplyTo = { kind: 'outside', call: numberOf(call, 'answer.call'), run: numberOf(run, 'answer.run') };
+    return isAbsent(error) ? { to, value } : { to, error: errorOf(error, 'answer.error') };
   });
 }

@@ -18,6 +18,8 @@ export interface JournalOptions {
   /** Undefined: in memory. */
   readonly dataDir: string | undefined;
   readonly sync: SyncMode;
+  /** Whether every page of the database is looked at before it is opened. Default true. */
+  readonly checkPages?: boolean | undefined;
   readonly retention: Retention;
   readonly checkpointEveryTurns: number;
   readonly checkpointEveryBytes: number;

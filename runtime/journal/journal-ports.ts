@@ -5,11 +5,14 @@
  */
 import type { CellKey } from '../kernel/address.ts';
 import type { Clock } from '../kernel/clock.ts';
+import type { DataDamagedError } from '../kernel/errors.ts';
 import type { Retention } from './journal-control.ts';
 import type { Store } from './store.ts';
 
 export interface JournalSettings {
   readonly store: Store;
+  /** What the store could not read when it was opened, and left out. */
+  readonly faults?: readonly DataDamagedError[];
   readonly clock: Clock;
   readonly hosts: number;
   readonly retention: Retention;

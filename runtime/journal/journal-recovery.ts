@@ -5,14 +5,16 @@
  *
  * Invariants:
  * R1. After `recover(slot)` the index has every turn of the slot's cells, and every durable message to them, in [checkpoint, end).
- * R2. A checkpoint forgets traces, never damage: a damaged cell stays so until it is given a new image by command.
+ * R2. Where turns of the tail are lost and nothing says whose they were, nobody is served: any actor may be older than it was.
+ *     Until that loss has been accepted by command (`doctor --repair`), the journal does not open.
+ * R3. A checkpoint forgets traces, never damage: a damaged cell stays so until it is given a new image by command.
  */
 import type { CellKey } from '../kernel/address.ts';
-import type { EncodedError } from '../kernel/errors.ts';
+import { DataDamagedError, type EncodedError } from '../kernel/errors.ts';
 import { packNext, unpackOne } from '../wire/journal-codec.ts';
 import { encodeParcels, type RawCell } from './cell-parcel.ts';
 import { CellLoader } from './cell-loader.ts';
-import { LogReader } from './log-reader.ts';
+import { type LogFault, LogReader } from './log-reader.ts';
 import { decodeDamage } from './row-codec.ts';
 import type { Store } from './store.ts';
 import { type ScanResult, TailIndex } from './tail-index.ts';
@@ -54,6 +56,11 @@ export class JournalRecovery {
     this.#scannedTo = Array.from({ length: hosts }, () => 0);
   }
 
+  /** Cells that the tail speaks of. */
+  get known(): Iterable<CellKey> {
+    return this.#index.traces.keys();
+  }
+
   /** Cells that cannot be served, with the reason. */
   get damaged(): ReadonlyMap<CellKey, EncodedError> {
     return this.#damaged;
@@ -63,7 +70,11 @@ export class JournalRecovery {
   open({ checkpoint, end, run }: Reach): ScanResult {
     for (const { key, bytes } of this.#store.damages()) this.#damaged.set(key, decodeDamage(key, bytes));
     this.#scannedTo.fill(end);
-    return this.#index.scan(checkpoint, end, run, true, () => true);
+    const found = this.#index.scan(checkpoint, end, run, true, () => true);
+    const accepted = this.#store.meta('accepted') ?? 0;
+    const nameless = found.faults.filter((fault) => fault.cells === undefined && fault.position >= accepted);
+    if (nameless.length > 0) throw lostForSomebody(nameless);
+    return found;
   }
 
   /** `died`: another host of this slot has run before, and hosts of other slots may be waiting for what it sent. */
@@ -153,4 +164,14 @@ export class JournalRecovery {
     const packed = packNext(answers);
     return Uint8Array.prototype.slice.call(packed, packed.start, packed.end);
   }
+}
+
+function lostForSomebody(faults: readonly LogFault[]): DataDamagedError {
+  const positions = faults.map(({ position }) => position);
+  return new DataDamagedError(
+    `the log is damaged at position ${positions.slice(0, 5).join(', ')}, and whose turns are lost there cannot be said: it is not opened, ` +
+      'since any actor might be older than it was. Put a backup in its place, or save what can be read into a new folder with ' +
+      '"collaborative-blocks doctor --repair"',
+    { details: { table: 'log', positions, faults: faults.map(({ error }) => error.message) } },
+  );
 }

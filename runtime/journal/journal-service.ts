@@ -65,14 +65,15 @@ export class JournalService implements RawJournalControl {
   }
 
   async open(): Promise<OpenReport> {
-    const { dataDir, sync } = this.#options;
-    const store = this.#ports.store ?? (await openStore(dataDir, sync));
+    const given = this.#ports.store;
+    const { store, faults } = given === undefined ? await openStore(this.#options) : { store: given, faults: [] };
     this.#store = store;
     this.#journal = new Journal({
       ...this.#options,
       ...this.#ports,
       store,
-      flushAfterMs: sync === 'relaxed' ? RELAXED_FLUSH_MS : undefined,
+      faults,
+      flushAfterMs: this.#options.sync === 'relaxed' ? RELAXED_FLUSH_MS : undefined,
     });
     try {
       return this.#journal.open();

@@ -14,7 +14,7 @@
 import type { CellKey } from '../kernel/address.ts';
 import type { Wait } from '../kernel/clock.ts';
 import { StorageError, StorageFullError, SystemStoppedError } from '../kernel/errors.ts';
-import { BatchReader } from './batch-reader.ts';
+import { type AttachedRows, BatchReader } from './batch-reader.ts';
 import { encodeParcels } from './cell-parcel.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { type HostLink, HostSessions, type Session } from './host-sessions.ts';
@@ -34,6 +34,8 @@ interface WaitingBatch {
   readonly session: Session;
   readonly number: number;
   readonly batch: BatchReader;
+  /** What rides in it. Read on arrival: a host that writes nonsense must not be found out in the middle of a commit. */
+  readonly attached: AttachedRows | undefined;
 }
 
 /** Something that comes after the batches which its host appended before it. */
@@ -103,14 +105,14 @@ export class Journal {
     return this.#run;
   }
 
-  /** Reads the tail and begins a new run. The first call. */
+  /** Reads the tail and begins a new run. The first call. Throws when turns are lost and whose they were cannot be said. */
   open(): OpenReport {
     const store = this.#store;
     this.#run = (store.meta('run') ?? 0) + 1;
     this.#checkpointAt = store.meta('checkpoint') ?? 1;
-    store.commit((writes) => writes.meta('run', this.#run));
-    this.#end = Math.max(this.#recovery.log.end(), this.#checkpointAt);
+    this.#end = Math.max(this.#recovery.log.end(), this.#checkpointAt, store.meta('accepted') ?? 1);
     const tail = this.#recovery.open(this.#reach);
+    store.commit((writes) => writes.meta('run', this.#run));
     this.#bytesSinceCheckpoint = tail.bytes;
     this.#state = { kind: 'open' };
     this.#wakes.start();
@@ -119,7 +121,10 @@ export class Journal {
       end: this.#end,
       checkpoint: this.#checkpointAt,
       tailTurns: tail.turns,
-      damaged: tail.faults.map(({ position, error }) => ({ position, error: error.toJSON() })),
+      damaged: [
+        ...tail.faults.map(({ position, error }) => ({ position, error: error.toJSON() })),
+        ...(this.#settings.faults ?? []).map((error) => ({ position: this.#end, error: error.toJSON() })),
+      ],
     };
   }
 
@@ -245,16 +250,16 @@ export class Journal {
 
   #append(session: Session, number: number, bytes: Uint8Array): void {
     if (session.state !== 'open') return;
-    const batch = readBatch(bytes);
+    const read = readBatch(bytes);
     const isNext = number === (session.nextNumber ?? number);
-    if (batch === undefined || !isNext || batch.slot !== session.slot || batch.epoch !== session.epoch) {
+    if (read === undefined || !isNext || read.batch.slot !== session.slot || read.batch.epoch !== session.epoch) {
       // A host that has lost count of its own batches, or its senses, must not write on.
       this.#sessions.shutOut(session);
       return;
     }
     session.nextNumber = number + 1;
     session.waiting++;
-    this.#batches.push({ session, number, batch });
+    this.#batches.push({ session, number, ...read });
     this.#schedule();
   }
 
@@ -282,14 +287,14 @@ export class Journal {
     let bytes = 0;
     try {
       this.#store.commit((writes) => {
-        for (const { batch } of batches) {
+        for (const { batch, attached } of batches) {
           if (batch.turns > 0) {
+            batch.takeSeat(position);
             writes.log(position, batch.bytes.subarray(0, batch.logBytes));
             position += batch.turns;
             bytes += batch.logBytes;
           }
-          if (!batch.hasAttached) continue;
-          const attached = batch.attached();
+          if (attached === undefined) continue;
           for (const { key, row } of attached.images) {
             const wakeAtMs = wakeAtOf(row);
             writes.image(key, row, wakeAtMs);
@@ -427,9 +432,10 @@ export class Journal {
   }
 }
 
-function readBatch(bytes: Uint8Array): BatchReader | undefined {
+function readBatch(bytes: Uint8Array): Pick<WaitingBatch, 'batch' | 'attached'> | undefined {
   try {
-    return new BatchReader(bytes);
+    const batch = new BatchReader(bytes);
+    return { batch, attached: batch.hasAttached ? batch.attached() : undefined };
   } catch {
     return undefined;
   }

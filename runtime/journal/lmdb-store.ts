@@ -12,8 +12,7 @@
  *
  * Invariants: S1 … S6 of `store.ts`.
  */
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
-import { open as openFile } from 'node:fs/promises';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import type { CellKey } from '../kernel/address.ts';
@@ -26,16 +25,40 @@ import {
 } from '../kernel/errors.ts';
 import { checkFormat, writeFormat } from './data-folder.ts';
 import { DiskRoom } from './disk-room.ts';
+import { makeFolder, syncFile, syncNames } from './durable-files.ts';
 import { checkLmdbFile } from './lmdb-file.ts';
-import type { KeyRange, LogRow, MetaName, Store, StoreWrites, WakeRow } from './store.ts';
+import {
+  imageRowOf,
+  imageValue,
+  imageWakeOf,
+  metaOf,
+  metaValue,
+  numberKey,
+  numberOf,
+  type TableName,
+  wakeKey,
+  wakenBy,
+  wakeValue,
+} from './lmdb-rows.ts';
+import {
+  type KeyRange,
+  type LogRow,
+  META_NAMES,
+  type MetaName,
+  type Store,
+  type StoreWrites,
+  type WakeRow,
+} from './store.ts';
 import { WriteList } from './write-list.ts';
 
 type Table = Database<Buffer, Buffer>;
 
-/** Named tables in the environment, with room for later ones. */
-const TABLES_MAX = 16;
-/** Threads and processes that may read at the same time: the journal thread, a backup, tools. */
-const READERS_MAX = 64;
+const LIMITS = {
+  /** Named tables in the environment, with room for later ones. */
+  maxDbs: 16,
+  /** Threads and processes that may read at the same time: the journal thread, a backup, tools. */
+  maxReaders: 64,
+} as const;
 
 /** Pages that a commit may write besides its rows: paths of six tables, the list of free pages, the root. */
 const PAGES_A_COMMIT = 64;
@@ -49,13 +72,37 @@ const READ_ONLY_CODES = new Set<unknown>([1, 13, 30]);
 const DAMAGE_CODES = new Set<unknown>([-30796, -30795, -30793, -30797, -30794]);
 
 const PAGE_BYTES = 4096;
-const WAKE_TIME_BYTES = 8;
 
 /** `safeRestore` is missing from lmdb's types. */
 const DURABLE = { overlappingSync: false, safeRestore: true } as const;
 
-export function openLmdbStore(path: string): Store {
-  return new LmdbStore(path);
+/** Opens the database in `path`; one that is not there is made, and would be damaged by a power cut meanwhile (`makeLmdbFile`). */
+export function openLmdbStore(path: string, options: { readonly checkPages?: boolean | undefined } = {}): Store {
+  return new LmdbStore(path, options.checkPages ?? true);
+}
+
+/**
+ * Makes the database in `path`, unless it is there, so that it has its name only when it is whole. LMDB itself writes its first pages
+ * into the file of that name, and waits for them only at its first commit.
+ */
+export async function makeLmdbFile(path: string): Promise<void> {
+  const file = join(path, 'data.mdb');
+  // An empty one is damage: it had its name when it was whole.
+  if (existsSync(file)) return;
+  const draft = join(path, 'new.mdb');
+  const remove = (): void => {
+    for (const name of [draft, `${draft}-lock`]) rmSync(name, { force: true });
+  };
+  try {
+    remove();
+    await open({ ...DURABLE, ...LIMITS, path: draft, noSubdir: true }).close();
+    syncFile(draft);
+    renameSync(draft, file);
+    remove();
+    syncNames(path);
+  } catch (error) {
+    throw asStoreError(error, path, 'opened');
+  }
 }
 
 class LmdbStore implements Store {
@@ -71,19 +118,18 @@ class LmdbStore implements Store {
   #lastPosition: number;
   #state: 'open' | 'failed' | 'closed' = 'open';
 
-  constructor(path: string) {
+  constructor(path: string, checkPages: boolean) {
     this.#path = path;
     try {
-      checkLmdbFile(join(path, 'data.mdb'));
+      checkLmdbFile(join(path, 'data.mdb'), checkPages);
       this.#root = open({
         ...DURABLE,
+        ...LIMITS,
         path,
-        maxDbs: TABLES_MAX,
-        maxReaders: READERS_MAX,
         encoding: 'binary',
         keyEncoding: 'binary',
       });
-      const table = (name: string): Table =>
+      const table = (name: TableName): Table =>
         this.#root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
       this.#log = table('log');
       this.#image = table('image');
@@ -91,6 +137,7 @@ class LmdbStore implements Store {
       this.#letter = table('letter');
       this.#meta = table('meta');
       this.#damage = table('damage');
+      this.#checkNumbers();
       this.#room = new DiskRoom(path, join(path, 'data.mdb'));
       this.#lastPosition = this.logAt(Number.MAX_SAFE_INTEGER)?.position ?? -1;
     } catch (error) {
@@ -121,22 +168,21 @@ class LmdbStore implements Store {
     image: (key, row, wakeAtMs) => {
       const name = Buffer.from(key);
       this.#removeWake(name);
-      put(this.#image, name, imageValue(row, wakeAtMs));
-      if (wakeAtMs !== undefined) put(this.#wake, wakeKey(wakeAtMs, name), name);
+      put(this.#image, name, imageValue(name, row, wakeAtMs));
+      if (wakeAtMs === undefined) return;
+      const wake = wakeKey(wakeAtMs, name);
+      put(this.#wake, wake, wakeValue(wake));
     },
     letter: (id, row) => put(this.#letter, Buffer.from(id), row),
     removeLetter: (id) => void this.#letter.removeSync(Buffer.from(id)),
-    meta: (name, value) => {
-      const bytes = Buffer.alloc(8);
-      bytes.writeDoubleLE(value);
-      put(this.#meta, Buffer.from(name), bytes);
-    },
+    meta: (name, value) => put(this.#meta, Buffer.from(name), metaValue(name, value)),
     damage: (key, bytes) => put(this.#damage, Buffer.from(key), bytes),
     removeDamage: (key) => void this.#damage.removeSync(Buffer.from(key)),
   };
 
   meta(name: MetaName): number | undefined {
-    return this.#get(this.#meta, Buffer.from(name))?.readDoubleLE();
+    const value = this.#get(this.#meta, Buffer.from(name));
+    return value === undefined ? undefined : metaOf(name, value);
   }
 
   *logFrom(from: number): Iterable<LogRow> {
@@ -157,7 +203,8 @@ class LmdbStore implements Store {
   }
 
   image(key: CellKey): Uint8Array | undefined {
-    return this.#get(this.#image, Buffer.from(key))?.subarray(WAKE_TIME_BYTES);
+    const value = this.#get(this.#image, Buffer.from(key));
+    return value === undefined ? undefined : imageRowOf(value);
   }
 
   imageKeys(range: KeyRange): readonly CellKey[] {
@@ -169,7 +216,7 @@ class LmdbStore implements Store {
     for (const { key } of this.#range(this.#wake, { start: wakeKey(Math.max(0, afterMs), Buffer.alloc(0)) })) {
       const atMs = numberOf(key);
       if (atMs > upToMs || found.length >= limit) break;
-      if (atMs > afterMs) found.push({ atMs, key: key.toString('utf8', WAKE_TIME_BYTES) });
+      if (atMs > afterMs) found.push({ atMs, key: wakenBy(key) });
     }
     return found;
   }
@@ -196,15 +243,15 @@ class LmdbStore implements Store {
 
   async backup(targetDir: string): Promise<void> {
     try {
-      mkdirSync(targetDir, { recursive: true });
-      checkFormat(targetDir);
-      if (readdirSync(targetDir).length > 0)
+      const path = makeFolder(targetDir);
+      checkFormat(path);
+      if (readdirSync(path).length > 0)
         throw new StorageError(`${targetDir} is not empty: a backup needs a folder of its own`);
-      await this.#root.backup(targetDir, false);
-      const copy = await openFile(join(targetDir, 'data.mdb'), 'r+');
-      await copy.sync();
-      await copy.close();
-      writeFormat(targetDir);
+      await this.#root.backup(path, false);
+      syncFile(join(path, 'data.mdb'));
+      // First the copy's name: a format without it would be an empty system.
+      syncNames(path);
+      writeFormat(path);
     } catch (error) {
       throw asStoreError(error, targetDir, 'written');
     }
@@ -217,6 +264,21 @@ class LmdbStore implements Store {
     await this.#root.close();
   }
 
+  /** One whose name is damaged would count as never written. */
+  #checkNumbers(): void {
+    for (const { key, value } of this.#range(this.#meta, {})) {
+      const name = key.toString();
+      metaOf(name, value);
+      if (!(META_NAMES as readonly string[]).includes(name))
+        throw new DataDamagedError(
+          `the journal in ${this.#path} has a number ${JSON.stringify(name)}, which none is called`,
+          {
+            details: { table: 'meta', key: name },
+          },
+        );
+    }
+  }
+
   /** Where the database's last page ends. */
   #usedEnd(): number {
     const { lastPageNumber } = this.#root.getStats() as { lastPageNumber: number };
@@ -226,8 +288,8 @@ class LmdbStore implements Store {
   #removeWake(name: Buffer): void {
     const before = this.#image.getBinary(name);
     if (before === undefined) return;
-    const atMs = before.readDoubleBE();
-    if (!Number.isNaN(atMs)) this.#wake.removeSync(wakeKey(atMs, name));
+    const atMs = imageWakeOf(before);
+    if (atMs !== undefined) this.#wake.removeSync(wakeKey(atMs, name));
   }
 
   #get(table: Table, key: Buffer): Buffer | undefined {
@@ -272,29 +334,6 @@ function put(table: Table, key: Buffer, value: Uint8Array, options: { append?: b
   // Typed as void, but within a transaction it says whether the row was taken.
   const taken: unknown = table.putSync(key, bytes, options);
   if (taken !== true) throw new StorageError(`LMDB refused a row of ${bytes.length} bytes`);
-}
-
-/** When the cell is woken stands before its row, so that the wake of an older row is found and removed. */
-function imageValue(row: Uint8Array, wakeAtMs: number | undefined): Buffer {
-  const value = Buffer.allocUnsafe(WAKE_TIME_BYTES + row.length);
-  value.writeDoubleBE(wakeAtMs ?? Number.NaN);
-  value.set(row, WAKE_TIME_BYTES);
-  return value;
-}
-
-/** Numbers of zero and above, in the order of their bytes. */
-function numberKey(value: number): Buffer {
-  const key = Buffer.alloc(8);
-  key.writeDoubleBE(value);
-  return key;
-}
-
-function numberOf(key: Buffer): number {
-  return key.readDoubleBE();
-}
-
-function wakeKey(atMs: number, name: Buffer): Buffer {
-  return Buffer.concat([numberKey(atMs), name]);
 }
 
 function asStoreError(error: unknown, path: string, what: 'opened' | 'read' | 'written'): BlocksError {

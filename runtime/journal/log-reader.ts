@@ -7,9 +7,9 @@
  * G1. Positions of undamaged rows are gapless: a row that is missing is reported, never passed over in silence.
  */
 import type { CellKey } from '../kernel/address.ts';
-import { DataDamagedError } from '../kernel/errors.ts';
+import { DataDamagedError, DataFormatError } from '../kernel/errors.ts';
 import { HEADER_BYTES } from './batch-layout.ts';
-import { BatchReader, type BatchDamage } from './batch-reader.ts';
+import { BatchReader, type BatchDamage, mendPrelude } from './batch-reader.ts';
 import type { LogRow, Store } from './store.ts';
 
 /**
@@ -114,26 +114,35 @@ function isSound(read: ReadRow): read is ReadRow & { batch: BatchReader } {
   return read.batch !== undefined && (read.damage === undefined || read.damage.cells !== undefined);
 }
 
-function readRow(row: LogRow, bodies: boolean): ReadRow {
-  let batch: BatchReader;
+function readRow({ position, bytes }: LogRow, bodies: boolean): ReadRow {
+  const size = bytes.length;
+  const batch = batchIn(bytes, position);
+  const damage = batch?.damage(bodies);
+  if (batch !== undefined && (damage === undefined || damage.cells !== undefined))
+    return { position, bytes: size, batch, damage: batch.isSeatedAt(position) ? damage : batch.everything() };
+  // Whose turns these were is wanted even where none of them is taken.
+  const mended = mendPrelude(bytes);
+  const named = mended === undefined ? undefined : batchIn(mended, position);
+  if (named?.hasKeys === true) return { position, bytes: size, batch: named, damage: named.everything() };
+  return { position, bytes: size, batch: undefined, damage: damage ?? NAMELESS };
+}
+
+const NAMELESS: BatchDamage = { turns: [], cells: undefined, receivers: undefined };
+
+/** Undefined: these bytes are no batch. */
+function batchIn(bytes: Uint8Array, position: number): BatchReader | undefined {
   try {
-    batch = new BatchReader(row.bytes);
+    return new BatchReader(bytes);
   } catch (error) {
-    if (!(error instanceof DataDamagedError)) throw error;
-    return {
-      position: row.position,
-      bytes: row.bytes.length,
-      batch: undefined,
-      damage: { turns: [], cells: undefined, receivers: undefined },
-    };
+    if (error instanceof DataDamagedError) return undefined;
+    // Not the mark of another version, when all else is as this one writes it.
+    if (error instanceof DataFormatError && mendPrelude(bytes) !== undefined) return undefined;
+    if (error instanceof DataFormatError)
+      throw new DataFormatError(`position ${position} of the log: ${error.message}, or is damaged`, {
+        details: { table: 'log', position },
+      });
+    throw error;
   }
-  const damage = batch.damage(bodies);
-  return {
-    position: row.position,
-    bytes: row.bytes.length,
-    batch: damage !== undefined && damage.cells === undefined ? undefined : batch,
-    damage,
-  };
 }
 
 function damaged(position: number, damage: BatchDamage): LogFault {

@@ -3,20 +3,30 @@
  *
  * Owns: the choice. LMDB is loaded only when there is a data folder: a system in memory needs no native code.
  */
-import type { SyncMode } from './journal-control.ts';
+import type { DataDamagedError } from '../kernel/errors.ts';
+import type { JournalOptions } from './journal-control.ts';
 import { MemoryStore } from './memory-store.ts';
 import type { Store } from './store.ts';
 
-export async function openStore(dataDir: string | undefined, sync: SyncMode): Promise<Store> {
-  if (dataDir === undefined) return new MemoryStore();
-  const { openLmdbStore } = await import('./lmdb-store.ts');
+export interface OpenedStore {
+  readonly store: Store;
+  /** What could not be read, and was left out. */
+  readonly faults: readonly DataDamagedError[];
+}
+
+export async function openStore({ dataDir, sync, checkPages }: JournalOptions): Promise<OpenedStore> {
+  if (dataDir === undefined) return { store: new MemoryStore(), faults: [] };
+  const { makeLmdbFile, openLmdbStore } = await import('./lmdb-store.ts');
   const { openRelaxedStore, takeAhead } = await import('./relaxed-store.ts');
-  const store = openLmdbStore(dataDir);
+  await makeLmdbFile(dataDir);
+  const store = openLmdbStore(dataDir, { checkPages });
   try {
-    if (sync === 'relaxed') return openRelaxedStore(store, dataDir);
+    if (sync === 'relaxed') {
+      const relaxed = openRelaxedStore(store, dataDir);
+      return { store: relaxed, faults: relaxed.faults };
+    }
     // The last run may have been a relaxed one, and killed.
-    takeAhead(store, dataDir);
-    return store;
+    return { store, faults: takeAhead(store, dataDir) };
   } catch (error) {
     await store.close();
     throw error;

@@ -10,11 +10,12 @@
  * R2. A row of a newer format is refused by name.
  */
 import type { CellKey } from '../kernel/address.ts';
-import { DataDamagedError, DataFormatError, type EncodedError, encodeError } from '../kernel/errors.ts';
+import { DataDamagedError, DataFormatError, type EncodedError } from '../kernel/errors.ts';
 import { packNext, type ReviveReference, unpackOne } from '../wire/journal-codec.ts';
 import { FORMAT_VERSION } from './batch-layout.ts';
 import { ByteReader, ByteWriter } from './byte-writer.ts';
 import { crc32Of, viewOf } from './crc32.ts';
+import { errorOf, listOf, numberOf, textOf } from './shape-fields.ts';
 import { envelopeOfShape, envelopeShape } from './turn-shape.ts';
 import type { DeadLetter, ImageRow, Watermark } from './turn-record.ts';
 
@@ -100,14 +101,17 @@ export function writeLetter(out: ByteWriter, letter: DeadLetter): void {
 /** Throws `DataDamagedError` unless the row is whole. */
 export function decodeLetter(id: string, row: Uint8Array, revive?: ReviveReference): DeadLetter {
   check('dead letter', id, row, LETTER_HEADER_BYTES);
-  const [timeMs, reason, error, attempts, shape] = unpackOne(row.subarray(LETTER_HEADER_BYTES), revive) as [
-    number,
-    DeadLetter['reason'],
-    DeadLetter['error'],
-    number,
-    readonly unknown[],
-  ];
-  return { id, timeMs, reason, error, attempts, envelope: envelopeOfShape(shape) };
+  const letter = listOf(unpackOne(row.subarray(LETTER_HEADER_BYTES), revive), 'letter');
+  const [timeMs, reason, error, attempts, envelope] = letter;
+  return {
+    id,
+    timeMs: numberOf(timeMs, 'letter.timeMs'),
+    // A newer version may know more reasons; they are for people.
+    reason: textOf(reason, 'letter.reason') as DeadLetter['reason'],
+    error: errorOf(error, 'letter.error'),
+    attempts: numberOf(attempts, 'letter.attempts'),
+    envelope: envelopeOfShape(envelope),
+  };
 }
 
 /** Why a cell cannot be served, kept when the log that shows it is not read any more. */
@@ -121,14 +125,10 @@ export function encodeDamage(key: CellKey, damage: EncodedError): Uint8Array {
   return out.take();
 }
 
-/** Never throws: damage whose description is damaged is damage. */
+/** Throws `DataDamagedError` unless the row is whole: then nobody knows which cell it keeps from being served. */
 export function decodeDamage(key: CellKey, row: Uint8Array): EncodedError {
-  try {
-    check('damage', key, row, LETTER_HEADER_BYTES);
-    return unpackOne(row.subarray(LETTER_HEADER_BYTES)) as EncodedError;
-  } catch (error) {
-    return encodeError(error);
-  }
+  check('damage', key, row, LETTER_HEADER_BYTES);
+  return errorOf(unpackOne(row.subarray(LETTER_HEADER_BYTES)), 'damage');
 }
 
 function check(table: string, key: string, row: Uint8Array, least: number): void {

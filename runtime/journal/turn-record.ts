@@ -59,12 +59,17 @@ export interface DeadLetter {
   readonly envelope: Envelope;
 }
 
+/** Turns in order. An array is one; the journal's are decoded one by one, at each iteration anew. */
+export interface TurnRecords extends Iterable<TurnRecord> {
+  readonly length: number;
+}
+
 /** What the journal knows of a cell that is being loaded. */
 export interface LoadedCell {
   readonly key: CellKey;
   readonly image: ImageRow | undefined;
   /** Turns after the image, oldest first. Only after a crash: a cell that was unloaded in peace has an image of its last turn. */
-  readonly turns: readonly TurnRecord[];
+  readonly turns: TurnRecords;
   /** Committed messages to the cell that neither image nor turns have received, in order. Only after a crash. */
   readonly pending: readonly Envelope[];
   /** The cell's bytes were damaged: it must be blocked with this error, not guessed at. */

@@ -8,6 +8,7 @@
  * U1. `turnOf(shapeOf(turn))` is the turn, as far as msgpack carries its values. Ids of sends are left out: a send gets its id
  *     from the position at which it is committed.
  * U2. A code in the table is never given another meaning.
+ * U3. Any shape is a turn or a typed error: nothing in it is believed unseen.
  */
 import type { CellKey } from '../kernel/address.ts';
 import type { EncodedError } from '../kernel/errors.ts';
@@ -15,6 +16,7 @@ import type { ExitReason } from '../kernel/exit.ts';
 import type { Intent } from '../kernel/intent.ts';
 import type { Envelope, ReplyTo } from '../kernel/message.ts';
 import { StorageError } from '../kernel/errors.ts';
+import { errorOf, flagOf, isAbsent, kindOf, listOf, numberOf, type Shape, textOf } from './shape-fields.ts';
 import type { TurnRecord } from './turn-record.ts';
 
 const SEND = 0;
@@ -30,8 +32,6 @@ const EMIT = 9;
 const STASH = 10;
 const UNSTASH = 11;
 const EXIT = 12;
-
-type Shape = readonly unknown[];
 
 /** The fields that a turn's header has. */
 export interface TurnHeader {
@@ -55,42 +55,47 @@ export function shapeOf(turn: TurnRecord): Shape {
     : [turn.timeMs, envelope.message, extras, asked, turn.state];
 }
 
-export function turnOf(shape: Shape, header: TurnHeader): TurnRecord {
-  const [timeMs, message, extras, asked, state] = shape as [number, unknown, Shape | null, Shape[] | null, unknown];
+export function turnOf(shape: unknown, header: TurnHeader): TurnRecord {
+  const [timeMs, message, extras, asked, state] = listOf(shape, 'turn');
   const envelope = envelopeOf(header.key, message, extras, header.id);
   return {
     key: header.key,
     sequence: header.sequence,
-    timeMs,
+    timeMs: numberOf(timeMs, 'timeMs'),
     envelope,
     outcome: header.outcome,
-    intents: asked === null ? [] : asked.map(intentOf),
+    intents: askedOf(asked).map(intentOf),
     obliged: header.obliged,
     ...(state === undefined ? {} : { state }),
   };
 }
 
 /** The envelope of the send at `index` among all sends of a turn. */
-export function sendOf(shape: Shape, index: number): Envelope | undefined {
-  const asked = shape[3] as Shape[] | null;
+export function sendOf(shape: unknown, index: number): Envelope | undefined {
   let at = 0;
-  for (const intent of asked ?? []) {
-    if (intent[0] !== SEND && intent[0] !== SEND_VOLATILE) continue;
-    if (at++ === index) return envelopeOf(intent[1] as CellKey, intent[2], intent[3] as Shape | null, undefined);
+  for (const intent of askedOf(listOf(shape, 'turn')[3])) {
+    const [code, to, message, extras] = listOf(intent, 'intent');
+    if (code !== SEND && code !== SEND_VOLATILE) continue;
+    if (at++ === index) return envelopeOf(to, message, extras, undefined);
   }
   return undefined;
+}
+
+function askedOf(asked: unknown): Shape {
+  return isAbsent(asked) ? [] : listOf(asked, 'intents');
 }
 
 /** An answer to a call from outside: call, run, value, error. */
 export type AnswerShape = readonly [call: number, run: number, value: unknown, error: EncodedError | null];
 
-export function answersOf(shape: Shape): AnswerShape[] {
+export function answersOf(shape: unknown): AnswerShape[] {
   const answers: AnswerShape[] = [];
-  for (const [code, to, content] of (shape[3] as Shape[] | null) ?? []) {
+  for (const intent of askedOf(listOf(shape, 'turn')[3])) {
+    const [code, to, content] = listOf(intent, 'intent');
     if (code !== REPLY && code !== FAIL) continue;
-    const target = replyOf(to as Shape);
+    const target = replyOf(to);
     if (target.kind !== 'outside') continue;
-    const error = code === FAIL ? (content as EncodedError) : null;
+    const error = code === FAIL ? errorOf(content, 'error') : null;
     answers.push([target.call, target.run, error === null ? content : undefined, error]);
   }
   return answers;
@@ -107,9 +112,18 @@ export function envelopeShape(envelope: Envelope): Shape {
   ];
 }
 
-export function envelopeOfShape(shape: Shape): Envelope {
-  const [to, message, extras, id] = shape as [CellKey, unknown, Shape | null, [number, number, number] | null];
-  return envelopeOf(to, message, extras, id === null ? undefined : { stream: id[0], position: id[1], index: id[2] });
+export function envelopeOfShape(shape: unknown): Envelope {
+  const [to, message, extras, id] = listOf(shape, 'envelope');
+  return envelopeOf(to, message, extras, isAbsent(id) ? undefined : idOf(id));
+}
+
+function idOf(shape: unknown): NonNullable<Envelope['id']> {
+  const [stream, position, index] = listOf(shape, 'id');
+  return {
+    stream: numberOf(stream, 'id.stream'),
+    position: numberOf(position, 'id.position'),
+    index: numberOf(index, 'id.index'),
+  };
 }
 
 function extrasOf(envelope: Envelope, atHome: boolean): Shape | null {
@@ -133,34 +147,22 @@ function extrasOf(envelope: Envelope, atHome: boolean): Shape | null {
   return extras;
 }
 
-function envelopeOf(key: CellKey, message: unknown, extras: Shape | null, id: Envelope['id']): Envelope {
-  if (extras === null) return id === undefined ? { to: key, message } : { to: key, message, id };
-  const [from, replyTo, control, idempotencyKey, expiresAtMs, traceparent, unstashed, to] = extras as [
-    (CellKey | null)?,
-    (Shape | null)?,
-    (NonNullable<Envelope['control']> | null)?,
-    (string | null)?,
-    (number | null)?,
-    (string | null)?,
-    (boolean | null)?,
-    CellKey?,
-  ];
+function envelopeOf(home: unknown, message: unknown, extras: unknown, id: Envelope['id']): Envelope {
+  const key: CellKey = textOf(home, 'to');
+  if (isAbsent(extras)) return id === undefined ? { to: key, message } : { to: key, message, id };
+  const [from, replyTo, control, idempotencyKey, expiresAtMs, traceparent, unstashed, to] = listOf(extras, 'extras');
   return {
-    to: to ?? key,
+    to: isAbsent(to) ? key : textOf(to, 'to'),
     message,
-    ...(isAbsent(control) ? {} : { control }),
+    ...(isAbsent(control) ? {} : { control: kindOf<NonNullable<Envelope['control']>>(control, 'control') }),
     ...(id === undefined ? {} : { id }),
-    ...(isAbsent(from) ? {} : { from }),
+    ...(isAbsent(from) ? {} : { from: textOf(from, 'from') }),
     ...(isAbsent(replyTo) ? {} : { replyTo: replyOf(replyTo) }),
-    ...(isAbsent(idempotencyKey) ? {} : { idempotencyKey }),
-    ...(isAbsent(expiresAtMs) ? {} : { expiresAtMs }),
-    ...(isAbsent(unstashed) ? {} : { unstashed }),
-    ...(isAbsent(traceparent) ? {} : { traceparent }),
+    ...(isAbsent(idempotencyKey) ? {} : { idempotencyKey: textOf(idempotencyKey, 'idempotencyKey') }),
+    ...(isAbsent(expiresAtMs) ? {} : { expiresAtMs: numberOf(expiresAtMs, 'expiresAtMs') }),
+    ...(isAbsent(unstashed) ? {} : { unstashed: flagOf(unstashed, 'unstashed') }),
+    ...(isAbsent(traceparent) ? {} : { traceparent: textOf(traceparent, 'traceparent') }),
   };
-}
-
-function isAbsent<T>(field: T | null | undefined): field is null | undefined {
-  return field === null || field === undefined;
 }
 
 /** A call from outside begins with a number; a cell with its key. */
@@ -169,11 +171,16 @@ function replyShape(to: ReplyTo): Shape {
   return to.idempotencyKey === undefined ? first : [...first, to.idempotencyKey];
 }
 
-function replyOf([whom, what, idempotencyKey]: Shape): ReplyTo {
-  const extra = typeof idempotencyKey === 'string' ? { idempotencyKey } : {};
+function replyOf(shape: unknown): ReplyTo {
+  const [whom, what, idempotencyKey] = listOf(shape, 'replyTo');
   return typeof whom === 'number'
-    ? { kind: 'outside', call: whom, run: what as number, ...extra }
-    : { kind: 'cell', key: whom as CellKey, ask: what as string, ...extra };
+    ? { kind: 'outside', call: whom, run: numberOf(what, 'replyTo.run'), ...keyed(idempotencyKey) }
+    : {
+        kind: 'cell',
+        key: textOf(whom, 'replyTo.key'),
+        ask: textOf(what, 'replyTo.ask'),
+        ...keyed(idempotencyKey),
+      };
 }
 
 function intentShape(intent: Intent): Shape {
@@ -207,30 +214,26 @@ function intentShape(intent: Intent): Shape {
   }
 }
 
-function intentOf(shape: Shape): Intent {
-  const [code, a, b, c] = shape;
+function intentOf(shape: unknown): Intent {
+  const [code, a, b, c] = listOf(shape, 'intent');
   switch (code) {
     case SEND:
     case SEND_VOLATILE:
-      return {
-        kind: 'send',
-        envelope: envelopeOf(a as CellKey, b, c as Shape | null, undefined),
-        durable: code === SEND,
-      };
+      return { kind: 'send', envelope: envelopeOf(a, b, c, undefined), durable: code === SEND };
     case REPLY:
-      return { kind: 'reply', to: replyOf(a as Shape), value: b, ...keyed(c) };
+      return { kind: 'reply', to: replyOf(a), value: b, ...keyed(c) };
     case FAIL:
-      return { kind: 'fail', to: replyOf(a as Shape), error: b as EncodedError, ...keyed(c) };
+      return { kind: 'fail', to: replyOf(a), error: errorOf(b, 'error'), ...keyed(c) };
     case EFFECT_START:
-      return { kind: 'effect.start', id: a as string, source: b as string, input: c };
+      return { kind: 'effect.start', id: textOf(a, 'effect'), source: textOf(b, 'effect.source'), input: c };
     case EFFECT_CANCEL:
-      return { kind: 'effect.cancel', id: a as string };
+      return { kind: 'effect.cancel', id: textOf(a, 'effect') };
     case EFFECT_SEND:
-      return { kind: 'effect.send', id: a as string, message: b };
+      return { kind: 'effect.send', id: textOf(a, 'effect'), message: b };
     case TIMER_SET:
-      return { kind: 'timer.set', id: a as string, dueMs: b as number, payload: c };
+      return { kind: 'timer.set', id: textOf(a, 'timer'), dueMs: numberOf(b, 'timer.dueMs'), payload: c };
     case TIMER_CANCEL:
-      return { kind: 'timer.cancel', id: a as string };
+      return { kind: 'timer.cancel', id: textOf(a, 'timer') };
     case EMIT:
       return { kind: 'emit', event: a };
     case STASH:
@@ -238,14 +241,14 @@ function intentOf(shape: Shape): Intent {
     case UNSTASH:
       return { kind: 'unstash' };
     case EXIT:
-      return { kind: 'exit', reason: a as ExitReason };
+      return { kind: 'exit', reason: kindOf<ExitReason>(a, 'exit') };
     default:
       throw new StorageError(
-        `a turn of the journal has an intent of code ${String(code)}, which this version does not know`,
+        `a turn of the journal has an intent of code ${typeof code === 'number' ? code : typeof code}, which this version does not know`,
       );
   }
 }
 
 function keyed(key: unknown): { idempotencyKey?: string } {
-  return typeof key === 'string' ? { idempotencyKey: key } : {};
+  return isAbsent(key) ? {} : { idempotencyKey: textOf(key, 'idempotencyKey') };
 }

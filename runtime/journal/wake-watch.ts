@@ -4,7 +4,8 @@
  * Owns: what was already due, and the wait for what is not. Who is told is the journal's matter.
  *
  * Invariants:
- * V1. Every row whose time comes while the journal is open is delivered once: by the wait, or at once when it is written late.
+ * V1. Every row whose time comes while the journal is open is delivered: by the wait, or at once when it is written late. Once, unless
+ *     the clock was set back: then what lies ahead again is delivered again.
  * V2. Rows that were due when the journal was opened, and rows for "at once" (0), are left to the recovery of their slot.
  */
 import type { CellKey } from '../kernel/address.ts';
@@ -37,7 +38,7 @@ export class WakeWatch {
     this.#wait?.cancel();
   }
 
-  /** Rows up to here have been delivered, or left to a recovery. Not below the clock's own time, which may have been set back. */
+  /** Rows up to here have been delivered, or are left to a recovery that begins now. */
   get deliveredMs(): number {
     return Math.max(this.#upToMs, this.#clock.now());
   }
@@ -45,6 +46,7 @@ export class WakeWatch {
   /** A row was committed. */
   noted(key: CellKey, atMs: number | undefined): void {
     if (atMs === undefined || atMs === 0) return;
+    this.#noticeSetBack();
     if (atMs <= this.#upToMs) this.#deliver([key]);
     else if (atMs < this.#nextMs) this.#armFor(atMs);
   }
@@ -61,7 +63,15 @@ export class WakeWatch {
     this.#wait = this.#clock.wait(ms, () => this.#fire());
   }
 
+  #noticeSetBack(): void {
+    const now = this.#clock.now();
+    if (now >= this.#upToMs) return;
+    this.#upToMs = now;
+    this.#arm();
+  }
+
   #fire(): void {
+    this.#noticeSetBack();
     const now = this.#clock.now();
     if (now >= this.#nextMs) {
       const due = this.#store.wakes(this.#upToMs, now, Number.MAX_SAFE_INTEGER);

@@ -59,7 +59,7 @@ export class WriteList implements StoreWrites {
   checkPositions(last: number): number {
     for (const write of this.writes) {
       if (write.kind !== 'log') continue;
-      if (write.position <= last) {
+      if (!(write.position > last)) {
         throw new StorageError(`position ${write.position} is not above the end of the log (${last})`);
       }
       last = write.position;

@@ -141,6 +141,10 @@ export interface Turn {
   spawn(spec: SpawnSpec): CellKey;
   /** Stops a child or any other cell. Its end comes back as `terminated` if it is a child or watched. */
   stop(key: CellKey, reason?: ExitReason): void;
+  /**
+   * Asks to be told of the end of a cell (`terminated`). As with Erlang's monitors, one that does not exist is told of at once, with
+   * `ActorNotFoundError`: also one that somebody else is only about to spawn. What this cell has spawned before is there by then.
+   */
   watch(key: CellKey): void;
   unwatch(key: CellKey): void;
   /** Ends this cell when the turn is committed. */
@@ -189,6 +193,8 @@ export interface Behavior<TState = unknown> {
   load(saved: unknown, context: LoadContext): TState;
   /** What observers see (`ref.changes`, `ref.snapshot`, `waitFor`): plain data. */
   view(state: TState): unknown;
+  /** What an observer is handed for such a view, made where the observer is: it may have methods. Default: the view itself. */
+  present?(view: unknown): unknown;
   /** The effect named by `turn.startEffect`. */
   effect?(source: string): EffectSpec | undefined;
   /** The logic named by `turn.spawn({ logic })`. */

@@ -35,6 +35,7 @@ export interface ActorSnapshot<TView = unknown> {
   readonly status: CellReport['status'];
   /** Number of the actor's last turn. */
   readonly sequence: number;
+  /** The state of a reducer; of a machine `value`, `context`, `tags`, `output`, and XState's `matches()` and `hasTag()`. */
   readonly view: TView;
 }
 
@@ -44,6 +45,7 @@ export interface RefPorts {
   readonly askTimeoutMs: number;
   deliver(envelope: Omit<Envelope, 'id' | 'replyTo'>, ask: boolean, options: CallOptions): void;
   report(key: CellKey, timeoutMs: number): Promise<CellReport>;
+  present(key: CellKey, view: unknown): unknown;
   readonly observations: Observations;
   nowMs(): number;
 }
@@ -89,7 +91,8 @@ export class ActorRef<TMessage = unknown, TView = unknown> extends Reference {
   /** The actor's present state, as of its last committed turn. Brings an unloaded actor into memory. */
   async snapshot(options: { readonly timeoutMs?: number } = {}): Promise<ActorSnapshot<TView>> {
     const report = await this.#ports.report(this.key, options.timeoutMs ?? this.#ports.askTimeoutMs);
-    return { status: report.status, sequence: report.sequence, view: report.view as TView };
+    const view = this.#ports.present(this.key, report.view) as TView;
+    return { status: report.status, sequence: report.sequence, view };
   }
 
   /**
@@ -109,7 +112,7 @@ export class ActorRef<TMessage = unknown, TView = unknown> extends Reference {
    * Resolves with the first state that satisfies `predicate`.
    *
    * @throws AskTimeoutError
-   * @example await ref.waitFor((s) => s.view.tags.includes('settled'), { timeoutMs: 60_000 })
+   * @example await ref.waitFor((s) => s.view.hasTag('settled'), { timeoutMs: 60_000 })
    */
   waitFor(
     predicate: (snapshot: ActorSnapshot<TView>) => boolean,

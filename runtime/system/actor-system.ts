@@ -52,8 +52,7 @@ export interface SpawnOptions<TInput = unknown> {
   /** The actor's id: with its definition, its address. 1 to 512 characters, without "~". */
   readonly id: string;
   readonly input?: TInput;
-  /** For an id that lives already. `refuse` (default): `ActorAlreadyExistsError`. `attach`: a reference to it, be it living or ended; an actor that has
-   * ended is not started again (with `refuse` it is, from its input). */
+  /** For an id that lives: `refuse` (default) or `attach`, which does not start one that has ended (`refuse` does, from its input). */
   readonly ifExists?: 'refuse' | 'attach';
   readonly timeoutMs?: number;
 }
@@ -62,6 +61,8 @@ export interface SystemStats {
   readonly hosts: readonly HostStats[];
   readonly journal: JournalStats;
   readonly callsUnderWay: number;
+  /** Messages of `ref.send` that were refused or had no room until their deadline, since the start: nobody was told. */
+  readonly sendsLost: number;
 }
 
 /** What a test may put in place of the machine's own. */
@@ -70,6 +71,7 @@ export interface SystemSeams {
   readonly topology?: Topology;
 }
 
+type Life = { readonly kind: 'starting' | 'started' } | { readonly kind: 'failed'; readonly error: Error };
 type Listener<K extends keyof SystemEvents> = (event: SystemEvents[K]) => void;
 
 export class ActorSystem implements AsyncDisposable {
@@ -85,6 +87,7 @@ export class ActorSystem implements AsyncDisposable {
   #calls!: Calls;
   readonly #observations: Observations;
   #stopping: Promise<void> | undefined;
+  #life: Life = { kind: 'starting' };
   /** What the journal found when it was opened. */
   #opened!: OpenReport;
 
@@ -98,12 +101,14 @@ export class ActorSystem implements AsyncDisposable {
     this.#observations = new Observations({
       clock: this.#clock,
       observe: (key) => this.#command(key, (call) => ['observe', key, call], Number.POSITIVE_INFINITY),
+      present: (key, view) => this.#definitions.present(key, view),
       unobserve: (key) => this.#topology.link(placementOf(key, this.#topology.hosts))?.push(['unobserve', key]),
     });
     this.#refPorts = {
       tellTimeoutMs: options.tellTimeoutMs,
       askTimeoutMs: options.askTimeoutMs,
       deliver: (envelope, ask, callOptions) => this.#calls.deliver(envelope, ask, callOptions),
+      present: (key, view) => this.#definitions.present(key, view),
       report: (key, timeoutMs) => this.#command(key, (call) => ['inspect', key, call], timeoutMs),
       observations: this.#observations,
       nowMs: () => this.#clock.now(),
@@ -181,7 +186,7 @@ export class ActorSystem implements AsyncDisposable {
       journal: this.#topology.journal,
       definitions: this.#definitions,
       run: this.#opened.run,
-      report: (key) => this.#command(key, (call) => ['inspect', key, call], this.#options.askTimeoutMs),
+      report: (key) => this.inspect(key),
       refOf: (key) => this.refOf(key),
     });
   }
@@ -198,6 +203,11 @@ export class ActorSystem implements AsyncDisposable {
     return report.status !== 'blocked';
   }
 
+  /** What a host says of an actor, which it brings into memory: for tests and simulation. @internal */
+  inspect(key: CellKey): Promise<CellReport> {
+    return this.#command(key, (call) => ['inspect', key, call], this.#options.askTimeoutMs);
+  }
+
   /** Listens; the returned function stops. */
   on<K extends keyof SystemEvents>(kind: K, listener: Listener<K>): () => void {
     const listeners = this.#listeners.get(kind) ?? new Set();
@@ -209,7 +219,7 @@ export class ActorSystem implements AsyncDisposable {
   /** Figures of hosts and journal, as of now. */
   async stats(): Promise<SystemStats> {
     const [hosts, journal] = await Promise.all([this.#topology.stats(), this.#topology.journal.stats()]);
-    return { hosts, journal, callsUnderWay: this.#calls.size };
+    return { hosts, journal, callsUnderWay: this.#calls.size, sendsLost: this.#calls.sendsLost };
   }
 
   /** Stores every actor's state, so that a restart reads nothing older. Resolves with the position reached. */
@@ -257,15 +267,20 @@ export class ActorSystem implements AsyncDisposable {
         });
       },
     );
+    if (this.#life.kind === 'failed') {
+      await this.stop({ drainTimeoutMs: 0 }).catch(() => {});
+      throw this.#life.error;
+    }
+    this.#life = { kind: 'started' };
   }
 
   async #stop(drainTimeoutMs: number): Promise<void> {
-    const error = new SystemStoppedError('the actor system is stopping');
-    this.#calls.refuse(error);
+    const reason = this.#life.kind === 'failed' ? { cause: this.#life.error } : {};
+    this.#calls.refuse(new SystemStoppedError('the actor system is stopping', reason));
     try {
       await this.#topology.stop(drainTimeoutMs);
     } finally {
-      this.#calls.stop(new SystemStoppedError('the actor system has stopped before this call was finished'));
+      this.#calls.stop(new SystemStoppedError('the actor system has stopped before this call was finished', reason));
       this.#observations.close();
     }
   }
@@ -327,11 +342,7 @@ export class ActorSystem implements AsyncDisposable {
           this.#calls.ready(item[1], item[2], item[3]);
           break;
         case 'view':
-          this.#observations.view(item[1], {
-            sequence: item[2],
-            status: item[3] as CellReport['status'],
-            view: item[4],
-          });
+          this.#observations.view(item[1], item[2], item[3] as CellReport['status'], item[4]);
           break;
         case 'event':
           this.#observations.event(item[1], item[2]);
@@ -404,8 +415,11 @@ export class ActorSystem implements AsyncDisposable {
   }
 
   #failed(error: Error): void {
+    const isStarting = this.#life.kind === 'starting';
+    if (this.#life.kind !== 'failed') this.#life = { kind: 'failed', error };
     this.#emit('failed', { error });
-    void this.stop({ drainTimeoutMs: 0 });
+    // Nobody can listen yet to one that is being started: its start fails.
+    if (!isStarting) void this.stop({ drainTimeoutMs: 0 });
   }
 
   #emit<K extends keyof SystemEvents>(kind: K, event: SystemEvents[K]): void {

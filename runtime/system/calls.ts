@@ -8,7 +8,9 @@
  * L1. To one actor, calls are sent in the order in which they were made, whatever is held or sent again in between: the actor's
  *     watermark for the outside stream depends on it.
  * L2. Every call settles once: with its receipt, its reply, an error, or at its deadline.
- * L3. At most `limit` calls are under way; beyond it a call is refused with `MailboxFullError`.
+ * L3. At most `limit` calls are under way; beyond it a call is refused with `MailboxFullError`. What operators ask (commands, spawn,
+ *     stop) has room of its own: it must get through when users' messages do not.
+ * L4. What is kept of settled calls is bounded by what is under way, whatever their deadlines.
  */
 import { type CellKey, placementOf } from '../kernel/address.ts';
 import type { Clock, Wait } from '../kernel/clock.ts';
@@ -47,7 +49,7 @@ interface Call {
 
 /** Calls that an actor had no room for, and everything for it since. */
 interface Held {
-  readonly calls: Call[];
+  calls: Call[];
   /** The first that was not sent again. */
   head: number;
   /** Whether they are in the order in which they were made: refusals may come late. */
@@ -65,6 +67,11 @@ export interface CallsPorts {
   link(slot: number): HostLink | undefined;
 }
 
+/** Commands, spawns and stops that may be under way when there are as many calls as may be. */
+const CONTROL_RESERVE = 1_000;
+/** Lists with more settled calls than calls under way are swept from this length on. */
+const SWEEP_FROM = 1_024;
+
 /** Deadlines are kept in steps of this size: one wait of the clock serves thousands of calls. */
 const DEADLINE_STEP_MS = 16;
 
@@ -79,6 +86,9 @@ export class Calls {
   #waitingForMs = Number.POSITIVE_INFINITY;
   #next = 1;
   #holds = 0;
+  /** Numbers in `#deadlines`, those of settled calls too. */
+  #dated = 0;
+  #sendsLost = 0;
   #stopped: BlocksError | undefined;
 
   constructor(ports: CallsPorts) {
@@ -88,6 +98,11 @@ export class Calls {
 
   get size(): number {
     return this.#calls.size;
+  }
+
+  /** Sends that nobody was told about: refused by their actor, or without room until their deadline. */
+  get sendsLost(): number {
+    return this.#sendsLost;
   }
 
   /** Sends a message to its actor; `ask` for one that wants a reply. */
@@ -115,7 +130,9 @@ export class Calls {
 
   fail(number: number, error: EncodedError): void {
     const call = this.#settle(number);
-    if (call?.settle !== undefined) call.settle.reject(decodeError(error));
+    if (call === undefined) return;
+    if (call.settle === undefined) this.#sendsLost += 1;
+    else call.settle.reject(decodeError(error));
   }
 
   busy(number: number, key: CellKey): void {
@@ -126,7 +143,7 @@ export class Calls {
       this.#held.set(key, held);
     }
     const call = this.#calls.get(number);
-    if (call !== undefined) keep(held, call);
+    if (call !== undefined) this.#keep(held, call);
   }
 
   /** The actor has room for so many calls. They go past the link's bound: a call that waited there would be overtaken by `hold`. */
@@ -198,7 +215,8 @@ export class Calls {
     if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
       throw new InvalidOptionsError(`timeoutMs: ${JSON.stringify(timeoutMs)} is not a number above 0`);
     }
-    if (this.#calls.size >= this.#ports.limit) {
+    const isControl = envelope === undefined || envelope.control !== undefined;
+    if (this.#calls.size >= this.#ports.limit + (isControl ? CONTROL_RESERVE : 0)) {
       throw new MailboxFullError(
         `${this.#ports.limit} calls are under way: wait for some of them (await tell), or raise callsLimit`,
       );
@@ -225,14 +243,32 @@ export class Calls {
     this.#calls.set(number, call);
     this.#deadline(call);
     const waiting = this.#waiting[call.slot];
-    if (waiting !== undefined && waiting.length > 0) waiting.push(call);
+    if (waiting !== undefined && waiting.length > 0) this.#waiting[call.slot] = this.#swept(waiting, call);
     else this.#send(call);
+  }
+
+  /** `calls` with one more, and without those that are settled when they are the most. */
+  #swept(calls: Call[], call: Call): Call[] {
+    calls.push(call);
+    if (calls.length < SWEEP_FROM || calls.length < 2 * this.#calls.size) return calls;
+    return calls.filter(({ number }) => this.#calls.has(number));
+  }
+
+  #keep(held: Held, call: Call): void {
+    const last = held.calls.at(-1);
+    if (last !== undefined && last.number > call.number) held.sorted = false;
+    call.state = 'held';
+    const calls = this.#swept(held.calls, call);
+    if (calls === held.calls) return;
+    // Those before the head are settled, or on their way again: they are not held any more.
+    held.calls = calls.filter(({ state }) => state === 'held');
+    held.head = 0;
   }
 
   #send(call: Call): void {
     const held = call.envelope === undefined ? undefined : this.#held.get(call.key);
     if (held !== undefined) {
-      keep(held, call);
+      this.#keep(held, call);
       return;
     }
     const link = this.#ports.link(call.slot);
@@ -267,7 +303,20 @@ export class Calls {
     const step = this.#deadlines.get(dueMs);
     if (step === undefined) this.#deadlines.set(dueMs, [call.number]);
     else step.push(call.number);
+    this.#dated += 1;
+    if (this.#dated >= SWEEP_FROM && this.#dated > 4 * this.#calls.size) this.#sweepDeadlines();
     if (dueMs < this.#waitingForMs) this.#rearm(dueMs);
+  }
+
+  /** Calls with long deadlines that were settled soon: a flood of them would otherwise be kept until then. */
+  #sweepDeadlines(): void {
+    this.#dated = 0;
+    for (const [dueMs, numbers] of this.#deadlines) {
+      const left = numbers.filter((number) => this.#calls.has(number));
+      this.#dated += left.length;
+      if (left.length === 0) this.#deadlines.delete(dueMs);
+      else if (left.length < numbers.length) this.#deadlines.set(dueMs, left);
+    }
   }
 
   #rearm(dueMs: number): void {
@@ -285,21 +334,17 @@ export class Calls {
         continue;
       }
       this.#deadlines.delete(dueMs);
+      this.#dated -= numbers.length;
       for (const number of numbers) {
         const call = this.#settle(number);
-        call?.settle?.reject(timeoutOf(call));
+        if (call === undefined) continue;
+        if (call.settle === undefined) this.#sendsLost += 1;
+        else call.settle.reject(timeoutOf(call));
       }
     }
     this.#waitingForMs = Number.POSITIVE_INFINITY;
     if (nextMs < Number.POSITIVE_INFINITY) this.#rearm(nextMs);
   }
-}
-
-function keep(held: Held, call: Call): void {
-  const last = held.calls.at(-1);
-  if (last !== undefined && last.number > call.number) held.sorted = false;
-  call.state = 'held';
-  held.calls.push(call);
 }
 
 function timeoutOf(call: Call): BlocksError {

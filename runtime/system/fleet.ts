@@ -21,6 +21,7 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { CellKey } from '../kernel/address.ts';
 import { ControlTimeoutError, HostLostError } from '../kernel/errors.ts';
+import { EffectTrials } from '../host/effect-trials.ts';
 import type { Suspect } from '../host/handler.ts';
 import type { HostStats } from '../host/host-ports.ts';
 import type { Beginning } from '../host/host-shell.ts';
@@ -56,6 +57,8 @@ export interface FleetPorts<TPort> {
   readonly events: TopologyEvents;
   /** Whether `stop` stores every actor's state: where there is somebody to read it. */
   readonly checkpointAtStop?: boolean;
+  /** As `HostConfig` has it, for the links between the hosts and the outside. */
+  readonly linkCreditBytes?: number | undefined;
   start(slot: number, epoch: number): Promise<HostHandle<TPort>>;
   /** Two connected ends for the link between the hosts of two slots, in this order. */
   channel(a: number, b: number): readonly [TPort, TPort];
@@ -73,6 +76,9 @@ export class Fleet<TPort> {
   readonly #modules: string[] = [];
   /** Actors that were running when their host died. */
   readonly #suspects = new Map<CellKey, Suspect>();
+  readonly #trials = new EffectTrials();
+  /** Per slot, answers that recoveries found and that no successor has lived to stand for: the next recovery does not find them again. */
+  readonly #answers = new Map<number, Recovery['answers']>();
   /** Slots between a death and the resending of calls. */
   readonly #vacant = new Set<number>();
   #restarts: number[] = [];
@@ -120,7 +126,7 @@ export class Fleet<TPort> {
     const recoveries: Recovery[] = [];
     for (const slot of slots) recoveries.push(await journal.recover(slot));
     for (const [slot, { wake }] of recoveries.entries()) {
-      const beginning: Beginning = { wake, resend: [], suspects: [], diedSlots: slots };
+      const beginning: Beginning = { wake, resend: [], suspects: [], effectSuspects: [], diedSlots: slots };
       await this.#handles[slot]?.begin(beginning).then(() => void this.#begun.add(slot), ignoreLost);
     }
   }
@@ -166,19 +172,23 @@ export class Fleet<TPort> {
   #adopt(handle: HostHandle<TPort>): void {
     this.#handles[handle.slot] = handle;
     this.#outside[handle.slot]?.up(handle.outside, Number.POSITIVE_INFINITY);
-    void handle.lost.then((loss) => {
-      if (this.#handles[handle.slot] !== handle || this.#stopping) return;
-      this.#handles[handle.slot] = undefined;
-      this.#vacant.add(handle.slot);
-      this.#outside[handle.slot]?.down();
-      this.#ports.events.lost(handle.slot, loss);
-      this.#suspect(loss);
-      this.#work = this.#work
-        .then(() => this.#replace(handle, loss))
-        .catch((error: unknown) => {
-          this.#ports.events.failed(error instanceof Error ? error : new Error(String(error)));
-        });
-    });
+    void handle.lost.then((loss) => this.#lose(handle, loss));
+  }
+
+  #lose(handle: HostHandle<TPort>, loss: HostLoss): void {
+    if (this.#handles[handle.slot] !== handle || this.#stopping) return;
+    this.#handles[handle.slot] = undefined;
+    this.#vacant.add(handle.slot);
+    this.#outside[handle.slot]?.down();
+    const { effects, ...told } = loss;
+    this.#ports.events.lost(handle.slot, told);
+    this.#suspect(told);
+    if (effects !== undefined) this.#trials.died(effects, this.#ports.clock.monotonicMs());
+    this.#work = this.#work
+      .then(() => this.#replace(handle, loss))
+      .catch((error: unknown) => {
+        this.#ports.events.failed(error instanceof Error ? error : new Error(String(error)));
+      });
   }
 
   async #replace(dead: HostHandle<TPort>, loss: HostLoss): Promise<void> {
@@ -192,6 +202,8 @@ export class Fleet<TPort> {
     await journal.fence(slot, epoch);
     await Promise.all(this.#alive().map((handle) => handle.linkDown(slot).catch(ignoreLost)));
     const recovery = await journal.recover(slot);
+    const answers = [...(this.#answers.get(slot) ?? []), ...recovery.answers];
+    this.#answers.set(slot, answers);
     const handle = await this.#ports.start(slot, epoch);
     try {
       await handle.load(this.#modules);
@@ -209,7 +221,8 @@ export class Fleet<TPort> {
     // Dead already: its own replacement is next.
     if (this.#handles[slot] !== handle) return;
     this.#vacant.delete(slot);
-    events.replaced(slot, recovery);
+    this.#answers.delete(slot);
+    events.replaced(slot, { ...recovery, answers });
   }
 
   /** Links two hosts; `fromA` is where A begins with what it kept for B. */
@@ -222,7 +235,13 @@ export class Fleet<TPort> {
   #beginningOf(slot: number, recovery: Recovery): Beginning {
     // Until the first host of the slot has begun, nobody has told its cells who died with the process before.
     const diedSlots = this.#begun.has(slot) ? [slot] : this.#slots();
-    return { wake: recovery.wake, resend: recovery.resend, suspects: [...this.#suspects.values()], diedSlots };
+    return {
+      wake: recovery.wake,
+      resend: recovery.resend,
+      suspects: [...this.#suspects.values()],
+      effectSuspects: this.#trials.suspects(this.#ports.clock.monotonicMs()),
+      diedSlots,
+    };
   }
 
   #suspect(loss: HostLoss): void {
@@ -266,12 +285,16 @@ export class Fleet<TPort> {
   #newLink(slot: number): PeerLink {
     return new PeerLink({
       clock: this.#ports.clock,
+      creditBytes: this.#ports.linkCreditBytes,
       onFrame: (items, accept) => {
         this.#ports.events.items(slot, items);
         accept();
       },
-      onLost: () => {
-        // The thread's end says the same, and with a reason.
+      onLost: (loss) => {
+        // A thread's end says the same, and with a reason. One that lives and sends what cannot be right is ended.
+        const handle = this.#handles[slot];
+        if (handle === undefined || loss.kind !== 'broken' || loss.by !== 'here') return;
+        this.#lose(handle, { kind: 'error', message: `host ${slot}: ${loss.error.message}` });
       },
       onRefused: (item, error) => this.#ports.events.refused(slot, item, error),
     });

@@ -84,7 +84,7 @@ export class History {
     return {
       sequence: cell.sequence,
       status: cell.book.status.kind,
-      view: cell.behavior === undefined ? undefined : cell.behavior.view(cell.state),
+      view: cell.behavior && this.#ports.definitions.present(this.#key, cell.behavior.view(cell.state)),
     };
   }
 

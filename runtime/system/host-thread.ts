@@ -73,19 +73,12 @@ export class HostThread implements HostHandle<MessagePort> {
       this.#lose = resolve;
     });
     this.#worker.on('error', (error: Error & { code?: string }) => {
-      const { running, sequence } = this.#watch;
-      const kind = error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out_of_memory' : 'error';
-      this.#lose({ kind, message: error.message, running, sequence });
+      this.#lose(this.#lossBy(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out_of_memory' : 'error', error.message));
     });
     this.#exited = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
         this.#looking?.cancel();
-        this.#lose({
-          kind: 'exit',
-          message: `host ${config.slot} ended with code ${code}`,
-          running: this.#watch.running,
-          sequence: this.#watch.sequence,
-        });
+        this.#lose(this.#lossBy('exit', `host ${config.slot} ended with code ${code}`));
         resolve();
       });
     });
@@ -96,6 +89,12 @@ export class HostThread implements HostHandle<MessagePort> {
     ended.catch(() => {});
     this.#control = new ControlClient(control.port1, clock, ended);
     this.#look(this.#watch.beats, clock.monotonicMs());
+  }
+
+  /** What it was at, besides. */
+  #lossBy(kind: HostLoss['kind'], message: string): HostLoss {
+    const { running, sequence, effects, tried } = this.#watch;
+    return { kind, message, running, sequence, effects: { running: effects, tried } };
   }
 
   load(modules: readonly string[]): Promise<void> {
@@ -153,14 +152,10 @@ export class HostThread implements HostHandle<MessagePort> {
       const hangAfterMs = beatsNow === 0 ? Math.max(this.#hangAfterMs, CONTROL_TIMEOUT_MS) : this.#hangAfterMs;
       // This thread's own loop may have stood still: then nobody is to blame before another look.
       if (beatsNow === beats && nowMs - sinceMs >= hangAfterMs) {
-        const { running, sequence } = this.#watch;
+        const { running } = this.#watch;
         const what = running === undefined ? 'outside of any actor' : `while ${running} was handling a message`;
-        this.#lose({
-          kind: 'hung',
-          message: `host ${this.slot} stood still for ${Math.round(nowMs - sinceMs)} ms, ${what}`,
-          running,
-          sequence,
-        });
+        const message = `host ${this.slot} stood still for ${Math.round(nowMs - sinceMs)} ms, ${what}`;
+        this.#lose(this.#lossBy('hung', message));
         return;
       }
       this.#look(beatsNow, beatsNow === beats ? sinceMs : nowMs);

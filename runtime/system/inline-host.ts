@@ -49,6 +49,7 @@ export class InlineHost implements HostHandle<FramePort> {
       watch: ports.watch ?? unwatched,
       pool: this.#pool.run,
       onFenced: () => this.die({ kind: 'exit', message: `host ${this.slot} was fenced` }),
+      onBroken: (error) => this.die({ kind: 'error', message: error.message }),
       connectJournal: (events) => ports.connectJournal(events),
     });
     this.#shell.connect(ports.outside[1]);

@@ -18,6 +18,8 @@ export interface ObservationsPorts {
   /** Asks the actor's host for its views from now on, and for the present one. */
   observe(key: CellKey): Promise<CellReport>;
   unobserve(key: CellKey): void;
+  /** What observers are handed for a view. */
+  present(key: CellKey, view: unknown): unknown;
 }
 
 interface Observer {
@@ -44,11 +46,12 @@ export class Observations {
   }
 
   /** A host reports a committed state. */
-  view(key: CellKey, snapshot: ActorSnapshot): void {
+  view(key: CellKey, sequence: number, status: CellReport['status'], view: unknown): void {
     const observers = this.#observers.get(key);
     if (observers === undefined) return;
     const last = this.#last.get(key);
-    if (last !== undefined && snapshot.sequence < last.sequence) return;
+    if (last !== undefined && sequence < last.sequence) return;
+    const snapshot: ActorSnapshot = { status, sequence, view: this.#ports.present(key, view) };
     this.#last.set(key, snapshot);
     for (const observer of [...observers]) observer.onSnapshot(snapshot);
   }
@@ -206,7 +209,7 @@ export class Observations {
 
   #subscribe(key: CellKey): void {
     this.#ports.observe(key).then(
-      (report) => this.view(key, { status: report.status, sequence: report.sequence, view: report.view }),
+      (report) => this.view(key, report.sequence, report.status, report.view),
       (error: Error) => {
         for (const observer of [...(this.#observers.get(key) ?? [])]) observer.onEnd(error);
       },

@@ -29,6 +29,11 @@ export interface SystemOptions {
    * flushed on an interval, and power loss may take the last of it.
    */
   readonly sync?: SyncMode;
+  /**
+   * Whether the database's pages are looked through before it is opened, so that damage is an error and not a crash: 0.3 s a GB of
+   * journal, 0.8 s a million stored actors. Default true. `false` opens at once, and trusts the disk.
+   */
+  readonly checkPages?: boolean;
   /** `keep` (default): every turn stays, for history. `trim`: turns behind the last checkpoint are deleted. */
   readonly retention?: Retention;
   /** Default deadline of asks, ms. Default 5,000. */
@@ -58,6 +63,7 @@ export interface ResolvedOptions {
   readonly threads: number;
   readonly actors: readonly string[];
   readonly sync: SyncMode;
+  readonly checkPages: boolean;
   readonly retention: Retention;
   readonly askTimeoutMs: number;
   readonly tellTimeoutMs: number;
@@ -79,6 +85,7 @@ const KNOWN = new Set<string>([
   'threads',
   'actors',
   'sync',
+  'checkPages',
   'retention',
   'askTimeoutMs',
   'tellTimeoutMs',
@@ -110,13 +117,14 @@ export function resolveOptions(options: SystemOptions, cores: number): ResolvedO
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name)) faults.push(`${name}: no such option (known: ${[...KNOWN].join(', ')})`);
   }
-  const { dataDir, threads = 'auto', sync = 'group', retention = 'keep', onLog } = options;
+  const { dataDir, threads = 'auto', sync = 'group', checkPages = true, retention = 'keep', onLog } = options;
   if (dataDir !== undefined && (typeof dataDir !== 'string' || dataDir === '')) fault('dataDir', dataDir, 'a path');
   const validThreads =
     threads === 'auto' ||
     (typeof threads === 'number' && Number.isInteger(threads) && threads >= 0 && threads <= THREADS_LIMIT);
   if (!validThreads) fault('threads', threads, `'auto' or a whole number from 0 to ${THREADS_LIMIT}`);
   if (sync !== 'group' && sync !== 'relaxed') fault('sync', sync, "'group' or 'relaxed'");
+  if (typeof checkPages !== 'boolean') fault('checkPages', checkPages, 'true or false');
   if (retention !== 'keep' && retention !== 'trim') fault('retention', retention, "'keep' or 'trim'");
   if (onLog !== undefined && typeof onLog !== 'function') fault('onLog', onLog, 'a function');
   const resolved: ResolvedOptions = {
@@ -124,6 +132,7 @@ export function resolveOptions(options: SystemOptions, cores: number): ResolvedO
     threads: threads === 'auto' ? Math.max(1, cores) : threads,
     actors: moduleUrls(options.actors, fault),
     sync,
+    checkPages,
     retention,
     askTimeoutMs: number('askTimeoutMs', options.askTimeoutMs, ASK_TIMEOUT_MS, 1),
     tellTimeoutMs: number('tellTimeoutMs', options.tellTimeoutMs, TELL_TIMEOUT_MS, 1),

@@ -29,6 +29,7 @@ export class ThreadTopology extends FleetTopology<MessagePort> {
     this.#journal = new JournalThread({
       dataDir: options.dataDir,
       sync: options.sync,
+      checkPages: options.checkPages,
       retention: options.retention,
       checkpointEveryTurns: options.checkpointEveryTurns,
       checkpointEveryBytes: options.checkpointEveryBytes,

@@ -5,6 +5,7 @@
  * one of its own.
  */
 import type { Recovery, JournalControl, OpenReport } from '../journal/journal-control.ts';
+import type { EffectsAtDeath } from '../host/effect-trials.ts';
 import type { HostStats } from '../host/host-ports.ts';
 import type { HostLink } from '../host/items.ts';
 
@@ -29,6 +30,8 @@ export interface HostLoss {
   readonly running?: string | undefined;
   /** Its last turn, modulo 2^32, before the one that it was in. */
   readonly sequence?: number | undefined;
+  /** Which effects were under way: for the fleet alone. */
+  readonly effects?: EffectsAtDeath | undefined;
 }
 
 export interface Topology {

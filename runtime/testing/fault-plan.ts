@@ -51,10 +51,16 @@ export interface FaultPlan {
   readonly fullDisk?: Chance | undefined;
   /** Default 3,000. */
   readonly fullDiskMs?: number | undefined;
+  /** The disk fails for good as a commit is made, which is there or not: the process ends, and the next one finds a disk that works. */
+  readonly failedDisk?: Chance | undefined;
   /** The wall clock jumps by up to `clockJumpMs`, forward or back; asked with every commit. */
   readonly clockJump?: Chance | undefined;
   /** Default 5,000. */
   readonly clockJumpMs?: number | undefined;
+  /** The wall clock is set by up to `wrongDateMs`: forward for good, or back until somebody notices, seconds later. */
+  readonly wrongDate?: Chance | undefined;
+  /** Default three days. */
+  readonly wrongDateMs?: number | undefined;
   /** A thread stands still for up to `stallMs`; asked with every task. */
   readonly stall?: Chance | undefined;
   /** Default 50. */
@@ -75,6 +81,7 @@ const CRASHES: readonly FaultName[] = [
   'crashDuringRelease',
   'crashDuringCheckpoint',
   'crashAnytime',
+  'failedDisk',
 ];
 const DEATHS: readonly FaultName[] = [
   'hostDeath',
@@ -91,6 +98,7 @@ const SPAN_MS = {
   slowDiskMs: 300,
   fullDiskMs: 3_000,
   clockJumpMs: 5_000,
+  wrongDateMs: 3 * 86_400_000,
   stallMs: 50,
 } as const;
 

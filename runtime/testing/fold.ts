@@ -13,29 +13,47 @@ import type { Behavior, Signal, SpawnSpec, Turn } from '../kernel/behavior.ts';
 import { AskTimeoutError, decodeError } from '../kernel/errors.ts';
 import type { ReplyTo } from '../kernel/message.ts';
 import { hashOf, type Random, seededRandom } from '../kernel/random.ts';
+import type { Definition } from '../kernel/definition.ts';
 import type { DefinitionTable } from '../host/definition-table.ts';
 import type { FinalActor, LoggedTurn } from './history.ts';
 
 /** Timer id of an ask's deadline. */
 const ASK_TIMER = '\0ask:';
 
-/** The actors that these turns make, by key. An actor whose behavior throws in the fold is `blocked`. */
-export function foldActors(turns: readonly LoggedTurn[], definitions: DefinitionTable): FinalActor[] {
+/** The code that ran from a position on. */
+export interface FoldEra {
+  readonly from: number;
+  readonly definitions: DefinitionTable;
+}
+
+/**
+ * The actors that these turns make, by key. An actor whose behavior throws in the fold is `blocked`. `eras` in order; an actor of
+ * an older one is moved to the newer as its definition says.
+ */
+export function foldActors(turns: readonly LoggedTurn[], eras: readonly FoldEra[]): FinalActor[] {
   const folds = new Map<CellKey, Fold>();
+  let era = 0;
+  const enter = (next: number): void => {
+    era = next;
+    for (const [key, fold] of folds) fold.upgrade(eras[era]?.definitions.of(key));
+  };
   for (const turn of turns) {
+    while (era + 1 < eras.length && turn.position >= (eras[era + 1] as FoldEra).from) enter(era + 1);
     let fold = folds.get(turn.key);
     if (fold === undefined) {
-      fold = new Fold(turn.key, definitions.of(turn.key)?.behavior);
+      fold = new Fold(turn.key, eras[era]?.definitions.of(turn.key));
       folds.set(turn.key, fold);
     }
     fold.add(turn);
   }
+  while (era + 1 < eras.length) enter(era + 1);
   return [...folds.values()].map((fold) => fold.actor());
 }
 
 class Fold {
   readonly #key: CellKey;
-  readonly #root: Behavior | undefined;
+  #definition: Definition | undefined;
+  #logic: readonly string[] = [];
   readonly #turns: LoggedTurn[] = [];
   #behavior: Behavior | undefined;
   #state: unknown;
@@ -43,9 +61,22 @@ class Fold {
   #parent: CellKey | undefined;
   #error: unknown;
 
-  constructor(key: CellKey, root: Behavior | undefined) {
+  constructor(key: CellKey, definition: Definition | undefined) {
     this.#key = key;
-    this.#root = root;
+    this.#definition = definition;
+  }
+
+  /** From now on this is its definition. */
+  upgrade(definition: Definition | undefined): void {
+    const before = this.#definition;
+    const isMoved = this.#logic.length === 0 && before?.version !== definition?.version;
+    // One that cannot be moved is blocked meanwhile, and waits for a version that can read it.
+    if (definition === before || (isMoved && definition?.migrate === undefined)) return;
+    this.#definition = definition;
+    if (this.#behavior === undefined || this.#status === 'blocked') return;
+    const saved = this.#behavior.save(this.#state);
+    this.#behavior = this.#resolve();
+    this.#state = this.#loaded(isMoved ? definition?.migrate?.(saved, before?.version ?? 1) : saved);
   }
 
   add(turn: LoggedTurn): void {
@@ -87,14 +118,19 @@ class Fold {
     this.#status = 'running';
     if (control.logic !== undefined) {
       this.#parent = control.parent;
-      this.#behavior = control.logic.reduce<Behavior | undefined>(
-        (behavior, name) => behavior?.child?.(name),
-        this.#root,
-      );
+      this.#logic = control.logic;
+      this.#behavior = this.#resolve();
     }
     if (record.state !== undefined) this.#state = this.#loaded(record.state);
     else if (resumed) this.#state = this.#tell(record, { kind: 'resumed' });
     else this.#state = this.#run(record, (behavior, turn) => behavior.init(control.input, turn));
+  }
+
+  #resolve(): Behavior | undefined {
+    return this.#logic.reduce<Behavior | undefined>(
+      (behavior, name) => behavior?.child?.(name),
+      this.#definition?.behavior,
+    );
   }
 
   #signal(record: LoggedTurn, control: NonNullable<LoggedTurn['envelope']['control']>): void {

@@ -8,6 +8,7 @@ import type { EncodedError } from '../kernel/errors.ts';
 import type { MessageId } from '../kernel/message.ts';
 import { BatchReader } from '../journal/batch-reader.ts';
 import type { StoreContent } from '../journal/memory-store.ts';
+import type { LogRow } from '../journal/store.ts';
 import { decodeLetter } from '../journal/row-codec.ts';
 import type { TurnRecord } from '../journal/turn-record.ts';
 
@@ -57,6 +58,8 @@ export interface FinalActor {
   readonly view: unknown;
   /** Of messages that wait in its mailbox. */
   readonly mailbox?: number | undefined;
+  /** Why it is blocked. */
+  readonly error?: EncodedError | undefined;
 }
 
 export interface DeadMessage {
@@ -84,10 +87,10 @@ export interface History {
   readonly isCall: (key: CellKey, source: string) => boolean;
 }
 
-/** All turns in a store's content, by position. */
-export function turnsIn(content: StoreContent): LoggedTurn[] {
+/** All turns in a store's content, and in rows that were removed from it, by position. */
+export function turnsIn(content: StoreContent | undefined, removed: readonly LogRow[] = []): LoggedTurn[] {
   const turns: LoggedTurn[] = [];
-  for (const row of content.log) {
+  for (const row of [...removed, ...(content?.log ?? [])]) {
     const batch = new BatchReader(row.bytes);
     for (let i = 0; i < batch.turns; i++) {
       turns.push({ ...batch.turn(batch.header(i)), position: row.position + i, slot: batch.slot });
@@ -97,8 +100,8 @@ export function turnsIn(content: StoreContent): LoggedTurn[] {
 }
 
 /** The dead letters in a store's content. */
-export function lettersIn(content: StoreContent): DeadMessage[] {
-  return [...content.letters].map(([name, row]) => {
+export function lettersIn(content: StoreContent | undefined): DeadMessage[] {
+  return [...(content?.letters ?? [])].map(([name, row]) => {
     const { envelope, reason } = decodeLetter(name, row);
     return { id: envelope.id, to: envelope.to, reason };
   });

@@ -1,7 +1,8 @@
 /**
  * The model checker: what must be true of every history, whatever went wrong in it.
  *
- * Owns: the rules about messages, answers and states. Timers, effects and asks are `obligations.ts`. Knows the history alone, and
+ * Owns: the rules about messages, answers and states. Timers, effects and asks are `obligations.ts`, parents and children
+ * `kinship.ts`. Knows the history alone, and
  * uses nothing of the runtime that it judges but the shapes of its records.
  *
  * Rules, by name:
@@ -12,13 +13,15 @@
  * acknowledged  whoever outside got a receipt or an answer finds it in the journal
  * answered      a request is answered once; requests under one idempotency key are handled once and get the same answer
  * fold          an actor's state is the fold of its turns
- * stranded      in the end every actor is at rest, none blocked, none about to try something again
+ * stranded      in the end every actor is at rest: nothing in its mailbox, not blocked, not about to try something again
+ * recovered     a crash at rest changes nothing
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { CellKey } from '../kernel/address.ts';
 import { laneOf, type MessageId } from '../kernel/message.ts';
 import { OUTSIDE_STREAM_BASE, outsideStreamOf } from '../cell/image.ts';
-import type { History, LoggedTurn, OutsideEvent } from './history.ts';
+import type { FinalActor, History, LoggedTurn, OutsideEvent } from './history.ts';
+import { checkKinship } from './kinship.ts';
 import { checkObligations } from './obligations.ts';
 
 export interface Violation {
@@ -42,6 +45,7 @@ export function checkHistory(history: History): Violation[] {
     checkFinal(history, report);
   }
   checkObligations(history, index.byKey, report);
+  checkKinship(history, index.byKey, report);
   return violations;
 }
 
@@ -208,6 +212,27 @@ function answersOf(history: History, report: Report): ReadonlyMap<string, { read
     }
   }
   return answers;
+}
+
+/** What must be the same before and after a crash at rest: every actor that had no turn since. */
+export function checkRecovered(before: readonly FinalActor[], after: readonly FinalActor[]): Violation[] {
+  const now = new Map(after.map((actor) => [actor.key, actor]));
+  return before.flatMap(({ key, status, sequence, view, mailbox }) => {
+    const actor = now.get(key);
+    if (actor === undefined || actor.sequence > sequence) return [];
+    const same = isDeepStrictEqual(plain([status, sequence, view]), plain([actor.status, actor.sequence, actor.view]));
+    if (same && mailbox === actor.mailbox) return [];
+    return [
+      {
+        rule: 'recovered',
+        what: `after a crash at rest ${key} is ${show(actor)}, it was ${show({ status, sequence, view, mailbox })}`,
+      },
+    ];
+  });
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value);
 }
 
 function checkFinal(history: History, report: Report): void {

@@ -11,7 +11,7 @@ import { HostLostError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import type { HostStats } from '../host/host-ports.ts';
 import type { Beginning, HostConfig } from '../host/host-shell.ts';
-import type { Watch } from '../host/watch.ts';
+import { unwatched, type Watch } from '../host/watch.ts';
 import type { HostHandle } from '../system/fleet.ts';
 import { InlineHost } from '../system/inline-host.ts';
 import type { HostLoss } from '../system/topology.ts';
@@ -48,6 +48,7 @@ export class SimulatedHost implements HostHandle<SimulatedFramePort> {
   readonly #pending = new Set<(error: Error) => void>();
   #lose: (loss: HostLoss) => void = () => {};
   #dead = false;
+  #gone: Error | undefined;
 
   constructor(ports: SimulatedHostPorts) {
     const { config, clock, system, journal, rules, random } = ports;
@@ -65,8 +66,7 @@ export class SimulatedHost implements HostHandle<SimulatedFramePort> {
     this.#framePorts.push(inside);
     let entered = '';
     const watch: Watch = {
-      beat: () => {},
-      leave: () => {},
+      ...unwatched,
       enter: (key) => {
         entered = key;
       },
@@ -141,8 +141,9 @@ export class SimulatedHost implements HostHandle<SimulatedFramePort> {
     this.#lose(loss);
   }
 
-  /** Nobody will answer what it was asked. */
+  /** Nobody will answer what it was asked, or is asked from now on. */
   abandon(error: Error): void {
+    this.#gone ??= error;
     this.thread.end();
     for (const reject of this.#pending) reject(error);
     this.#pending.clear();
@@ -154,8 +155,8 @@ export class SimulatedHost implements HostHandle<SimulatedFramePort> {
 
   #call<T>(run: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this.#dead) {
-        reject(new HostLostError(`host ${this.slot} is gone`));
+      if (this.#gone !== undefined) {
+        reject(this.#gone);
         return;
       }
       this.#pending.add(reject);

@@ -37,6 +37,7 @@ export class SimulatedJournal {
   readonly #ports: SimulatedJournalPorts;
   readonly #service: JournalService;
   readonly #pending = new Set<(error: unknown) => void>();
+  #gone: Error | undefined;
 
   constructor(options: JournalOptions, ports: SimulatedJournalPorts) {
     this.#ports = ports;
@@ -51,6 +52,10 @@ export class SimulatedJournal {
     const there = new Pipe(thread, system, ports.delayMs);
     const call: RawCall = (method, ...args) =>
       new Promise((resolve, reject) => {
+        if (this.#gone !== undefined) {
+          reject(this.#gone);
+          return;
+        }
         this.#pending.add(reject);
         here.send(() => {
           // A method of the table, with the arguments of its own signature: the compiler cannot follow the generic.
@@ -65,7 +70,8 @@ export class SimulatedJournal {
   }
 
   /** The process is gone: so is whoever would have answered. */
-  abandon(error: unknown): void {
+  abandon(error: Error): void {
+    this.#gone = error;
     for (const reject of this.#pending) reject(error);
     this.#pending.clear();
   }

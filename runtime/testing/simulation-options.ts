@@ -17,10 +17,19 @@ export interface SimulateOptions {
   readonly hosts?: number | undefined;
   /** URLs of the modules that export the definitions. */
   readonly actors: readonly (string | URL)[];
+  /** Lists of modules that the script will give to `sim.restart`: loading is real work, and must come before. */
+  readonly upgrades?: readonly (readonly (string | URL)[])[] | undefined;
   /** Default: none. */
   readonly faults?: FaultPlan | undefined;
   /** Options of the system that is simulated. */
   readonly system?: Omit<SystemOptions, 'dataDir' | 'threads' | 'actors'> | undefined;
+  /**
+   * Where the file of `sync: 'relaxed'` lies: a folder on a real disk, empty at the start. Without one there is no file, and a power
+   * failure takes commits as a whole.
+   */
+  readonly folder?: string | undefined;
+  /** Bytes in flight on a link before its senders wait. Default: the runtime's own. */
+  readonly linkCreditBytes?: number | undefined;
   /** Virtual time after the script, without faults, in which everything must come to rest. Default 120,000. */
   readonly settleMs?: number | undefined;
   /** Tasks after which the simulation is given up. Default 2,000,000. */

@@ -5,7 +5,8 @@
  *
  * Invariants:
  * ST1. After `crash` nothing of this process runs, writes or answers any more.
- * ST2. A link that has noticed a fault is no use: one of its hosts dies of it, as a broken thread would.
+ * ST2. A frame that comes twice breaks its link, and the fleet heals it alone. One that is lost or overtaken is noticed with the next
+ *      one; since no other may come, one of its hosts dies of it in the end, as a broken thread would.
  */
 import { HOST_SLICE_MS } from '../kernel/limits.ts';
 import { SystemStoppedError } from '../kernel/errors.ts';
@@ -31,7 +32,7 @@ import type { VirtualClock, VirtualThread } from './virtual-clock.ts';
 /** Longest ordinary way of a frame between two threads. */
 const ORDINARY_DELAY_MS = 0.3;
 /** How long a host that lost a frame may still live. */
-const BROKEN_LIFE_MS = 20;
+const BROKEN_LIFE_MS = 1_000;
 
 /** Thrown to unwind a thread that dies in the middle of something. */
 export class SimulatedDeath extends Error {}
@@ -43,7 +44,10 @@ export interface SimulationTopologyPorts {
   readonly dice: FaultDice;
   readonly journal: Omit<JournalOptions, 'dataDir' | 'hosts'>;
   readonly residentCellsLimit: number;
+  readonly linkCreditBytes: number | undefined;
   openStore(thread: VirtualThread): Store;
+  /** The journal is open. */
+  opened(report: OpenReport): void;
   /** The process is to die; called in the middle of something, which is then unwound. */
   crash(where: string): void;
   /** Something that must not happen. */
@@ -115,17 +119,28 @@ export class SimulationTopology implements Topology {
     this.#events = this.#recorded(events);
     const report = await this.journal.open();
     this.#run = report.run;
+    this.#ports.opened(report);
     opened(report.run);
-    const { clock, random, residentCellsLimit } = this.#ports;
+    const { clock, random, residentCellsLimit, linkCreditBytes } = this.#ports;
     this.#fleet = new Fleet<SimulatedFramePort>({
       clock: this.system,
       hosts: this.hosts,
       journal: this.journal,
+      checkpointAtStop: true,
+      linkCreditBytes,
       events: this.#events,
       channel: (a, b) => this.#channel(a, b),
       start: async (slot, epoch) => {
         const host = new SimulatedHost({
-          config: { slot, hosts: this.hosts, run: report.run, epoch, residentCellsLimit, sliceMs: HOST_SLICE_MS },
+          config: {
+            slot,
+            hosts: this.hosts,
+            run: report.run,
+            epoch,
+            residentCellsLimit,
+            sliceMs: HOST_SLICE_MS,
+            linkCreditBytes,
+          },
           clock,
           system: this.system,
           random,
@@ -216,6 +231,7 @@ export class SimulationTopology implements Topology {
         return dice.strikes('overtakenFrame') ? 'overtaken' : 'delivered';
       },
       hit: (fate) => {
+        if (fate === 'doubled') return;
         const slot = slots[Math.floor(dice.next() * slots.length)] as number;
         const host = this.#hosts[slot];
         this.system.wait(dice.next() * BROKEN_LIFE_MS, () => {

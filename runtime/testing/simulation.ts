@@ -1,8 +1,8 @@
 /**
  * Simulation: the real runtime in one thread on virtual time, with every choice and every fault drawn from one seed.
  *
- * Owns: the driver of the virtual clock, the processes that come and go on one simulated disk, and the report. What is judged is in
- * `invariants.ts`; what can go wrong in `fault-plan.ts`.
+ * Owns: the driver of the virtual clock, what a script can do, how everything comes to rest, and the report. The processes that come
+ * and go are `simulated-processes.ts`; what is judged is in `invariants.ts`; what can go wrong in `fault-plan.ts`.
  *
  * Invariants:
  * SI1. The same seed, plan, actors and script give the same trace, byte for byte.
@@ -10,19 +10,18 @@
  * SI3. A crash keeps what the disk keeps, and drops everything else.
  */
 import { systemClock } from '../kernel/clock.ts';
-import { BlocksError, SystemStoppedError } from '../kernel/errors.ts';
-import { RESIDENT_CELLS_LIMIT } from '../kernel/limits.ts';
 import { type Random, seededRandom } from '../kernel/random.ts';
 import { DefinitionTable } from '../host/definition-table.ts';
 import { installTurnGlobals } from '../host/turn-globals.ts';
-import { ActorSystem } from '../system/actor-system.ts';
+import type { ActorSystem } from '../system/actor-system.ts';
 import { FaultDice } from './fault-plan.ts';
-import { foldActors } from './fold.ts';
+import { type FoldEra, foldActors } from './fold.ts';
 import { type FinalActor, type History, lettersIn, type OutsideEvent, turnsIn } from './history.ts';
-import { checkHistory, type Violation } from './invariants.ts';
+import { checkHistory, checkRecovered, type Violation } from './invariants.ts';
 import { enterOutside, SimulatedOutside } from './simulated-outside.ts';
+import { describe, noSystem, SimulatedProcesses } from './simulated-processes.ts';
 import { SimulatedDisk } from './simulated-store.ts';
-import { SimulatedDeath, SimulationTopology } from './simulation-topology.ts';
+import { SimulatedDeath } from './simulation-topology.ts';
 import { SimulationTrace } from './simulation-trace.ts';
 import {
   SETTLE_MS,
@@ -36,8 +35,8 @@ import { installVirtualGlobals } from './virtual-globals.ts';
 
 /** `runUntilIdle`: a wait that is nearer than this is still work. */
 const IDLE_HORIZON_MS = 1_000;
-/** How long after a start that failed the process is started again. */
-const RESTART_AFTER_MS = 500;
+/** How long a date that was set back goes unnoticed. */
+const WRONG_DATE_NOTICED_MS = 10_000;
 /** Asking every actor for its state in the end: at most so many at once. */
 const REPORTS_AT_ONCE = 64;
 
@@ -57,16 +56,17 @@ export class Simulation {
   readonly #trace: SimulationTrace;
   readonly #events: OutsideEvent[] = [];
   readonly #violations: Violation[] = [];
-  readonly #modules: string[];
-  #topology: SimulationTopology | undefined;
-  #system: ActorSystem | undefined;
-  #ups: ((system: ActorSystem) => void)[] = [];
+  readonly #processes: SimulatedProcesses;
   #idles: (() => void)[] = [];
   readonly #looks: ((system: ActorSystem) => Promise<void>)[] = [];
-  #crashed: { readonly where: string } | undefined;
+  /** How far the wall clock is off, and the furthest that it was ahead. */
+  #jumpedMs = 0;
+  #aheadMs = 0;
   #clients = 0;
   #steps = 0;
   #ended = false;
+  #settled = false;
+  #actors: readonly FinalActor[] = [];
   #giveUp: (error: Error) => void = () => {};
 
   /** @internal */
@@ -74,7 +74,6 @@ export class Simulation {
     const { seed, faults = {}, onTrace } = options;
     this.seed = seed;
     this.#options = options;
-    this.#modules = options.actors.map((actor) => (actor instanceof URL ? actor.href : actor));
     this.#trace = new SimulationTrace(onTrace);
     const low = seed | 0;
     const high = Math.floor(seed / 4_294_967_296) | 0;
@@ -90,32 +89,44 @@ export class Simulation {
     this.#disk = new SimulatedDisk({
       dice: this.#dice,
       sync: options.system?.sync ?? 'group',
+      folder: options.folder,
       crash: (where) => {
-        this.#crash(where);
+        this.#processes.crash(where);
         throw new SimulatedDeath();
       },
-      clockJump: (ms) => {
-        this.#clock.jump(ms);
-        this.#events.push({ kind: 'clock_jumped', ms, atMs: this.#clock.elapsedMs });
-        this.#note(`clock jumps by ${ms}`);
+      clockJump: (ms) => this.#jump(ms),
+      wrongDate: (ms) => {
+        this.#jump(ms);
+        if (ms < 0) this.#script.wait(this.#dice.next() * WRONG_DATE_NOTICED_MS, () => this.#jump(-ms));
       },
+      violated: (rule, what) => this.violated(rule, what),
       note: (line) => this.#note(line),
     });
     this.outside = new SimulatedOutside(this.#clock, this.#dice, (line) => this.#note(line));
+    this.#processes = new SimulatedProcesses({
+      options,
+      clock: this.#clock,
+      script: this.#script,
+      scheduling: this.#scheduling,
+      dice: this.#dice,
+      disk: this.#disk,
+      note: (line) => this.#note(line),
+      record: (event) => this.#events.push(event),
+      violated: (rule, what) => this.violated(rule, what),
+      giveUp: (error) => this.#giveUp(error),
+    });
   }
 
   /** The system of the present process. After a crash use `up` to wait for the next one. */
   get system(): ActorSystem {
-    if (this.#system === undefined) throw new SystemStoppedError('the simulated process is down: await sim.up()');
-    return this.#system;
+    const { system } = this.#processes;
+    if (system === undefined) throw noSystem();
+    return system;
   }
 
   /** Resolves with the system as soon as there is one. */
   up(): Promise<ActorSystem> {
-    if (this.#system !== undefined) return Promise.resolve(this.#system);
-    return new Promise((resolve) => {
-      this.#ups.push(resolve);
-    });
+    return this.#processes.up();
   }
 
   /** Commits that power failures have taken: with `sync: 'relaxed'`, what was acknowledged before one may be gone. */
@@ -149,18 +160,27 @@ export class Simulation {
 
   /** Ends a host's thread between two of its tasks. False: it is dead already. */
   killHost(slot: number): boolean {
-    return this.#topology?.killHost(slot, 'killed by the script') ?? false;
+    return this.#processes.topology?.killHost(slot, 'killed by the script') ?? false;
   }
 
   /** Ends the process, and resolves with the system of the next one. Calls under way are rejected with `SystemStoppedError`. */
   async crash(): Promise<ActorSystem> {
-    this.#crash('by the script');
+    this.#processes.crash('by the script');
     return this.up();
   }
 
-  /** No fault strikes from now on. */
+  /**
+   * Stops the process in good order and starts the next one, of these modules if some are given: a new version. Faults may strike
+   * meanwhile; the new code runs all the same.
+   */
+  restart(modules?: readonly (string | URL)[]): Promise<ActorSystem> {
+    return this.#processes.restart(modules);
+  }
+
+  /** No fault strikes from now on. The wall clock is set to the latest time that it has shown: nothing is due later than that. */
   heal(): void {
     this.#dice.heal();
+    if (this.#jumpedMs < this.#aheadMs) this.#jump(this.#aheadMs - this.#jumpedMs);
   }
 
   /** Starts something that goes on beside the script; the simulation waits for it in the end. */
@@ -191,50 +211,61 @@ export class Simulation {
   /** @internal */
   async execute(): Promise<SimulationReport> {
     // Loading is real work and must not fall into the simulation: everything is loaded once before it.
-    const definitions = new DefinitionTable();
-    for (const module of this.#modules) await definitions.load(module);
+    const definitions = new Map<string, DefinitionTable>();
+    for (const modules of [this.#options.actors, ...(this.#options.upgrades ?? [])]) {
+      const table = new DefinitionTable();
+      for (const module of modules) await table.load(String(module));
+      definitions.set(modules.map(String).join(), table);
+    }
     if (this.#options.stacks !== true) Error.stackTraceLimit = 0;
     const restoreGlobals = installVirtualGlobals(this.#clock, this.#script);
     const restoreTurns = installTurnGlobals();
     enterOutside(this.outside);
     try {
-      const history = this.#play(definitions);
+      const played = this.#play();
       await this.#drive();
-      return this.#report(await history);
+      await played;
+      return this.#report(this.#history(definitions));
     } finally {
       restoreTurns();
       restoreGlobals();
+      this.#disk.close();
     }
   }
 
-  async #play(definitions: DefinitionTable): Promise<History> {
+  async #play(): Promise<void> {
     const givenUp = new Promise<never>((_resolve, reject) => {
       this.#giveUp = reject;
     });
-    let actors: readonly FinalActor[] = [];
-    let settled = false;
     try {
-      this.#boot();
+      this.#processes.boot();
       await Promise.race([this.#script$(), givenUp]);
-      actors = await Promise.race([this.#settle(), givenUp]);
-      settled = true;
+      await Promise.race([this.#settle(), givenUp]);
+      this.#settled = true;
       await Promise.race([this.system.stop(), givenUp]);
     } catch (error) {
       this.violated('script_failed', describe(error));
     }
     this.#ended = true;
+  }
+
+  #history(definitions: ReadonlyMap<string, DefinitionTable>): History {
     const content = this.#disk.content();
-    const turns = content === undefined ? [] : turnsIn(content);
+    const turns = turnsIn(content, this.#disk.trimmed);
+    const eras = this.#processes.eras.map(({ from, modules }): FoldEra => {
+      return { from, definitions: definitions.get(modules.join()) as DefinitionTable };
+    });
+    const now = eras.at(-1)?.definitions;
     return {
       outside: this.#events,
       turns,
-      actors,
-      folded: foldActors(turns, definitions),
-      deadLetters: content === undefined ? [] : lettersIn(content),
-      settled,
+      actors: this.#actors,
+      folded: foldActors(turns, eras),
+      deadLetters: lettersIn(content),
+      settled: this.#settled,
       endMs: this.#script.now(),
-      isDurable: (key) => definitions.isDurable(key),
-      isCall: (key, source) => definitions.of(key)?.behavior.effect?.(source)?.kind === 'call',
+      isDurable: (key) => now?.isDurable(key) ?? true,
+      isCall: (key, source) => now?.of(key)?.behavior.effect?.(source)?.kind === 'call',
     };
   }
 
@@ -244,8 +275,8 @@ export class Simulation {
     while (this.#clients > 0) await this.advance(100);
   }
 
-  /** No more faults; everything must come to rest. Then every actor is asked for its state. */
-  async #settle(): Promise<readonly FinalActor[]> {
+  /** No more faults; everything must come to rest. Then every actor is asked for its state, and again after a last crash. */
+  async #settle(): Promise<void> {
     this.heal();
     await this.up();
     await this.advance(this.#options.settleMs ?? SETTLE_MS);
@@ -257,20 +288,23 @@ export class Simulation {
     await this.#askAll(system);
     // Being loaded, an actor may hear of what happened while it was not: that is work of its own.
     await this.runUntilIdle();
-    return this.#askAll(system);
+    const before = await this.#askAll(system);
+    // Half of the time from images, half of the time from turns.
+    if (this.random.next() < 0.5) await system.checkpoint();
+    const next = await this.crash();
+    await this.#askAll(next);
+    await this.runUntilIdle();
+    this.#actors = await this.#askAll(next);
+    this.#violations.push(...checkRecovered(before, this.#actors));
   }
 
   /** Asks every actor in the journal for its state. */
   async #askAll(system: ActorSystem): Promise<FinalActor[]> {
     const content = this.#disk.content();
-    const keys = [...new Set((content === undefined ? [] : turnsIn(content)).map((turn) => turn.key))].toSorted();
+    const keys = [...new Set(turnsIn(content, this.#disk.trimmed).map((turn) => turn.key))].toSorted();
     const actors: FinalActor[] = [];
     for (let i = 0; i < keys.length; i += REPORTS_AT_ONCE) {
-      const reports = keys.slice(i, i + REPORTS_AT_ONCE).map(async (key): Promise<FinalActor> => {
-        const { status, sequence, view } = await system.refOf(key).snapshot();
-        return { key, status, sequence, view };
-      });
-      actors.push(...(await Promise.all(reports)));
+      actors.push(...(await Promise.all(keys.slice(i, i + REPORTS_AT_ONCE).map((key) => system.inspect(key)))));
     }
     return actors;
   }
@@ -299,9 +333,8 @@ export class Simulation {
         await this.#clock.unheld();
         continue;
       }
-      if (this.#crashed !== undefined) {
-        this.#crashed = undefined;
-        this.#boot();
+      if (this.#processes.isDown) {
+        this.#processes.boot();
         continue;
       }
       if (this.#steps > stepsLimit || this.#clock.elapsedMs > virtualMsLimit) {
@@ -309,7 +342,7 @@ export class Simulation {
         continue;
       }
       this.#strikeBetweenTasks();
-      if (this.#crashed !== undefined) continue;
+      if (this.#processes.isDown) continue;
       if (this.#clock.runOne()) {
         this.#steps += 1;
         stuck = 0;
@@ -332,85 +365,28 @@ export class Simulation {
   }
 
   #strikeBetweenTasks(): void {
-    if (this.#topology === undefined) return;
-    if (this.#dice.strikes('crashAnytime')) this.#crash('between two tasks');
+    const { topology } = this.#processes;
+    if (topology === undefined) return;
+    if (this.#dice.strikes('crashAnytime')) this.#processes.crash('between two tasks');
     else if (this.#dice.strikes('hostDeath')) {
-      this.#topology.killHost(Math.floor(this.#dice.next() * this.#topology.hosts), 'between two tasks');
+      topology.killHost(Math.floor(this.#dice.next() * topology.hosts), 'between two tasks');
     } else if (this.#dice.strikes('stall')) this.#clock.current?.stall(this.#dice.spanMs('stallMs'));
   }
 
-  /** A new process on the same disk. */
-  #boot(): void {
-    const { hosts = 2, system: options = {}, seams } = this.#options;
-    const topology: SimulationTopology = new SimulationTopology({
-      hosts,
-      clock: this.#clock,
-      random: this.#scheduling,
-      dice: this.#dice,
-      journal: {
-        sync: options.sync ?? 'group',
-        retention: options.retention ?? 'keep',
-        checkpointEveryTurns: options.checkpointEveryTurns ?? Number.POSITIVE_INFINITY,
-        checkpointEveryBytes: options.checkpointEveryBytes ?? Number.POSITIVE_INFINITY,
-      },
-      residentCellsLimit: options.residentCellsLimit ?? RESIDENT_CELLS_LIMIT,
-      openStore: (thread) => this.#disk.open(thread),
-      crash: (where) => this.#crash(where),
-      violated: (what) => this.violated('undetected_fault', what),
-      record: (event) => this.#events.push(event),
-      note: (line) => this.#note(line),
-      seams,
-    });
-    this.#topology = topology;
-    const release = this.#clock.hold();
-    const start = ActorSystem.startWith(
-      { onLog: () => {}, ...options, threads: hosts, actors: this.#modules },
-      { clock: topology.system, topology: held(topology, release) },
-    );
-    start.then(
-      (system) => {
-        if (this.#topology !== topology) return;
-        this.#system = system;
-        system.on('failed', ({ error }) => this.violated('system_failed', describe(error)));
-        const ups = this.#ups;
-        this.#ups = [];
-        for (const resume of ups) resume(system);
-      },
-      (error: unknown) => {
-        release();
-        if (this.#topology !== topology) return;
-        // What a supervisor of the process would do: try again after a while, unless it can never succeed.
-        if (error instanceof BlocksError && error.retryable) {
-          this.#note(`the system does not start: ${describe(error)}`);
-          topology.crash();
-          this.#script.wait(RESTART_AFTER_MS, () => this.#boot());
-        } else this.#giveUp(new Error(`the system does not start: ${describe(error)}`));
-      },
-    );
-  }
-
-  #crash(where: string): void {
-    const topology = this.#topology;
-    if (topology === undefined) return;
-    const lostCommits = this.#dice.strikes('powerFailure') ? this.#disk.loseUnflushed() : 0;
-    const { lyingDisk = 0 } = this.#options.seams ?? {};
-    if (lyingDisk > 0) this.#disk.lose(lyingDisk);
-    this.#note(`crash ${where}, ${lostCommits} commits lost`);
-    this.#events.push({ kind: 'crashed', where, lostCommits, atMs: this.#clock.elapsedMs });
-    topology.crash();
-    const system = this.#system;
-    this.#topology = undefined;
-    this.#system = undefined;
-    this.#crashed = { where };
-    // Whoever waits for a call outside is told that the system is gone; the system itself does nothing any more.
-    void system?.stop({ drainTimeoutMs: 0 });
+  #jump(ms: number): void {
+    this.#clock.jump(ms);
+    this.#jumpedMs += ms;
+    this.#aheadMs = Math.max(this.#aheadMs, this.#jumpedMs);
+    this.#events.push({ kind: 'clock_jumped', ms, atMs: this.#clock.elapsedMs });
+    this.#note(`clock jumps by ${ms}`);
   }
 
   #threw(thread: VirtualThread, error: unknown): void {
     if (error instanceof SimulatedDeath) return;
     this.violated('uncaught', `${thread.name}: ${describe(error)}`);
-    const slot = this.#topology?.slotOf(thread);
-    if (slot !== undefined) this.#topology?.killHost(slot, `uncaught: ${describe(error)}`);
+    const { topology } = this.#processes;
+    const slot = topology?.slotOf(thread);
+    if (slot !== undefined) topology?.killHost(slot, `uncaught: ${describe(error)}`);
   }
 
   #note(line: string): void {
@@ -418,24 +394,9 @@ export class Simulation {
   }
 }
 
-/** Ends the hold as soon as the system's own loading of modules is over. */
-function held(topology: SimulationTopology, release: () => void): SimulationTopology {
-  const start = topology.start.bind(topology);
-  topology.start = (...args) => {
-    release();
-    return start(...args);
-  };
-  return topology;
-}
-
 /** A turn of the real loop: every promise that can settle has settled after it. */
 function realTurn(): Promise<void> {
   return new Promise((resolve) => {
     systemClock.defer(resolve);
   });
-}
-
-function describe(error: unknown): string {
-  if (error instanceof BlocksError) return `${error.code} ${error.message}`;
-  return error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
 }

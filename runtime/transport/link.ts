@@ -39,8 +39,8 @@ export type LinkLoss =
   | { readonly kind: 'closed'; readonly reason: unknown }
   /** The port ended without a word: the thread is gone. */
   | { readonly kind: 'gone' }
-  /** Something arrived that cannot be right, here or at the other side. */
-  | { readonly kind: 'broken'; readonly error: FrameError };
+  /** Something arrived that cannot be right, and `by` which side it was refused. */
+  | { readonly kind: 'broken'; readonly by: 'here' | 'there'; readonly error: FrameError };
 
 export interface LinkOptions {
   readonly port: FramePort;
@@ -142,6 +142,11 @@ export class Link {
   /** Ends the link: what waits is not sent (flush first), what was sent still arrives, and then `reason`, a value. */
   close(reason?: unknown): void {
     this.#end(reason);
+  }
+
+  /** Ends the link because of what its items say: for both sides it was broken. */
+  refuse(error: FrameError): void {
+    this.#break(error);
   }
 
   ref(): void {
@@ -250,7 +255,7 @@ export class Link {
   }
 
   #break(error: FrameError): void {
-    if (this.#end({ [BROKEN]: error.message })) this.#options.onLost({ kind: 'broken', error });
+    if (this.#end({ [BROKEN]: error.message })) this.#options.onLost({ kind: 'broken', by: 'here', error });
   }
 
   #lose(loss: LinkLoss): void {
@@ -273,10 +278,10 @@ const BROKEN = '$broken';
 
 function lossOf(reason: unknown): LinkLoss {
   if (typeof reason === 'object' && reason !== null && Object.hasOwn(reason, BROKEN)) {
-    return {
-      kind: 'broken',
-      error: new FrameError(`the other side: ${String((reason as Record<string, unknown>)[BROKEN])}`),
-    };
+    // Not made a string if it is none: an object may have a `toString` of its own, which is no function.
+    const why = (reason as Record<string, unknown>)[BROKEN];
+    const error = new FrameError(`the other side: ${typeof why === 'string' ? why : 'no reason'}`);
+    return { kind: 'broken', by: 'there', error };
   }
   return { kind: 'closed', reason };
 }

@@ -39,6 +39,11 @@ function plainForm(value: unknown, depth: number): unknown {
   return copy;
 }
 
+/** Not an array or bytes: made an object of, they would have a property for every element. */
+function isPlainObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && isPlain(value);
+}
+
 /** Whether `value` has the shape that `decodeError` takes. */
 export function isEncodedError(value: unknown): value is EncodedError {
   if (typeof value !== 'object' || value === null) return false;
@@ -48,7 +53,7 @@ export function isEncodedError(value: unknown): value is EncodedError {
     typeof code === 'string' &&
     typeof message === 'string' &&
     (stack === undefined || typeof stack === 'string') &&
-    (details === undefined || (typeof details === 'object' && details !== null)) &&
+    (details === undefined || isPlainObject(details)) &&
     (cause === undefined || isEncodedError(cause))
   );
 }

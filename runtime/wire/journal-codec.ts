@@ -2,13 +2,13 @@
  * The journal's way to msgpack: many values packed one after another, without a buffer of its own for each.
  *
  * Owns: one packer and one unpacker per thread, with the same forms and rules as `value-codec.ts`, so that what the journal takes
- * can travel too. It does not scan what it reads, since the journal has summed its bytes, and does not limit sizes, since a state
- * may be larger than a message.
+ * can travel too. It does not limit sizes, since a state may be larger than a message.
  *
  * Invariants:
  * Z1. What `packNext` returns is valid until the next pack of any codec of this thread: copy it at once.
  * Z2. A value that cannot be carried throws `UnserializableValueError`, and nothing has been captured.
  * Z3. Every value can be read alone, by any thread, at any time.
+ * Z4. `unpackOne` of any bytes gives a value or a `StorageError`: a sum that fits says who wrote them last, not that they are sound.
  */
 import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
 import { StorageError } from '../kernel/errors.ts';
@@ -69,6 +69,12 @@ export function packNext(value: unknown, blamed: unknown = value): Packed {
   }
 }
 
+function scan(bytes: Uint8Array): void {
+  if (bytes[0] !== WITH_RECORDS) return plainScan.scan(bytes, 0);
+  recordsScan.reset();
+  recordsScan.scan(bytes, 1);
+}
+
 function packPlainOrRecords(value: unknown): Packed {
   try {
     const packed = plain.pack(value, MODE) as Packed;
@@ -85,11 +91,22 @@ function packPlainOrRecords(value: unknown): Packed {
 }
 
 /** The value in `bytes`, which must be exactly what was packed. */
-export function unpackOne(bytes: Uint8Array, revive: ReviveReference = reviveAsReference): unknown {
+export function unpackOne(bytes: Uint8Array, revive?: ReviveReference): unknown {
+  return unpackPart(bytes, 0, bytes.length, revive);
+}
+
+/** The value in `bytes[start, end)`, which must be exactly what was packed. */
+export function unpackPart(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  revive: ReviveReference = reviveAsReference,
+): unknown {
   // msgpackr answers in the class of its source, and a Buffer's `slice` is no copy.
-  const source = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const source = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
   const before = enterDecoding(revive);
   try {
+    scan(source);
     return source[0] === WITH_RECORDS ? records.unpack(source.subarray(1)) : plain.unpack(source);
   } catch (cause) {
     throw new StorageError('a value of the journal cannot be read by this version', { cause });

@@ -39,6 +39,11 @@ test('bad options and bad logic are refused', () => {
   expect(() => effect(async () => 1, { class: 'twice' as never })).toThrow(InvalidDefinitionError);
   expect(() => effect(async () => 1, { timeoutMs: 0 })).toThrow(/timeoutMs/);
   expect(() => effect(async () => 1, { retry: { maxAttempts: 0 } })).toThrow(/maxAttempts/);
+  expect(() => effect(async () => 1, { retry: { attempts: 3 } as never })).toThrow(
+    /no "attempts" \(known: maxAttempts/,
+  );
+  expect(() => effect(async () => 1, { retries: 3 } as never)).toThrow(/no "retries" \(known: class, retry/);
+  expect(() => effect(async () => 1, { retry: 3 as never })).toThrow(/retry is number, expected an object/);
   expect(() => effect(fromCallback(() => {}) as never)).toThrow(InvalidDefinitionError);
 });
 

@@ -34,6 +34,23 @@ describe.each([0, 1])('threads: %i', (threads) => {
   });
 });
 
+test.each([0, 1])('observers get XState questions: matches and hasTag (threads: %i)', async (threads) => {
+  await using system = await ActorSystem.start({ threads, actors: [MODULE] });
+  const ref = await system.spawn(order, { id: 'o1' });
+  const waiting = ref.waitFor((s) => s.view.hasTag('settled'), { timeoutMs: 20_000 });
+  await ref.tell({ type: 'RING' });
+  await ref.tell({ type: 'PLACE' });
+  const { view } = await waiting;
+  expect([view.matches('delivered'), view.matches('sent'), view.hasTag('settled')]).toEqual([true, false, true]);
+  const again = (await ref.snapshot()).view;
+  expect(again.matches('delivered')).toBe(true);
+  expect(structuredClone(again)).toEqual(again);
+  for await (const { view: now } of ref.changes()) {
+    expect(now.hasTag('settled')).toBe(true);
+    break;
+  }
+});
+
 test('what a state sends to its child as it is left, the child handles before it ends', async () => {
   await using system = await ActorSystem.start({ threads: 0, actors: [MODULE] });
   const ref = await system.spawn(order, { id: 'o1' });

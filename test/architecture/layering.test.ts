@@ -21,8 +21,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   system: BELOW_SYSTEM,
   broker: BELOW_BROKER,
   streams: BELOW_BROKER,
-  testing: ALL_LAYERS,
-  'index.ts': ALL_LAYERS,
+  doctor: [...BELOW_CELL, 'cell'],
+  cli: [...BELOW_CELL, 'cell', 'doctor'],
+  testing: [...ALL_LAYERS, 'doctor'],
+  'index.ts': [...ALL_LAYERS, 'doctor'],
 };
 
 /** supervisors/ and actors/ plug in here, and nowhere else. */

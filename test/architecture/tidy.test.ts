@@ -41,7 +41,7 @@ const lengthFaults = ({ path, text }: SourceFile): string[] => {
   const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
   const max = path.startsWith('test/') ? TEST_LINES_MAX : LINES_MAX;
   const faults = lines > max ? [`${path} has ${lines} lines, more than ${max}`] : [];
-  if (isProduct(path) && lines > HEADLESS_LINES_MAX && !text.startsWith('/**'))
+  if (isProduct(path) && lines > HEADLESS_LINES_MAX && !/^(?:#!.*\n)?\/\*\*/.test(text))
     faults.push(`${path} has ${lines} lines and no head comment`);
   return faults;
 };

@@ -5,14 +5,19 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { BREAKER_CYCLE, messageOf, OPENINGS_PER_CYCLE, sizeOf } from '../../bench/actors/messages.ts';
+import { differencesOf, type Pair, verdictOf } from '../../bench/against.ts';
+import { copyCheckout } from '../../bench/checkout.ts';
+import { parseCommand, UsageError } from '../../bench/command-line.ts';
 import type { Sample } from '../../bench/contract.ts';
 import type { ContenderResult, WorkloadResult } from '../../bench/measurement.ts';
 import { inFlight, Pace } from '../../bench/pace.ts';
-import { withTable } from '../../bench/readme-section.ts';
+import { reachedBy, renderReach } from '../../bench/reach.ts';
+import { renderSection, withSection } from '../../bench/readme-section.ts';
 import { FORMAT, readResults, type Results, writeResults } from '../../bench/results-file.ts';
-import { latencies, median, percentile, ratios, summarize } from '../../bench/statistics.ts';
-import { renderTable, writeNumber, writeRatio } from '../../bench/table.ts';
-import { WORKLOADS } from '../../bench/workload-list.ts';
+import { latencies, median, medianInterval, percentile, ratios, summarize } from '../../bench/statistics.ts';
+import { writeFigure, writeNumber, writeRatio } from '../../bench/figures.ts';
+import { renderDifferences, renderTable } from '../../bench/table.ts';
+import { ALL, contenderOf, WORKLOADS } from '../../bench/workload-list.ts';
 import { tmpDir } from '../support/tmp-dir.ts';
 
 const run = promisify(execFile);
@@ -81,6 +86,64 @@ describe('arithmetic', () => {
     expect(ratios([200, 100], [100, 100], 'higher')).toEqual([2, 1]);
     expect(ratios([200, 100], [100, 100], 'lower')).toEqual([0.5, 1]);
     expect(ratios([200, 100, 50], [100], 'higher')).toEqual([2]);
+  });
+});
+
+describe('two checkouts', () => {
+  const [tellInHost] = WORKLOADS;
+  const ours = tellInHost?.contenders.find(({ kind }) => kind === 'ours');
+  if (tellInHost === undefined || ours === undefined) throw new Error('no workload to compare');
+  const measured = (rate: number, cpuMs: number) => ({ sample: { rate }, cpuMs, tookMs: 100 });
+  const pairs = (starts: number, ratio: number): Pair[] =>
+    Array.from({ length: starts }, (_, start) => start).flatMap((start) => [
+      { start, ours: measured(1_000 * ratio, 50), theirs: measured(1_000, 50) },
+      { start, ours: measured(1_000 * ratio, 50), theirs: measured(1_000, 50) },
+    ]);
+
+  test.each([
+    [[1, 2, 3, 4, 5], undefined],
+    [
+      [6, 5, 4, 3, 2, 1],
+      [1, 6],
+    ],
+    [
+      [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+      [2, 9],
+    ],
+    [Array.from({ length: 20 }, (_, i) => i), [5, 14]],
+  ])('the true median of %j is within %j', (values, interval) => {
+    expect(medianInterval(values)).toEqual(interval);
+  });
+
+  test.each([
+    [10, 1.2, 'better'],
+    [10, 0.8, 'worse'],
+    [10, 1, 'no difference seen'],
+    [5, 1.2, 'no difference seen'],
+  ])('%d starts with %d times the rate: %s', (starts, ratio, verdict) => {
+    const found = differencesOf(tellInHost, ours, pairs(starts, ratio));
+    expect(found.map(({ metric }) => metric.name)).toEqual(['rate', 'cpu']);
+    expect(found.map(verdictOf)).toEqual([verdict, verdict]);
+    expect(found[0]?.ratio.median).toBeCloseTo(ratio);
+    expect(renderDifferences(found, 'theirs')).toContain(verdict);
+  });
+
+  test('one outlier of a start is not the verdict', () => {
+    const [first, ...rest] = pairs(10, 1);
+    const odd = { ...(first as Pair), ours: measured(9_000, 50) };
+    expect(differencesOf(tellInHost, ours, [odd, ...rest]).map(verdictOf)).toEqual([
+      'no difference seen',
+      'no difference seen',
+    ]);
+  });
+
+  test('a copy of a checkout has its library and the bench of this one', { timeout: 60_000 }, async () => {
+    await using dir = await tmpDir('bench');
+    const { entry } = await copyCheckout('.', dir.at('copy'));
+    expect(entry).toBe(dir.at('copy/bench/contender-process.ts'));
+    await readFile(entry);
+    await readFile(dir.at('copy/runtime/index.ts'));
+    await expect(copyCheckout('no-such-commit', dir.at('other'))).rejects.toThrow('no-such-commit');
   });
 });
 
@@ -192,10 +255,73 @@ describe('tables', () => {
 
   test('the table goes between the markers and nowhere else', () => {
     const readme = '# A\n\n<!-- bench:start -->\nold\n<!-- bench:end -->\n\nrest\n';
-    const written = withTable(readme, 'TABLE');
+    const written = withSection(readme, 'TABLE');
     expect(written).toBe('# A\n\n<!-- bench:start -->\n\nTABLE\n\n<!-- bench:end -->\n\nrest\n');
-    expect(withTable(written, 'TABLE')).toBe(written);
-    expect(() => withTable('# A\n', 'TABLE')).toThrow('<!-- bench:start -->');
+    expect(withSection(written, 'TABLE')).toBe(written);
+    expect(() => withSection('# A\n', 'TABLE')).toThrow('<!-- bench:start -->');
+  });
+
+  test('the section has the peers and the plots, where there are any', () => {
+    const plots = ['peers', 'growth-a'].map((name) => ({ file: `${name}.svg`, title: name, svg: '' }));
+    const whole = renderSection({ main: results, peers: results, plots });
+    expect(whole.match(/^### .*$/gm)).toEqual([
+      '### Beside other products',
+      '### Beside the bare work',
+      '### How cost grows',
+    ]);
+    expect(whole).toContain('![growth-a](bench/results/growth-a.svg)');
+    expect(renderSection({ main: results, peers: undefined, plots: [] }).match(/^### .*$/gm)).toEqual([
+      '### Beside the bare work',
+    ]);
+  });
+
+  test('microseconds become milliseconds where there are many', () => {
+    expect(writeFigure({ median: 999, min: 1, max: 2_000 }, 'µs')).toBe('999 µs (1.00 – 2,000)');
+    expect(writeFigure({ median: 1_500, min: 800, max: 2_000 }, 'µs')).toBe('1.50 ms (0.8 – 2.00)');
+  });
+});
+
+describe('goals', () => {
+  const goal = { workload: 'tell', ours: 'mine' };
+
+  test.each([
+    [{ ...goal, beside: 'bare', reach: 0.4, aim: 0.6 }, 0.5, 'reached'],
+    [{ ...goal, beside: 'bare', reach: 0.4, aim: 0.5 }, 0.5, 'aim'],
+    [{ ...goal, beside: 'bare', reach: 0.6 }, 0.5, 'short'],
+    [{ ...goal, reach: 900_000 }, 1_000_000, 'reached'],
+    [{ ...goal, reach: 2_000_000 }, 1_000_000, 'short'],
+    [{ ...goal, beside: 'nact', reach: 1 }, undefined, 'not measured'],
+    [{ ...goal, metric: 'heap', reach: 1 }, undefined, 'not measured'],
+  ])('%j: %d, %s', (wanted, value, verdict) => {
+    expect(reachedBy(results, [wanted])).toMatchObject([{ value, verdict }]);
+  });
+
+  test('where less is better, less is reached', () => {
+    const heap: WorkloadResult = { ...workload, metrics: [{ name: 'rate', unit: 'B', better: 'lower' }] };
+    const reached = [900_000, 1_000_000].map((reach) => reachedBy({ workloads: [heap] }, [{ ...goal, reach }]));
+    expect(reached.map(([one]) => one?.verdict)).toEqual(['short', 'reached']);
+  });
+
+  test('every goal is of something that is measured', () => {
+    for (const { goal: one } of reachedBy({ workloads: [] })) {
+      const contender = contenderOf(one.workload, one.ours);
+      expect(contender.kind).toBe('ours');
+      if (one.beside === undefined) continue;
+      expect(contenderOf(one.workload, one.beside).kind).toBe('baseline');
+      expect(contender.beside ?? [one.beside]).toContain(one.beside);
+    }
+    const goalsOf = (name: string): string => renderReach({ ...results, workloads: [{ ...workload, name }] });
+    expect(goalsOf('tell-in-host')).toContain('| tell-in-host/thread beside nact |  | ×20 |  | not measured |');
+    expect(goalsOf('tell')).not.toContain('not measured');
+  });
+
+  test('what one of ours is set beside exists', () => {
+    for (const { contenders } of ALL) {
+      const names = contenders.filter(({ kind }) => kind === 'baseline').map(({ name }) => name);
+      const listed = contenders.flatMap(({ beside }) => beside ?? []);
+      const elsewhere = ALL.flatMap((one) => one.contenders).map(({ name }) => name);
+      for (const name of listed) expect(names.includes(name) || elsewhere.includes(name)).toBe(true);
+    }
   });
 });
 
@@ -221,7 +347,7 @@ describe('results', () => {
 
   test('the README of the bench names every workload', async () => {
     const readme = await readFile(fileURLToPath(new URL('../../bench/README.md', import.meta.url)), 'utf8');
-    for (const { name } of WORKLOADS) expect(readme).toContain(`\`${name}\``);
+    for (const { name } of ALL) expect(readme).toContain(`\`${name}\``);
   });
 });
 
@@ -229,12 +355,45 @@ describe('command line', () => {
   test.each([
     [['--bogus'], 'Unknown option'],
     [['--only', 'nothing'], 'no such workload'],
+    [['--only', 'ask/nobody'], 'no such contender (known: in-host'],
+    [['--against', '.', '--json', 'there.json'], '--against writes no file'],
     [['--rounds', '0'], 'not a whole number'],
+    [['--peers', '--growth'], 'two runs'],
     [['stray'], 'Unexpected argument'],
-  ])('%j is a clear error', async (args, words) => {
-    await expect(run(process.execPath, [RUN, ...args])).rejects.toMatchObject({
+  ])('%j is a clear error', (args, words) => {
+    expect(() => parseCommand(args)).toThrow(UsageError);
+    expect(() => parseCommand(args)).toThrow(words);
+  });
+
+  test.each([
+    [[], 'latest.json', 5],
+    [['--quick'], 'quick.json', 5],
+    [['--peers'], 'peers.json', 5],
+    [['--growth', '--quick'], 'growth-quick.json', 5],
+    [['--rounds', '7'], 'latest.json', 7],
+    [['--json', 'there.json', '--only', 'ask'], 'there.json', 5],
+    [['--only', 'ask'], undefined, 5],
+    [['--sample-ms', '50'], undefined, 5],
+    [['--profile', 'there'], undefined, 5],
+  ])('%j is written to %s', (args, file, rounds) => {
+    const command = parseCommand(args);
+    if (command.kind !== 'run') throw new Error(command.kind);
+    expect(command.json?.split('/').at(-1)).toBe(file);
+    expect(command.rounds).toBe(rounds);
+  });
+
+  test('workloads and contenders are chosen by name', () => {
+    const command = parseCommand(['--only', 'ask/outside', '--only', 'ask/in-host', '--only', 'ask/outside']);
+    if (command.kind !== 'run') throw new Error(command.kind);
+    expect(command.workloads.map(({ contenders }) => contenders.map(({ name }) => name))).toEqual([
+      ['outside', 'in-host'],
+    ]);
+  });
+
+  test('a wrong option ends with code 2 and how it is used', async () => {
+    await expect(run(process.execPath, [RUN, '--bogus'])).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringContaining(words) as unknown,
+      stderr: expect.stringContaining('npm run bench -- [options]') as unknown,
     });
   });
 

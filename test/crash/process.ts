@@ -1,27 +1,38 @@
 /**
- * The process that is killed: starts a system on the data folder, says what it finds, and works until it dies. With `settle` it adds
- * nothing, waits until all that was begun is finished, says what there is, and ends in good order.
+ * The process that is killed: starts a system on the data folder, says what it finds, and works until it dies. Told to, it stops
+ * in good order, copies the folder meanwhile, or lets its own threads die. With `settle` it adds nothing, waits until all that was
+ * begun is finished, says what there is, and ends.
  *
- * It speaks in lines on standard output, each written at once: what a killed process has said was true.
+ * It speaks in lines on standard output, each written at once: what it is about to ask, and what was answered. What a killed process
+ * has said was true.
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ActorSystem } from '../../runtime/index.ts';
 import type { SystemOptions } from '../../runtime/system/options.ts';
-import { ledger, type LedgerState } from '../support/actors/ledger.ts';
-import { vault, type VaultState } from '../support/actors/vault.ts';
-import type { World } from './world.ts';
+import type { DeathOrder } from '../threads/deaths.ts';
+import { Workload } from './workload.ts';
+import type { Census } from './world.ts';
 
 export interface ProcessOrder {
   readonly options: SystemOptions & { readonly dataDir: string };
   readonly sink: string;
-  readonly ledgers: number;
-  readonly vaults: number;
-  readonly settle: boolean;
+  readonly census: Census;
+  /** Per toiler, the last message that was to break it. */
+  readonly broken: readonly number[];
+  readonly task: 'work' | 'stop' | 'backup' | 'settle' | 'deaths';
+  /** For copies of the folder. */
+  readonly copies: string;
+  /** With the task `deaths`: which of its threads die, and how. */
+  readonly deaths?: DeathOrder | undefined;
 }
 
-/** Tells under way to one ledger. */
-const WINDOW = 8;
+/** The code of a process whose threads did not get to run for ten seconds: its start is refused, and may be tried again. */
+const STARVED = 75;
+/** How long a process that is to stop works before. */
+const WORK_BEFORE_STOP_MS = 60;
+const BETWEEN_COPIES_MS = 10;
+const MODULES = ['journey', 'ledger', 'vault', 'toilers', 'gossip'];
 
 const say = (word: string, value: unknown): void => {
   const line = Buffer.from(`${word} ${JSON.stringify(value)}\n`);
@@ -34,92 +45,59 @@ const say = (word: string, value: unknown): void => {
     }
   }
 };
+
 const order = JSON.parse(process.argv[2] ?? '{}') as ProcessOrder;
 
 const system = await ActorSystem.start({
   ...order.options,
-  actors: [
-    new URL('../support/actors/ledger.ts', import.meta.url),
-    new URL('../support/actors/vault.ts', import.meta.url),
-  ],
+  actors: MODULES.map((name) => new URL(`../support/actors/${name}.ts`, import.meta.url)),
+}).catch((error: unknown) => {
+  if ((error as { code?: string }).code !== 'CONTROL_TIMEOUT') throw error;
+  process.exit(STARVED);
 });
-system.on('host_lost', (event) => say('TROUBLE', { host_lost: event }));
-system.on('failed', (event) => say('TROUBLE', { failed: String(event.error.stack) }));
+const mayLoseThreads = order.task === 'deaths';
+system.on('host_lost', (event) => say(mayLoseThreads ? 'LOST' : 'TROUBLE', { host_lost: event }));
+system.on('failed', (event) => say(mayLoseThreads ? 'FAILED' : 'TROUBLE', { failed: String(event.error.stack) }));
 system.on('blocked', (event) => say('TROUBLE', { blocked: event.error.message }));
-system.on('dead_letter', (event) => say('TROUBLE', { dead_letter: event.error.message }));
+system.on('dead_letter', (event) => {
+  if (!event.key.startsWith('toiler/')) say('TROUBLE', { dead_letter: event.error.message });
+});
 if (system.opened.damaged.length > 0) say('TROUBLE', { damaged: system.opened.damaged });
 
-const ids = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
-const ledgers = await Promise.all(
-  ids('l', order.ledgers).map((id) => system.spawn(ledger, { id, ifExists: 'attach', timeoutMs: 20_000 })),
-);
-const vaults = await Promise.all(
-  ids('v', order.vaults).map((id) =>
-    system.spawn(vault, { id, input: { sink: order.sink }, ifExists: 'attach', timeoutMs: 20_000 }),
-  ),
-);
+const workload = await Workload.create(system, order, say);
+say('FOUND', workload.found);
 
-const look = async (): Promise<World> => ({
-  ledgers: await Promise.all(ledgers.map((ref) => ref.ask<LedgerState>({ type: 'GET' }, { timeoutMs: 20_000 }))),
-  vaults: await Promise.all(vaults.map((ref) => ref.ask<VaultState>({ type: 'GET' }, { timeoutMs: 20_000 }))),
-});
-
-const world = await look();
-
-const serve = async (i: number, n: number): Promise<void> => {
-  const reply = await vaults[i]?.ask({ type: 'SERVE', n }, { idempotencyKey: `serve-${n}`, timeoutMs: 20_000 });
-  say('SERVED', { i, n, reply });
-};
-
-/** Requests that were answered, or perhaps handled, by a process before this one: asked again under the same key. */
-const serveAgain = async (i: number): Promise<void> => {
-  const served = world.vaults[i]?.served ?? 0;
-  for (let n = Math.max(1, served - 2); n <= served; n++) await serve(i, n);
-};
-
-const write = async (i: number): Promise<never> => {
-  let n = world.ledgers[i]?.n ?? 0;
-  const to = `ledger/l${(i + 3) % order.ledgers}`;
-  for (const under: Promise<void>[] = []; ; ) {
-    n += 1;
-    const mine = n;
-    const tell = ledgers[i]?.tell({ type: 'ADD', n: mine, to }, { timeoutMs: 20_000 }) ?? Promise.resolve();
-    under.push(tell.then(() => say('WRITTEN', { i, n: mine })));
-    if (under.length >= WINDOW) await under.shift();
+const copy = async (): Promise<never> => {
+  for (let i = 1; ; i++) {
+    await pause(BETWEEN_COPIES_MS);
+    await system.backup(`${order.copies}/${system.opened.run}-${i}`);
   }
 };
 
-const work = async (i: number): Promise<never> => {
-  await serveAgain(i);
-  for (let n = (world.vaults[i]?.served ?? 0) + 1; ; n++) {
+switch (order.task) {
+  case 'work':
+    await workload.run();
+    break;
+  case 'backup':
+    await Promise.all([workload.run(), copy()]);
+    break;
+  case 'stop':
     await Promise.all([
-      serve(i, n),
-      vaults[i]?.tell({ type: 'TIMER', delayMs: (n * 37) % 400 }),
-      vaults[i]?.tell({ type: n % 2 === 0 ? 'MOVE' : 'COPY' }),
+      workload.run(),
+      pause(WORK_BEFORE_STOP_MS).then(() => {
+        workload.end();
+        return system.stop();
+      }),
     ]);
+    break;
+  case 'settle':
+    await workload.askAgain();
+    say('FINAL', await workload.settle());
+    await system.stop();
+    break;
+  case 'deaths': {
+    const { letThreadsDie } = await import('../threads/death-task.ts');
+    await letThreadsDie(system, workload, order.deaths as DeathOrder, say);
+    break;
   }
-};
-
-const isSettled = ({ ledgers: found, vaults: kept }: World): boolean =>
-  found.every((state, i) => state.peer >= (found[(i + order.ledgers - 3) % order.ledgers]?.n ?? 0)) &&
-  kept.every(
-    ({ timers, moves, copies }) =>
-      Object.keys(timers.due).length === 0 &&
-      moves.done + moves.unknown.length + moves.failed.length >= moves.started &&
-      copies.done + copies.unknown.length + copies.failed.length >= copies.started,
-  );
-
-say('FOUND', world);
-if (order.settle) {
-  await Promise.all(vaults.map((_, i) => serveAgain(i)));
-  let last = await look();
-  // Gives up after a while: the one who asked then sees what is missing.
-  for (let tries = 0; !isSettled(last) && tries < 100; tries++) {
-    await pause(50);
-    last = await look();
-  }
-  say('FINAL', last);
-  await system.stop();
-} else {
-  await Promise.all([...ledgers.map((_, i) => write(i)), ...vaults.map((_, i) => work(i))]);
 }

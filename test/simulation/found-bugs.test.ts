@@ -2,14 +2,25 @@
 import { expect, test } from 'vitest';
 import { Cell } from '../../runtime/cell/cell.ts';
 import { CellTurn } from '../../runtime/cell/cell-turn.ts';
+import { imageOf } from '../../runtime/cell/image.ts';
 import { park, step } from '../../runtime/cell/step.ts';
+import type { EffectRunner } from '../../runtime/host/effect-runner.ts';
+import type { HostLink } from '../../runtime/host/items.ts';
 import { PeerLink } from '../../runtime/host/peer-link.ts';
+import { Releaser } from '../../runtime/host/release.ts';
+import type { TimerQueue } from '../../runtime/host/timer-queue.ts';
 import { BatchWriter } from '../../runtime/journal/batch-builder.ts';
 import { Journal } from '../../runtime/journal/journal.ts';
+import type { JournalControl } from '../../runtime/journal/journal-control.ts';
 import { MemoryStore } from '../../runtime/journal/memory-store.ts';
 import { WakeWatch } from '../../runtime/journal/wake-watch.ts';
+import { placementOf } from '../../runtime/kernel/address.ts';
+import { StorageError } from '../../runtime/kernel/errors.ts';
+import type { Intent } from '../../runtime/kernel/intent.ts';
 import type { Envelope } from '../../runtime/kernel/message.ts';
 import { seededRandom } from '../../runtime/kernel/random.ts';
+import { ActorSystem } from '../../runtime/system/actor-system.ts';
+import type { Topology } from '../../runtime/system/topology.ts';
 import { createTestSystem } from '../../runtime/testing/test-system.ts';
 import { VirtualClock } from '../../runtime/testing/virtual-clock.ts';
 import { createLocalFramePorts } from '../../runtime/transport/local-frame-port.ts';
@@ -53,6 +64,21 @@ test('a refused signal is consumed in its own lane', () => {
   expect(step(cell, control(cell.key, 9, { kind: 'watch', watcher: 'a/1' }), turn(), 0).kind).toBe('refused');
   expect(cell.book.hasConsumed({ stream: 0, position: 9, index: 0 }, 'signal')).toBe(true);
   expect(cell.book.hasConsumed({ stream: 0, position: 5, index: 0 }, 'user')).toBe(false);
+});
+
+test('an image keeps no message that its actor has consumed: it would wake the actor at every start, for nothing', () => {
+  const cell = new Cell('refuser/1', refuser);
+  cell.run();
+  step(cell, spawned(cell.key, 1, 1), turn(), 0);
+  const message = (position: number): Envelope => ({ to: cell.key, message: 1, id: { stream: 0, position, index: 0 } });
+  step(cell, message(9), turn(), 0);
+  for (const position of [4, 9]) cell.mailbox.push(message(position));
+  expect(imageOf(cell, 1).wakeAtMs).toBeUndefined();
+  cell.mailbox.push(message(10));
+  const { wakeAtMs, received, body } = imageOf(cell, 1);
+  expect(wakeAtMs).toBe(0);
+  expect(received).toContainEqual({ stream: 0, lane: 'user', position: 10, index: 0 });
+  expect((body as { readonly backlog: readonly Envelope[] }).backlog.map(({ id }) => id?.position)).toEqual([10]);
 });
 
 test('a start that is parked is announced as this start, also when the child had lived before', () => {
@@ -196,6 +222,75 @@ test('the port of a dead host that closes late says nothing about its successor'
     runAll();
   }
   expect(await moved).toBe(2);
+});
+
+test('a message to an actor in memory that is kept for a dead host is kept for its successor: the journal does not have it', () => {
+  const pushed: unknown[][] = [];
+  const link: HostLink = {
+    push: (...args) => void pushed.push(args),
+    flush: () => {},
+    writable: true,
+    onceWritable: () => {},
+    oldestUnacknowledgedMark: () => undefined,
+  };
+  const to = (durable: boolean): string => {
+    for (let i = 0; ; i++) {
+      const key = `${durable ? 'leaf' : 'spark'}/${i}`;
+      if (placementOf(key, 2) === 1) return key;
+    }
+  };
+  const releaser = new Releaser({
+    slot: 0,
+    hosts: 2,
+    outsideStream: 65_537,
+    effects: {} as EffectRunner,
+    timers: {} as TimerQueue,
+    deliver: () => undefined,
+    link: () => link,
+    outside: () => link,
+    pause: () => {},
+    observed: () => false,
+  });
+  const cell = new Cell('refuser/1', refuser);
+  const intents = [true, false].map((durable): Intent => {
+    return { kind: 'send', durable, envelope: { to: to(durable), message: 1 } };
+  });
+  const envelope: Envelope = { to: cell.key, message: 1 };
+  releaser.release({ cell, envelope, intents, sequence: 1, view: undefined, refused: false, error: undefined }, 7);
+  expect(pushed.map((args) => (args.length === 1 ? 'no mark' : args[1]))).toEqual([7, 'no mark']);
+});
+
+test('the end of a child that its parent has heard of is not heard again', () => {
+  const cell = new Cell('refuser/1', refuser);
+  cell.run();
+  step(cell, spawned(cell.key, 1, 1), turn(), 0);
+  cell.book.children = new Map([['c', { key: 'spark/1', incarnation: 4 }]]);
+  const ended = (): Envelope => ({
+    to: cell.key,
+    message: undefined,
+    control: { kind: 'terminated', key: 'spark/1', childId: 'c', incarnation: 4, reason: { kind: 'host_lost' } },
+  });
+  expect(step(cell, ended(), turn(), 0).kind).toBe('handled');
+  expect(step(cell, ended(), turn(), 0).kind).toBe('dropped');
+});
+
+test('a system whose journal fails while it starts is not given out as started', async () => {
+  const did: string[] = [];
+  const topology: Topology = {
+    hosts: 1,
+    journal: {} as JournalControl,
+    async start(events, _modules, opened) {
+      opened(1);
+      events.failed(new StorageError('the disk failed'));
+      return { run: 1, end: 1, checkpoint: 1, tailTurns: 0, damaged: [] };
+    },
+    link: () => undefined,
+    load: async () => {},
+    stats: async () => [],
+    stop: async () => void did.push('stopped'),
+  };
+  await expect(ActorSystem.startWith({}, { topology })).rejects.toThrow('the disk failed');
+  expect(did).toEqual(['stopped']);
 });
 
 /** A journal for one host, on a virtual clock, that makes no checkpoint by itself. */

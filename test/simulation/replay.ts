@@ -1,19 +1,21 @@
-/** Runs one seed of one workload again: node test/simulation/replay.ts --workload bank --seed 123 [--plan crashes] [--trace] [--stacks] */
+/** Runs seeds again: node test/simulation/replay.ts --seed 123 [--seeds 10] [--workload bank] [--plan crashes] [--credit 400] [--trace] [--stacks]. With --digests: only what tells whether two runs are the same. */
 import { parseArgs } from 'node:util';
-import { PLANS, WORKLOADS, runSeed } from './seeds.ts';
+import { caseOf, PLANS, runSeed, WORKLOADS } from './seeds.ts';
 
 const { values } = parseArgs({
   options: {
-    workload: { type: 'string', default: 'bank' },
+    workload: { type: 'string' },
     plan: { type: 'string' },
+    credit: { type: 'string' },
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
     trace: { type: 'boolean', default: false },
     stacks: { type: 'boolean', default: false },
+    digests: { type: 'boolean', default: false },
   },
 });
 const workload = WORKLOADS.find(({ name }) => name === values.workload);
-if (workload === undefined)
+if (values.workload !== undefined && workload === undefined)
   throw new Error(`no workload is named ${values.workload}: ${WORKLOADS.map(({ name }) => name).join(', ')}`);
 if (values.plan !== undefined && PLANS[values.plan] === undefined)
   throw new Error(`no plan is named ${values.plan}: ${Object.keys(PLANS).join(', ')}`);
@@ -22,25 +24,44 @@ const first = Number(values.seed);
 let failed = 0;
 const begin = performance.now();
 for (let seed = first; seed < first + Number(values.seeds); seed++) {
-  const report = await runSeed(workload, seed, {
+  const report = await runSeed(seed, {
+    workload,
     plan: values.plan,
+    linkCreditBytes: values.credit === undefined ? undefined : Number(values.credit),
     stacks: values.stacks,
     onTrace: values.trace ? (line) => process.stdout.write(`${line}\n`) : undefined,
   });
+  if (values.digests) {
+    console.log(`${seed} ${report.digest}`);
+    continue;
+  }
   const { digest, steps, virtualMs, turns, faults, violations } = report;
   if (values.seeds === '1') {
-    console.log({ digest, steps, virtualMs, turns, faults });
+    const { workload: drawn, plan, hosts, linkCreditBytes, system } = caseOf(seed, { workload, plan: values.plan });
+    console.log({
+      workload: drawn.name,
+      plan,
+      hosts,
+      linkCreditBytes,
+      ...system,
+      digest,
+      steps,
+      virtualMs,
+      turns,
+      faults,
+    });
     for (const { rule, what } of violations) console.log(`${rule}: ${what}`);
   }
   if (violations.length > 0) {
     failed += 1;
     if (values.seeds !== '1')
       console.log(
-        `seed ${seed}: ${violations.length} violations, first: ${violations[0]?.rule}: ${violations[0]?.what.slice(0, 300)}`,
+        `seed ${seed} (${caseOf(seed, { workload }).workload.name}, ${values.plan ?? caseOf(seed).plan}): ${violations.length} violations, first: ${violations[0]?.rule}: ${violations[0]?.what.slice(0, 300)}`,
       );
   }
 }
-console.log(
-  `${failed} of ${values.seeds} seeds failed, ${((performance.now() - begin) / Number(values.seeds)).toFixed(1)} ms a seed`,
-);
+if (!values.digests)
+  console.log(
+    `${failed} of ${values.seeds} seeds failed, ${((performance.now() - begin) / Number(values.seeds)).toFixed(1)} ms a seed`,
+  );
 process.exitCode = failed === 0 ? 0 : 1;

@@ -1,7 +1,9 @@
 /** A past that cannot be repeated blocks, with a diagnosis; one that can is repeated, clock and randomness included. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { installTurnGlobals } from '../../../runtime/host/turn-globals.ts';
+import type { LoadedCell, TurnRecord } from '../../../runtime/journal/turn-record.ts';
 import type { Behavior } from '../../../runtime/kernel/behavior.ts';
+import { StorageError } from '../../../runtime/kernel/errors.ts';
 import type { Envelope } from '../../../runtime/kernel/message.ts';
 import { CellRig, carried, definitionOf, KEY, obedient, type OpState } from './cell-rig.ts';
 
@@ -148,6 +150,20 @@ describe('what is stored', () => {
     const damage = { name: 'DataDamagedError', code: 'DATA_DAMAGED', message: 'sum does not fit' };
     const { result } = CellRig.recover({ image, damage }, definitionOf(teller((n) => n)));
     expect(result).toMatchObject({ kind: 'blocked', error: { cause: { code: 'DATA_DAMAGED' } } });
+  });
+
+  test('a turn that cannot be read: blocked, and nothing that waits is lost', () => {
+    const unreadable: LoadedCell['turns'] = {
+      length: 1,
+      [Symbol.iterator](): Iterator<TurnRecord> {
+        throw new StorageError('a value of the journal cannot be read by this version');
+      },
+    };
+    const pending = [{ to: 'ops/a', message: 1, id: { stream: 1, position: 2, index: 0 } }];
+    const { cell, result } = CellRig.recover({ image, turns: unreadable, pending }, definitionOf(teller((n) => n)));
+    expect(why(result)).toMatch(/cannot be read/);
+    expect(cell.mailbox.waiting()).toEqual(pending);
+    expect(cell.carried).toMatchObject({ image, turns: [], damage: { code: 'STORAGE_FAILED' } });
   });
 
   test('an image of a newer format', () => {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { EffectEntry } from '../../../runtime/cell/book.ts';
 import { Cell } from '../../../runtime/cell/cell.ts';
 import { EffectRunner } from '../../../runtime/host/effect-runner.ts';
+import { effectMark, unwatched } from '../../../runtime/host/watch.ts';
 import type { EffectContext, EffectSpec, SourceContext } from '../../../runtime/kernel/behavior.ts';
 import { defineBehavior } from '../../../runtime/kernel/definition.ts';
 import type { SelfMessage } from '../../../runtime/kernel/message.ts';
@@ -13,6 +14,7 @@ const KEY = 'a/one';
 class Rig {
   readonly clock = new ManualClock();
   readonly delivered: SelfMessage[] = [];
+  readonly tried: number[] = [];
   readonly specs = new Map<string, EffectSpec>();
   readonly pooled: { work: unknown; aborted: () => boolean; resolve: (value: unknown) => void }[] = [];
   readonly cell: Cell;
@@ -34,6 +36,7 @@ class Rig {
     this.cell.resolveBehavior();
     this.runner = new EffectRunner({
       clock: this.clock,
+      watch: { ...unwatched, tries: (mark) => void this.tried.push(mark) },
       random: { next: () => 0.5 },
       pool: (work, _context, signal) =>
         new Promise((resolve) => {
@@ -325,5 +328,63 @@ describe('sources', () => {
     rig.runner.close();
     expect(stopped).toBeLessThanOrEqual(1);
     expect(rig.cell.holds).toBe(0);
+  });
+});
+
+describe('after hosts have died', () => {
+  const mark = (id: string): number => effectMark(KEY, id, 4);
+  const pending = (begun: string[], id: string): EffectSpec => ({
+    kind: 'call',
+    run: () => {
+      begun.push(id);
+      return new Promise(() => {});
+    },
+  });
+
+  test('one of which its host died as often as a message may fail is not begun again: HostLostError', () => {
+    rig.specs.set('e', { kind: 'call', run: () => {} });
+    rig.book('e', 'e');
+    rig.runner.suspect([[mark('e'), 3]]);
+    rig.runner.resume(rig.cell);
+    expect(rig.delivered).toMatchObject([{ kind: 'effect.failed', id: 'e', error: { code: 'HOST_LOST' } }]);
+    expect(rig.runner.size).toBe(0);
+  });
+
+  test('those that were under way twice are begun one at a time, each named before, the others at once', async () => {
+    const begun: string[] = [];
+    for (const id of ['a', 'b', 'c', 'd']) {
+      rig.specs.set(id, pending(begun, id));
+      rig.book(id, id);
+    }
+    rig.runner.suspect([
+      [mark('a'), 2],
+      [mark('b'), 2],
+      [mark('c'), 1],
+    ]);
+    rig.runner.resume(rig.cell);
+    await rig.clock.advance(0);
+    expect(begun).toEqual(['a', 'c', 'd']);
+    expect(rig.tried).toEqual([mark('a')]);
+    await rig.clock.advance(1_000);
+    expect(begun).toEqual(['a', 'c', 'd', 'b']);
+    expect(rig.tried).toEqual([mark('a'), mark('b')]);
+  });
+
+  test('one that is cancelled while it waits for its trial is never begun', async () => {
+    const begun: string[] = [];
+    for (const id of ['a', 'b']) {
+      rig.specs.set(id, pending(begun, id));
+      rig.book(id, id);
+    }
+    rig.runner.suspect([
+      [mark('a'), 2],
+      [mark('b'), 2],
+    ]);
+    rig.runner.resume(rig.cell);
+    rig.cell.book.effects?.delete('b');
+    rig.runner.cancel(KEY, 'b');
+    await rig.clock.advance(1_000);
+    expect(begun).toEqual(['a']);
+    expect(rig.cell.holds).toBe(1);
   });
 });

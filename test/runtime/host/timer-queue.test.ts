@@ -47,6 +47,8 @@ class TwoClocks implements Clock {
   }
 }
 
+const always = (): boolean => true;
+
 const step = fc.oneof(
   fc.record({ kind: fc.constant('add' as const), inMs: fc.integer({ min: -1_000, max: 200_000 }) }),
   fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 100_000 }) }),
@@ -59,7 +61,7 @@ test('never early by the wall clock, once, in order of due time, then of setting
       const clock = new TwoClocks();
       const due = new Map<string, number>();
       const fired: string[] = [];
-      const queue = new TimerQueue(clock, (_key, id) => {
+      const queue = new TimerQueue(clock, always, (_key, id) => {
         expect(due.get(id), 'early').toBeLessThanOrEqual(clock.wallMs);
         fired.push(id);
       });
@@ -83,7 +85,7 @@ test('never early by the wall clock, once, in order of due time, then of setting
 test('those due at once fire in the order in which they were set', () => {
   const clock = new TwoClocks();
   const fired: string[] = [];
-  const queue = new TimerQueue(clock, (_key, id) => void fired.push(id));
+  const queue = new TimerQueue(clock, always, (_key, id) => void fired.push(id));
   for (let i = 0; i < 100; i++) queue.add('a/b', String(i), clock.wallMs + 10, 1);
   queue.add('a/b', 'earlier', clock.wallMs + 5, 1);
   clock.pass(20);
@@ -93,7 +95,7 @@ test('those due at once fire in the order in which they were set', () => {
 test('a clock set back delays, a clock set forward hastens, within a minute', () => {
   const clock = new TwoClocks();
   const fired: string[] = [];
-  const queue = new TimerQueue(clock, (_key, id) => void fired.push(id));
+  const queue = new TimerQueue(clock, always, (_key, id) => void fired.push(id));
   queue.add('a/b', 'back', clock.wallMs + 1_000, 1);
   clock.wallMs -= 5_000;
   clock.pass(1_000);
@@ -109,7 +111,7 @@ test('a clock set back delays, a clock set forward hastens, within a minute', ()
 test('a timer that sets another while it fires, and a closed queue', () => {
   const clock = new TwoClocks();
   const fired: string[] = [];
-  const queue: TimerQueue = new TimerQueue(clock, (_key, id) => {
+  const queue: TimerQueue = new TimerQueue(clock, always, (_key, id) => {
     fired.push(id);
     if (fired.length < 3) queue.add('a/b', `${id}+`, clock.wallMs, 1);
   });
@@ -121,4 +123,26 @@ test('a timer that sets another while it fires, and a closed queue', () => {
   clock.pass(10_000);
   expect(fired).toHaveLength(3);
   expect(clock.waiting).toBe(0);
+});
+
+test('Q3: timers set again and cancelled leave the heap, and do not fire', () => {
+  const clock = new TwoClocks();
+  const armed = new Map<string, number>();
+  const fired: string[] = [];
+  const queue = new TimerQueue(
+    clock,
+    (_key, id, at) => armed.get(id) === at,
+    (_key, id, at) => void fired.push(`${id}@${at}`),
+  );
+  for (let at = 0; at < 200_000; at++) {
+    const id = String(at % 100);
+    armed.set(id, at);
+    queue.add('a/b', id, clock.wallMs + 60_000 - (at % 7), at);
+  }
+  expect(queue.size).toBeLessThan(5_000);
+  for (let id = 0; id < 100; id += 2) armed.delete(String(id));
+  clock.pass(60_000);
+  const last = Array.from({ length: 50 }, (_, i) => 2 * i + 1).map((id) => `${id}@${199_900 + id}`);
+  expect([...fired].sort()).toEqual([...last].sort());
+  expect(queue.size).toBe(0);
 });

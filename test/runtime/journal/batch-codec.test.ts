@@ -3,15 +3,13 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BatchWriter } from '../../../runtime/journal/batch-builder.ts';
-import { PRELUDE_BYTES } from '../../../runtime/journal/batch-layout.ts';
-import { BatchReader } from '../../../runtime/journal/batch-reader.ts';
+import { P_SEAT, PRELUDE_BYTES } from '../../../runtime/journal/batch-layout.ts';
+import { BatchReader, mendPrelude } from '../../../runtime/journal/batch-reader.ts';
 import { copySummed, crc32Of, viewOf } from '../../../runtime/journal/crc32.ts';
 import { decodeImage, decodeLetter } from '../../../runtime/journal/row-codec.ts';
 import type { TurnRecord } from '../../../runtime/journal/turn-record.ts';
 import { InvalidAddressError, UnserializableValueError } from '../../../runtime/kernel/errors.ts';
-import type { Intent } from '../../../runtime/kernel/intent.ts';
-import type { Envelope } from '../../../runtime/kernel/message.ts';
-import { Reference } from '../../../runtime/kernel/reference.ts';
+import { anyTurn } from './any-turn.ts';
 import { imageRow, send, turn } from './journal-rig.ts';
 
 const writer = (): BatchWriter => new BatchWriter({ slot: 3, epoch: 7, run: 11 });
@@ -24,88 +22,6 @@ const sealed = (...turns: TurnRecord[]): BatchReader => {
 
 const turnsOf = (reader: BatchReader): TurnRecord[] =>
   Array.from({ length: reader.turns }, (_, i) => reader.turn(reader.header(i)));
-
-const name = fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' });
-const key = fc.tuple(fc.constantFrom('order', 'stock'), fc.integer({ min: 0, max: 5 })).map(([d, i]) => `${d}/${i}`);
-const value = fc.oneof(
-  // `__proto__` is refused, and -0 becomes 0.
-  fc
-    .jsonValue({ maxDepth: 3 })
-    .map((json) => JSON.parse(JSON.stringify(json).replaceAll('__proto__', 'proto')) as unknown),
-  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
-  fc.date({ noInvalidDate: true }),
-  fc.uint8Array({ maxLength: 20 }),
-  fc.array(fc.tuple(name, fc.integer())).map((pairs) => new Map(pairs)),
-  fc.array(fc.integer()).map((items) => new Set(items)),
-  key.map((to) => new Reference(to)),
-);
-const count = fc.nat({ max: Number.MAX_SAFE_INTEGER });
-const u32 = fc.nat({ max: 0xffff_ffff });
-const replyTo = fc.oneof(
-  fc.record({ kind: fc.constant('outside' as const), call: count, run: u32 }),
-  fc.record(
-    { kind: fc.constant('cell' as const), key, ask: name, idempotencyKey: name },
-    { requiredKeys: ['kind', 'key', 'ask'] },
-  ),
-);
-const control = fc.constantFrom<NonNullable<Envelope['control']>>(
-  { kind: 'stop', reason: { kind: 'shutdown' } },
-  { kind: 'timer', id: 't', armed: 3 },
-  { kind: 'terminated', key: 'a/b', reason: { kind: 'normal', output: 5 } },
-);
-const envelope = (to: string) =>
-  fc.record(
-    {
-      to: fc.constant(to),
-      message: value,
-      control,
-      id: fc.record({ stream: u32, position: count, index: u32 }),
-      from: key,
-      replyTo,
-      idempotencyKey: name,
-      expiresAtMs: count,
-      unstashed: fc.boolean(),
-      traceparent: name,
-    },
-    { requiredKeys: ['to', 'message'] },
-  );
-const encodedError = fc.record({ name, code: name, message: name });
-const intent: fc.Arbitrary<Intent> = fc.oneof(
-  key.chain((to) =>
-    fc.record({
-      kind: fc.constant('send' as const),
-      // The id of a send is not recorded: its position gives it.
-      envelope: envelope(to).map(({ id: _, ...rest }) => rest),
-      durable: fc.boolean(),
-    }),
-  ),
-  fc.record({ kind: fc.constant('reply' as const), to: replyTo, value }),
-  fc.record({ kind: fc.constant('fail' as const), to: replyTo, error: encodedError, idempotencyKey: name }),
-  fc.record({ kind: fc.constant('effect.start' as const), id: name, source: name, input: value }),
-  fc.record({ kind: fc.constant('effect.cancel' as const), id: name }),
-  fc.record({ kind: fc.constant('effect.send' as const), id: name, message: value }),
-  fc.record({ kind: fc.constant('timer.set' as const), id: name, dueMs: count, payload: value }),
-  fc.record({ kind: fc.constant('timer.cancel' as const), id: name }),
-  fc.record({ kind: fc.constant('emit' as const), event: value }),
-  fc.constant({ kind: 'stash' as const }),
-  fc.constant({ kind: 'unstash' as const }),
-  fc.record({ kind: fc.constant('exit' as const), reason: fc.constant({ kind: 'killed' as const }) }),
-);
-const anyTurn: fc.Arbitrary<TurnRecord> = key.chain((to) =>
-  fc.record(
-    {
-      key: fc.constant(to),
-      sequence: fc.integer({ min: 1, max: 2 ** 47 }),
-      timeMs: count,
-      envelope: fc.oneof(envelope(to), key.chain(envelope)),
-      outcome: fc.constantFrom('handled' as const, 'parked' as const, 'refused' as const),
-      intents: fc.array(intent, { maxLength: 6 }),
-      obliged: fc.boolean(),
-      state: value,
-    },
-    { requiredKeys: ['key', 'sequence', 'timeMs', 'envelope', 'outcome', 'intents', 'obliged'] },
-  ),
-);
 
 test("crc32Of is zlib's crc32 of any part", () => {
   fc.assert(
@@ -254,6 +170,7 @@ describe('damage', () => {
     turn('a/1', 2, { intents: [{ kind: 'emit', event: 1 }] }),
   ];
   const good = sealed(...turns);
+  good.takeSeat(77);
   const bytes = good.bytes.slice(0, good.logBytes);
 
   test('every flipped bit is found, and what is whole is still read', () => {
@@ -267,7 +184,11 @@ describe('damage', () => {
         continue;
       }
       const damage = reader.damage();
-      if (damage === undefined) throw new Error(`bit ${bit} passed`);
+      if (damage === undefined) {
+        // The seat is not the batch's own matter: the row says that it stands elsewhere.
+        expect([bit >> 3 >= P_SEAT && bit >> 3 < P_SEAT + 4, reader.isSeatedAt(77)]).toEqual([true, false]);
+        continue;
+      }
       if (bit >> 3 < good.headersStart) {
         // Prelude or keys: the batch as a whole.
         expect(damage.cells).toBeUndefined();
@@ -281,6 +202,34 @@ describe('damage', () => {
         if (i === lost) expect(() => reader.turn(reader.header(i))).toThrowError(/damaged/);
         else expect(reader.turn(reader.header(i))).toEqual(turns[i]);
       }
+    }
+  });
+
+  test('L3: a row knows its place', () => {
+    const reader = new BatchReader(bytes);
+    expect([76, 77, 78].map((position) => reader.isSeatedAt(position))).toEqual([false, true, false]);
+    const other = sealed(...turns, turn('a/1', 3));
+    other.takeSeat(77);
+    const swapped = Uint8Array.from(bytes);
+    swapped.set(other.bytes.subarray(P_SEAT, P_SEAT + 4), P_SEAT);
+    expect(new BatchReader(swapped).isSeatedAt(77)).toBe(false);
+  });
+
+  test('one flipped bit of prelude or keys: mended well enough to say whose turns these were', () => {
+    const whole = new BatchReader(bytes);
+    for (let bit = 0; bit < whole.headersStart * 8; bit++) {
+      const flipped = Uint8Array.from(bytes);
+      (flipped[bit >> 3] as number) ^= 1 << (bit & 7);
+      const mended = mendPrelude(flipped);
+      if (mended === undefined) throw new Error(`bit ${bit} is not mended`);
+      if (bit >> 3 >= P_SEAT && bit >> 3 < P_SEAT + 4) continue;
+      expect(Buffer.compare(mended, bytes)).toBe(0);
+      expect(new BatchReader(mended).everything()).toMatchObject({ cells: ['a/1', 'a/2'], receivers: ['c/1', 'c/2'] });
+    }
+    for (let bit = (P_SEAT + 4) * 8; bit < whole.headersStart * 8; bit += 7) {
+      const flipped = Uint8Array.from(bytes);
+      for (const one of [bit, bit + 1, bit + 9]) (flipped[one >> 3] as number) ^= 1 << (one & 7);
+      expect(mendPrelude(flipped)).toBeUndefined();
     }
   });
 

@@ -12,11 +12,18 @@ import type { MessageId } from '../../../runtime/kernel/message.ts';
 
 export class HandClock implements Clock {
   #nowMs = 1_000_000;
+  /** How far the wall clock was set ahead of the one on which waits are. */
+  #aheadMs = 0;
   #deferred: (() => void)[] = [];
   #waits: { readonly atMs: number; readonly fire: () => void }[] = [];
 
   now(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#aheadMs;
+  }
+
+  /** Sets the wall clock. */
+  set(nowMs: number): void {
+    this.#aheadMs = nowMs - this.#nowMs;
   }
 
   monotonicMs(): number {
@@ -114,12 +121,12 @@ export class RigHost {
     this.#run();
   }
 
-  load(...keys: CellKey[]): LoadedCell[] {
+  load(...keys: CellKey[]): (LoadedCell & { readonly turns: readonly TurnRecord[] })[] {
     let found: readonly LoadedCell[] | undefined;
     this.journal.load(keys, (cells) => (found = cells));
     this.#run();
     if (found === undefined) throw new Error(`no answer to load(${keys.join()})`);
-    return [...found];
+    return found.map((cell) => ({ ...cell, turns: [...cell.turns] }));
   }
 
   of(kind: string): unknown[][] {

@@ -303,6 +303,21 @@ describe('wakes', () => {
     expect(host.of('wake').slice(2)).toEqual([['wake', 'cell/late']]);
   });
 
+  test('V1: after the clock was set back, what lies ahead again is waited for again', async () => {
+    const rig = await Rig.open();
+    const host = rig.host();
+    const now = rig.clock.now();
+    host.image('cell/old', 1, { wakeAtMs: now + 1_000 });
+    rig.clock.advance(5_000);
+    rig.clock.set(now - 86_400_000);
+    host.image('cell/new', 1, { wakeAtMs: now - 1_000 });
+    expect(host.of('wake')).toEqual([['wake', 'cell/old']]);
+    rig.clock.advance(86_400_000 - 1_000);
+    expect(host.of('wake').slice(1)).toEqual([['wake', 'cell/new']]);
+    rig.clock.advance(2_000);
+    expect(host.of('wake').slice(2)).toEqual([['wake', 'cell/old']]);
+  });
+
   test('a wake for a slot without a host is kept for the next one', async () => {
     const rig = await Rig.open();
     const first = rig.host(0, 1);

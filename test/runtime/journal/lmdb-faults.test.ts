@@ -15,6 +15,7 @@ import { openDataFolder } from '../../../runtime/journal/data-folder.ts';
 import { createInlineJournal } from '../../../runtime/journal/inline-journal.ts';
 import { openLmdbStore } from '../../../runtime/journal/lmdb-store.ts';
 import { openRelaxedStore } from '../../../runtime/journal/relaxed-store.ts';
+import type { Store } from '../../../runtime/journal/store.ts';
 import { systemClock } from '../../../runtime/kernel/clock.ts';
 import { StorageFullError } from '../../../runtime/kernel/errors.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
@@ -204,6 +205,7 @@ describe('rotten bytes', () => {
       return copy;
     };
     const bad = [
+      Buffer.alloc(0),
       Buffer.alloc(100_000, 0x5a),
       Buffer.alloc(100_000),
       good.subarray(0, 100),
@@ -253,35 +255,96 @@ describe('rotten bytes', () => {
 });
 
 describe('relaxed', () => {
-  test('N2: a torn or rotten tail ends the file, what is before it is kept', async () => {
+  test('N2, N3: a torn tail ends the file, what is before it is kept; a rotten one is damage', async () => {
     await using dir = await tmpDir('relaxed');
     const store = openRelaxedStore(openLmdbStore(dir.path), dir.path);
     for (let i = 1; i <= 10; i++) store.commit((writes) => writes.log(i, Buffer.alloc(100, i)));
     await using copies = await tmpDir('relaxed-copies');
     const ahead = readFileSync(dir.at('AHEAD'));
-    const frame = ahead.length / 10;
+    const header = 16;
+    const frame = (ahead.length - header) / 10;
     let copy = 0;
-    const reopen = async (bytes: Uint8Array): Promise<number> => {
+    /** Rows that come back; undefined when the store does not open. `boot`: in which start of the machine it is opened. */
+    const reopen = async (bytes: Uint8Array, boot?: string): Promise<number | undefined> => {
       const path = copies.at(String(copy++));
       mkdirSync(path);
       copyFileSync(dir.at('data.mdb'), `${path}/data.mdb`);
       writeFileSync(`${path}/AHEAD`, bytes);
-      const again = openRelaxedStore(openLmdbStore(path), path);
+      const below = openLmdbStore(path);
+      let again: ReturnType<typeof openRelaxedStore>;
+      try {
+        again = boot === undefined ? openRelaxedStore(below, path) : openRelaxedStore(below, path, boot);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'DATA_DAMAGED', details: { table: 'ahead' } });
+        expect(readFileSync(`${path}/AHEAD`).equals(bytes)).toBe(true);
+        await below.close();
+        return undefined;
+      }
       const rows = [...again.logFrom(0)];
       expect(rows.every((row, i) => row.position === i + 1 && row.bytes.every((byte) => byte === i + 1))).toBe(true);
-      expect(statSync(`${path}/AHEAD`).size).toBe(0);
+      expect(statSync(`${path}/AHEAD`).size).toBe(header);
+      expect(again.faults.length > 0).toBe(boot !== undefined && rows.length < 10);
+      expect(existsSync(`${path}/AHEAD.damaged`)).toBe(again.faults.length > 0);
       await again.close();
       return rows.length;
     };
+    const flipped = (at: number): Uint8Array => {
+      const bytes = Uint8Array.from(ahead);
+      (bytes[at] as number) ^= 1;
+      return bytes;
+    };
+    const OTHER = '11111111-2222-3333-4444-555555555555';
+    const start = (n: number): number => header + frame * n;
+    const hole = Buffer.concat([ahead.subarray(0, start(3)), ahead.subarray(start(4))]);
     expect(await reopen(ahead)).toBe(10);
+    // Killed within a write.
     expect(await reopen(ahead.subarray(0, ahead.length - 1))).toBe(9);
     expect(await reopen(ahead.subarray(0, 5))).toBe(0);
-    const rotten = Uint8Array.from(ahead);
-    (rotten[frame * 4 + 20] as number) ^= 1;
-    expect(await reopen(rotten)).toBe(4);
+    // No power failure came between: what does not fit was damaged.
+    for (const at of [start(4) + 20, start(9), start(9) + 1, start(9) + 9, start(9) + 30]) {
+      expect(await reopen(flipped(at))).toBeUndefined();
+      expect(await reopen(flipped(at), OTHER)).toBe(at < start(5) ? 4 : 9);
+    }
+    expect(await reopen(flipped(9))).toBe(10);
     // A frame in the middle that never reached the disk.
-    expect(await reopen(Buffer.concat([ahead.subarray(0, frame * 3), ahead.subarray(frame * 4)]))).toBe(3);
+    expect(await reopen(hole)).toBeUndefined();
+    expect(await reopen(hole, OTHER)).toBe(3);
     await store.close();
+  });
+
+  test('N4: a frame of a past that a power cut took back is not taken behind a new one', async () => {
+    await using dir = await tmpDir('relaxed');
+    const [first, second, third] = [dir.at('first'), dir.at('second'), dir.at('third')];
+    const boot = (n: number): string => `${n}`.repeat(32);
+    const ahead = (path: string): Buffer => readFileSync(`${path}/AHEAD`);
+    const commit = (store: Store, position: number, fill: number): void =>
+      store.commit((writes) => writes.log(position, Buffer.alloc(100, fill)));
+    const next = (from: string, to: string, bytes: Buffer): void => {
+      mkdirSync(to);
+      copyFileSync(`${from}/data.mdb`, `${to}/data.mdb`);
+      writeFileSync(`${to}/AHEAD`, bytes);
+    };
+    mkdirSync(first);
+    const store = openRelaxedStore(openLmdbStore(first), first, boot(1));
+    for (const position of [1, 2]) commit(store, position, 1);
+    const old = ahead(first);
+    const start = 16 + (old.length - 16) / 2;
+
+    // The power is cut: the first frame is torn, and nothing of this is in the database.
+    const torn = Buffer.from(old);
+    (torn[60] as number) ^= 1;
+    next(first, second, torn);
+    await store.close();
+    const again = openRelaxedStore(openLmdbStore(second), second, boot(2));
+    commit(again, 1, 2);
+    expect(ahead(second)).toHaveLength(start);
+
+    // And cut again: the new frame is on the disk, the cutting of the file before it is not.
+    next(second, third, Buffer.concat([ahead(second), old.subarray(start)]));
+    await again.close();
+    const last = openRelaxedStore(openLmdbStore(third), third, boot(3));
+    expect([...last.logFrom(0)].map(({ position, bytes }) => [position, bytes[0]])).toEqual([[1, 2]]);
+    await last.close();
   });
 
   test('frames that are in the database already are not taken twice', async () => {
@@ -291,7 +354,7 @@ describe('relaxed', () => {
     const ahead = readFileSync(dir.at('AHEAD'));
     store.flush();
     store.commit((writes) => writes.log(4, Buffer.alloc(10, 4)));
-    const more = readFileSync(dir.at('AHEAD'));
+    const more = readFileSync(dir.at('AHEAD')).subarray(16);
     await store.close();
     // As if the cutting of the file had not reached the disk.
     writeFileSync(dir.at('AHEAD'), Buffer.concat([ahead, more]));

@@ -212,15 +212,19 @@ describe('damage', () => {
     await expect(after.control.turns('cell/c')).rejects.toThrowError(/damaged/);
   });
 
-  test('a lost row in the middle shows as a gap, in the report and in the cell', async () => {
+  test("R2: a lost row in the middle is anybody's: not opened, until that was accepted; then a gap, in report and cell", async () => {
     const rig = await Rig.open();
     const host = rig.host();
     for (let i = 1; i <= 3; i++) host.write(turn('cell/a', i));
     const content = rig.content();
-    const after = await Rig.open(
-      {},
-      new MemoryStore({ content: { ...content, log: content.log.filter((_, i) => i !== 1) } }),
-    );
+    const lost = { ...content, log: content.log.filter((_, i) => i !== 1) };
+    await expect(Rig.open({}, new MemoryStore({ content: lost }))).rejects.toMatchObject({
+      code: 'DATA_DAMAGED',
+      details: { table: 'log', positions: [2] },
+    });
+    const accepted = new MemoryStore({ content: lost });
+    accepted.commit((writes) => writes.meta('accepted', 3));
+    const after = await Rig.open({}, accepted);
     expect(after.report.damaged).toMatchObject([{ position: 2 }]);
     expect(after.host(0, 2).load('cell/a')[0]?.damage?.message).toMatch(/no turn 2/);
   });
@@ -230,8 +234,9 @@ describe('damage', () => {
     const host = rig.host();
     host.write(turn('cell/a', 1), turn('cell/b', 1));
     const after = await damagedRig(rig, (bytes) => ((bytes[9] as number) ^= 1));
-    expect(after.report.damaged).toMatchObject([{ position: 1 }]);
+    expect(after.report.damaged).toMatchObject([{ position: 1, error: { details: { cells: ['cell/a', 'cell/b'] } } }]);
     expect(after.report.end).toBeGreaterThanOrEqual(3);
+    await expect(damagedRig(rig, (bytes) => bytes.fill(0, 0, 64))).rejects.toMatchObject({ code: 'DATA_DAMAGED' });
   });
 
   test('a damaged image', async () => {
@@ -246,6 +251,26 @@ describe('damage', () => {
       details: { table: 'image' },
     });
     await expect(after.control.image('cell/a')).rejects.toThrowError(/damaged/);
+  });
+
+  test('a damaged image holds up no checkpoint, whether its cell was loaded before or is summoned for it', async () => {
+    for (const isLoaded of [true, false]) {
+      const rig = await Rig.open();
+      rig.host().image('cell/a', 1);
+      rig.host(0, 2).write(turn('cell/a', 2));
+      const content = rig.content();
+      const row = Uint8Array.from(content.images.get('cell/a') as Uint8Array);
+      flipLast(row);
+      const after = await Rig.open(
+        {},
+        new MemoryStore({ content: { ...content, images: new Map([['cell/a', row]]) } }),
+      );
+      await after.control.recover(0);
+      const host = after.host(0, 3);
+      host.onWake = isLoaded ? () => {} : (keys) => host.journal.load(keys, () => {});
+      if (isLoaded) expect(host.load('cell/a')[0]?.damage?.code).toBe('DATA_DAMAGED');
+      expect(await after.settle(after.control.checkpoint())).toBe(2);
+    }
   });
 
   test('R2: damage outlives the checkpoint and the next crash, until a new image is put', async () => {

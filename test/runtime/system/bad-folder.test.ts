@@ -43,6 +43,21 @@ const expectAllThere = async (dataDir: string): Promise<void> => {
 };
 
 describe.each([0, 1])('threads: %i', (threads) => {
+  test('a folder below one that makes none, a file, or a folder below a file is refused, and does not hang', async () => {
+    await using folder = await tmpDir('folder');
+    writeFileSync(folder.at('file'), '');
+    for (const [path, code] of [
+      ['/proc/collaborative-blocks/data', 'DATA_FOLDER_READ_ONLY'],
+      [folder.at('file'), 'STORAGE_FAILED'],
+      [folder.at('file', 'data'), 'STORAGE_FAILED'],
+    ] as const) {
+      const error = await errorOf(start(path, threads));
+      expect(error).toMatchObject({ code, details: { path } });
+    }
+    await using system = await start(folder.at('data'), threads);
+    expect(await codeOf(system.backup('/proc/collaborative-blocks/copy'))).toBe('STORAGE_FAILED');
+  });
+
   test('a folder of a newer format is left as it is', async () => {
     await using folder = await tmpDir('folder');
     const dataDir = folder.at('data');
@@ -206,7 +221,7 @@ describe.each([0, 1])('threads: %i', (threads) => {
     await expectAllThere(dataDir);
   });
 
-  // Damage to LMDB's own pages is not tested here: lmdb ends the process with a segmentation fault.
+  // Damage of every kind, in far greater number: test/damage.
   test('flipped bits in what was stored: an actor is right, or blocked and named; never wrong', async () => {
     await using folder = await tmpDir('folder');
     const flips = await flippedFolders(folder, ['ADD', 'spawn'], [1, 8], threads === 0 ? 40 : 6);
@@ -231,21 +246,19 @@ describe.each([0, 1])('threads: %i', (threads) => {
     expect(blocked).toBeGreaterThan(0);
   });
 
-  test("flipped bits in a turn's header, where it says whose it is: reported with its position", async () => {
+  test('flipped bits where a batch says whose its turns are: its actors are blocked, also the one whose last turn it was', async () => {
     await using folder = await tmpDir('folder');
     const flips = await flippedFolders(folder, ['counter/c'], [1], threads === 0 ? 40 : 4);
-    let wrong = 0;
+    let blocked = 0;
     for (const open of flips) {
       await using system = await start(open(), threads);
       for (const n of [1, 2, 3]) {
         const answer = await errorOrValue(system.ref(counter, `c${n}`).ask<{ n: number }>({ type: 'GET' }));
-        if (answer === n || answer === 'ACTOR_BLOCKED') continue;
-        // The last turn of an actor, with nothing left to say whose it was.
-        wrong += 1;
-        expect(system.opened.damaged).toMatchObject([{ error: { code: 'DATA_DAMAGED' } }]);
+        if (answer === 'ACTOR_BLOCKED') blocked += 1;
+        else expect(answer).toBe(n);
       }
     }
-    expect(wrong).toBeLessThanOrEqual(3);
+    expect(blocked).toBeGreaterThan(0);
   });
 });
 

@@ -57,13 +57,14 @@ class FakeHost implements HostHandle<string> {
 
 const recovery: Recovery = { end: 40, wake: ['a/b'], resend: [], answers: [] };
 
-const rig = (plans: Plan[] = []) => {
+const rig = (plans: Plan[] = [], recoveries: Recovery[] = []) => {
   const hosts: FakeHost[] = [];
   const told: string[] = [];
+  const answered: number[] = [];
   const fenced: string[] = [];
   const journal = {
     fence: async (slot: number, epoch: number) => void fenced.push(`${slot}:${epoch}`),
-    recover: async () => recovery,
+    recover: async () => recoveries.shift() ?? recovery,
   } as unknown as JournalControl;
   const fleet = new Fleet<string>({
     clock: systemClock,
@@ -72,7 +73,10 @@ const rig = (plans: Plan[] = []) => {
     events: {
       items: () => {},
       refused: () => {},
-      replaced: (slot) => void told.push(`replaced ${slot}, ${fleet.link(slot) === undefined ? 'no link' : 'link'}`),
+      replaced(slot, { answers }) {
+        told.push(`replaced ${slot}, ${fleet.link(slot) === undefined ? 'no link' : 'link'}`);
+        for (const { to } of answers) if (to.kind === 'outside') answered.push(to.call);
+      },
       lost: (slot, loss) =>
         void told.push(`lost ${slot} ${loss.kind}, ${fleet.link(slot) === undefined ? 'no link' : 'link'}`),
       failed: (error) => void told.push(`failed ${error.message}`),
@@ -89,7 +93,7 @@ const rig = (plans: Plan[] = []) => {
     if (host === undefined) throw new Error('no host');
     return host;
   };
-  return { fleet, hosts, told, fenced, living };
+  return { fleet, hosts, told, answered, fenced, living };
 };
 
 const exit: HostLoss = { kind: 'exit', message: 'gone' };
@@ -118,6 +122,21 @@ test.each([
   expect(told).toEqual(['lost 1 exit, no link', 'replaced 1, link']);
   expect(hosts.map(({ slot, epoch }) => `${slot}:${epoch}`)).toEqual(['0:1', '1:1', '1:2', '1:3', '1:4']);
   expect(hosts.slice(1, 4).every(({ terminated }) => terminated)).toBe(true);
+  await fleet.stop(0);
+});
+
+test('answers that a recovery found are given, though the successor died before it was ready', async () => {
+  const answer = (call: number) => ({ to: { kind: 'outside', call, run: 1 }, value: 'yes' }) as const;
+  const found = [5, 6].map((call) => ({ ...recovery, answers: [answer(call)] }));
+  const { fleet, told, answered, living } = rig(
+    [new HostLostError('died while loading')],
+    // The first two are of the start.
+    [recovery, recovery, ...found],
+  );
+  await fleet.start([]);
+  living(1).die(exit);
+  await until('the replacement', () => told.some((line) => line.startsWith('replaced')));
+  expect(answered).toEqual([5, 6]);
   await fleet.stop(0);
 });
 

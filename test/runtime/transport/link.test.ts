@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { FRAME_BYTES_LIMIT, LINK_ACCEPT_DELAY_MS } from '../../../runtime/kernel/limits.ts';
 import type { FramePort } from '../../../runtime/transport/frame-port.ts';
+import { endPacket } from '../../../runtime/transport/link-packet.ts';
 import { Link, type LinkLoss, type LinkOptions } from '../../../runtime/transport/link.ts';
 
 /** Runs what was deferred or waited for when told to. */
@@ -208,6 +209,12 @@ test('a reason that cannot be carried is left out', () => {
   a.link.close(() => 1);
   carry(a.port, b.port);
   expect(b.losses).toEqual([{ kind: 'closed', reason: undefined }]);
+});
+
+test('G4: a reason that says it is broken and no string why', () => {
+  const { port, losses } = setup();
+  port.message(endPacket(0, { $broken: { toString: 5, valueOf: 5 } }));
+  expect(losses).toMatchObject([{ kind: 'broken', error: { message: 'the other side: no reason' } }]);
 });
 
 test('the average of items keeps frames near their size, and a surprise is cut to the limit', () => {

@@ -1,6 +1,6 @@
 /** Requests between actors and from outside: one outcome each, the same key the same answer, also across crashes. */
 import type { ReplierState, RequesterState } from './asks-actors.ts';
-import { attempt, fault, insist, pick, type Workload } from './workload.ts';
+import { type Attempt, attempt, fault, insist, pick, type Workload } from './workload.ts';
 
 const ACTORS = 4;
 const HOW = ['now', 'now', 'later', 'never', 'fail'] as const;
@@ -8,10 +8,10 @@ const HOW = ['now', 'now', 'later', 'never', 'fail'] as const;
 export const asks: Workload = {
   name: 'asks',
   actors: [new URL('./asks-actors.ts', import.meta.url).href],
-  hosts: 2,
-  system: { checkpointEveryTurns: 80 },
   async run(sim) {
+    /** What was answered under which key, and how to ask again. */
     const keyed = new Map<string, string>();
+    const repeat = new Map<string, () => Promise<Attempt<unknown>>>();
     for (let client = 0; client < 3; client++) {
       sim.client(async () => {
         for (let i = 0; i < 14; i++) {
@@ -38,12 +38,27 @@ export const asks: Workload = {
               const known = sim.lostCommits > 0 ? answer : (keyed.get(`${to} ${name}`) ?? answer);
               if (known !== answer) fault(sim, 'asks', `${name} got ${answer} after ${known}`);
               keyed.set(`${to} ${name}`, answer);
+              repeat.set(`${to} ${name}`, ask);
             }
             if (sim.random.next() < 0.3) await sim.advance(pick(sim, 800));
           }
         }
       });
     }
+    sim.client(async () => {
+      // Long after they were answered, also by another process, the same keys get the same answers.
+      for (let i = 0; i < 6; i++) {
+        await sim.advance(300 + pick(sim, 500));
+        const names = [...repeat.keys()];
+        const name = names[pick(sim, names.length)];
+        if (name === undefined) continue;
+        const before = keyed.get(name);
+        if (sim.random.next() < 0.3) await attempt(() => sim.restart());
+        const outcome = await (repeat.get(name) as () => Promise<Attempt<unknown>>)();
+        const answer = outcome.kind === 'done' ? JSON.stringify(outcome.value) : outcome.code;
+        if (answer !== before) fault(sim, 'asks', `${name}, repeated, got ${answer} after ${before}`);
+      }
+    });
     sim.atEnd(async (system) => {
       if (sim.lostCommits > 0) return;
       let handled = 0;

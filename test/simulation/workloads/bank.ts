@@ -10,8 +10,6 @@ const OPENING = 100;
 export const bank: Workload = {
   name: 'bank',
   actors: [new URL('./bank-actors.ts', import.meta.url).href],
-  hosts: 3,
-  system: { checkpointEveryTurns: 60 },
   async run(sim) {
     const key = (i: number): string => `account/${i}`;
     for (let i = 0; i < ACCOUNTS; i++) {

@@ -9,8 +9,6 @@ const MESSAGES = 25;
 export const chain: Workload = {
   name: 'chain',
   actors: [new URL('./chain-actors.ts', import.meta.url).href],
-  hosts: 3,
-  system: { checkpointEveryTurns: 100 },
   async run(sim) {
     await insist(sim, (system) => system.spawn(heap, { id: 'h', ifExists: 'attach' }));
     for (let client = 0; client < CLIENTS; client++) {

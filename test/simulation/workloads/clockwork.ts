@@ -8,8 +8,6 @@ const ALARMS = 3;
 export const clockwork: Workload = {
   name: 'clockwork',
   actors: [new URL('./clockwork-actors.ts', import.meta.url).href],
-  hosts: 2,
-  system: { checkpointEveryTurns: 70 },
   async run(sim) {
     for (let i = 0; i < WORKERS; i++) {
       const key = `worker/${i}`;

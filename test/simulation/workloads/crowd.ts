@@ -7,8 +7,6 @@ const RUMOURS = 16;
 export const crowd: Workload = {
   name: 'crowd',
   actors: [new URL('./crowd-actors.ts', import.meta.url).href],
-  hosts: 3,
-  system: { checkpointEveryTurns: 50, residentCellsLimit: 5 },
   async run(sim) {
     forgetStumbles();
     const steps = new Map<string, number>();

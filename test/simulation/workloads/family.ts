@@ -9,8 +9,6 @@ const PARENTS = 2;
 export const family: Workload = {
   name: 'family',
   actors: [new URL('./family-actors.ts', import.meta.url).href],
-  hosts: 3,
-  system: { checkpointEveryTurns: 90 },
   async run(sim) {
     await insist(sim, (system) => system.spawn(oneForOne, { id: 's', ifExists: 'attach' }));
     await insist(sim, (system) => system.spawn(allForOne, { id: 's', ifExists: 'attach' }));

@@ -1,13 +1,21 @@
 /** What a workload of the simulation is: actors, a script that works them, and what must be true in the end beside the general rules. */
 import type { SystemOptions } from '../../../runtime/system/options.ts';
+import type { History } from '../../../runtime/testing/history.ts';
+import type { Violation } from '../../../runtime/testing/invariants.ts';
 import type { Simulation } from '../../../runtime/testing/simulation.ts';
 
 export interface Workload {
   readonly name: string;
   readonly actors: readonly string[];
+  /** Modules that the script moves to with `sim.restart`. */
+  readonly upgrades?: readonly (readonly string[])[];
+  /** Default: drawn from the seed. */
   readonly hosts?: number;
+  /** What must be as it says; everything else is drawn from the seed. */
   readonly system?: Omit<SystemOptions, 'dataDir' | 'threads' | 'actors'>;
   run(sim: Simulation): Promise<void>;
+  /** What it finds wrong in what happened, beside the general rules. */
+  judge?(history: History): readonly Violation[];
 }
 
 /** A whole number from 0 up to, not including, `below`. */
@@ -39,15 +47,28 @@ export async function attempt<T>(call: () => Promise<T>): Promise<Attempt<T>> {
   }
 }
 
+/** A call that has been repeated for so long, whatever the faults, will never be answered. */
+const LONGEST_MS = 180_000;
+
 /** Repeats a call that may be repeated, on every new system, until it succeeds or fails for good. */
 export async function insist<T>(
   sim: Simulation,
   call: (system: Awaited<ReturnType<Simulation['up']>>) => Promise<T>,
+  alsoRepeatable: readonly string[] = [],
 ): Promise<Attempt<T>> {
+  const sinceMs = sim.elapsedMs;
   for (;;) {
     const system = await sim.up();
     const outcome = await attempt(() => call(system));
-    if (outcome.kind === 'done' || !REPEATABLE.has(outcome.code)) return outcome;
+    if (outcome.kind === 'done') return outcome;
+    if (!REPEATABLE.has(outcome.code) && !alsoRepeatable.includes(outcome.code)) return outcome;
+    if (sim.elapsedMs - sinceMs > LONGEST_MS) {
+      sim.violated(
+        'stranded',
+        `a call was repeated for ${LONGEST_MS} ms; the last time it failed with ${outcome.code}`,
+      );
+      return outcome;
+    }
     await sim.advance(20);
   }
 }

@@ -5,6 +5,7 @@
  * neighbour expects them in order and each once.
  */
 import { defineActor } from '../../../runtime/index.ts';
+import { pass } from '../../crash/points.ts';
 
 export interface LedgerState {
   /** Last number from the writer. */
@@ -35,6 +36,7 @@ export const ledger = defineActor(import.meta.url, 'ledger', {
           turn.reply(state);
           return state;
         case 'ADD':
+          pass('turn.within');
           if (message.to !== undefined) turn.send(message.to, { type: 'PEER', n: message.n });
           turn.reply(message.n);
           return next(state, 'n', message.n);

@@ -1,20 +1,20 @@
 /**
- * Saboteurs: actors that end the thread they run on, in every way that a thread can end, once or for ever.
+ * Saboteurs: actors that end the thread they run on, in a turn or in an effect, once or for ever.
  *
  * A `flag` is a file: written before the deed, so that whoever comes after the crash finds it and does no more harm.
  */
 import { existsSync, writeFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { defineActor } from '../../../runtime/index.ts';
 
-export type Way = 'exit' | 'uncaught' | 'rejection' | 'out_of_memory' | 'loop' | 'wait_for_end';
+export type Way = 'exit' | 'loop';
 
 export type SaboteurMessage =
   /** In the turn itself. */
   | { readonly type: 'DIE'; readonly way: Way; readonly flag?: string }
-  /** From a callback, when the host has nothing to do. */
-  | { readonly type: 'DIE_LATER'; readonly way: Way; readonly flag: string }
-  /** In an effect. */
-  | { readonly type: 'DIE_IN_EFFECT'; readonly way: Way; readonly flag: string; readonly class: 'once' | 'again' }
+  | { readonly type: 'DIE_IN_EFFECT'; readonly way: Way; readonly flag?: string; readonly class: 'once' | 'again' }
+  /** An effect that does no harm, and ends when the file is there. */
+  | { readonly type: 'WAIT_IN_EFFECT'; readonly until: string }
   | { readonly type: 'PING' };
 
 export interface SaboteurState {
@@ -25,51 +25,31 @@ export interface SaboteurState {
 
 interface Deed {
   readonly way: Way;
-  readonly flag: string;
+  readonly flag: string | undefined;
 }
 
-const endlessly = (): never => {
+const die = (way: Way): never => {
+  if (way === 'exit') process.exit(3);
   for (;;);
 };
 
-/** Ends this thread; `wait_for_end` stays in it until somebody else does. */
-const die = (way: Way): void => {
-  switch (way) {
-    case 'exit':
-      process.exit(3);
-      break;
-    case 'uncaught':
-      setTimeout(() => {
-        throw new Error('uncaught, on purpose');
-      });
-      break;
-    case 'rejection':
-      void Promise.reject(new Error('unhandled, on purpose'));
-      break;
-    case 'out_of_memory': {
-      const hoard: unknown[] = [];
-      for (;;) hoard.push(Array.from({ length: 100 }, (_, i) => ({ i })));
-    }
-    case 'loop':
-    case 'wait_for_end':
-      endlessly();
+const dieOnce = (way: Way, flag: string | undefined): void => {
+  if (flag !== undefined) {
+    if (existsSync(flag)) return;
+    writeFileSync(flag, '');
   }
-};
-
-const dieOnce = (way: Way, flag: string): boolean => {
-  if (existsSync(flag)) return false;
-  writeFileSync(flag, '');
   die(way);
-  return true;
 };
 
-const inEffect = async ({ input }: { readonly input: unknown }): Promise<string> => {
+const dieInEffect = ({ input }: { readonly input: unknown }): string => {
   const { way, flag } = input as Deed;
-  if (existsSync(flag)) return 'ran again';
-  writeFileSync(flag, '');
-  if (way !== 'wait_for_end') die(way);
-  // The deed takes a moment; until then the effect is under way.
-  return new Promise(() => {});
+  dieOnce(way, flag);
+  return 'ran again';
+};
+
+const waitInEffect = async ({ input }: { readonly input: unknown }): Promise<string> => {
+  while (!existsSync(input as string)) await pause(5);
+  return 'waited';
 };
 
 export const saboteur = defineActor(import.meta.url, 'saboteur', {
@@ -79,24 +59,16 @@ export const saboteur = defineActor(import.meta.url, 'saboteur', {
     receive(state: SaboteurState, message: SaboteurMessage, turn): SaboteurState {
       switch (message.type) {
         case 'DIE':
-          if (message.flag === undefined) die(message.way);
-          else dieOnce(message.way, message.flag);
+          dieOnce(message.way, message.flag);
           turn.reply('survived');
           return { ...state, survived: state.survived + 1 };
-        case 'DIE_LATER': {
+        case 'DIE_IN_EFFECT': {
           const { way, flag } = message;
-          if (!turn.replaying && !existsSync(flag)) {
-            writeFileSync(flag, '');
-            setTimeout(() => die(way), 50);
-          }
+          turn.startEffect({ id: 'deed', source: message.class, input: { way, flag } });
           return state;
         }
-        case 'DIE_IN_EFFECT':
-          turn.startEffect({
-            id: message.flag,
-            source: message.class,
-            input: { way: message.way, flag: message.flag },
-          });
+        case 'WAIT_IN_EFFECT':
+          turn.startEffect({ id: 'wait', source: 'wait', input: message.until });
           return state;
         case 'PING':
           turn.reply(state.pings + 1);
@@ -114,8 +86,9 @@ export const saboteur = defineActor(import.meta.url, 'saboteur', {
       return state;
     },
     effects: {
-      once: { kind: 'call', class: 'at_most_once', run: inEffect },
-      again: { kind: 'call', class: 'idempotent', run: inEffect },
+      once: { kind: 'call', class: 'at_most_once', run: dieInEffect },
+      again: { kind: 'call', class: 'idempotent', run: dieInEffect },
+      wait: { kind: 'call', class: 'idempotent', run: waitInEffect },
     },
   },
 });

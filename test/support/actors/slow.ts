@@ -34,3 +34,16 @@ export const narrowInMemory = defineActor(import.meta.url, 'narrow-in-memory', {
   durability: 'none',
   reducer,
 });
+
+/** Thirty milliseconds of work in a turn. */
+export const sluggish = defineActor(import.meta.url, 'sluggish', {
+  reducer: {
+    init: () => 0,
+    receive(count: number, message: { readonly spinMs: number }): number {
+      // Inside a turn clocks stand still; the real time of this thread does not.
+      const end = process.hrtime.bigint() + BigInt(message.spinMs) * 1_000_000n;
+      while (process.hrtime.bigint() < end);
+      return count + 1;
+    },
+  },
+});

@@ -1,12 +1,11 @@
 /**
- * Vaults: actors that notice whatever a crash may do to keyed requests, durable timers and effects.
+ * Vaults: actors that notice whatever a crash may do to keyed requests, to requests among themselves, durable timers and effects.
  *
  * Effects leave a line in a file outside: what was really done, whatever the actor believes. `moves` are `at_most_once`, `copies` are
  * `idempotent`.
  */
-import { appendFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { defineActor } from '../../../runtime/index.ts';
+import { writeDeed } from './deed.ts';
 
 export interface VaultState {
   readonly sink: string;
@@ -21,6 +20,14 @@ export interface VaultState {
   };
   readonly moves: EffectTally;
   readonly copies: EffectTally;
+  readonly advice: {
+    /** By others, and given. */
+    readonly given: number;
+    readonly sought: number;
+    readonly got: number;
+    readonly failed: readonly string[];
+  };
+  readonly whispers: number;
 }
 
 export interface EffectTally {
@@ -36,22 +43,17 @@ export type VaultMessage =
   | { readonly type: 'TIMER'; readonly delayMs: number }
   | { readonly type: 'MOVE' }
   | { readonly type: 'COPY' }
+  /** Asks another vault. */
+  | { readonly type: 'CONSULT'; readonly other: string }
+  | { readonly type: 'ADVISE' }
+  /** Tells an actor in memory. */
+  | { readonly type: 'WHISPER'; readonly to: string }
   | { readonly type: 'GET' };
 
 const NONE: EffectTally = { started: 0, done: 0, unknown: [], failed: [] };
 
-interface EffectCall {
-  readonly input: unknown;
-  readonly idempotencyKey: string;
-}
-
-const write = async ({ input, idempotencyKey }: EffectCall): Promise<string> => {
-  const { sink, name } = input as { sink: string; name: string };
-  appendFileSync(sink, `${name} ${idempotencyKey}\n`);
-  // Long enough for a kill to fall between the deed and its report.
-  await pause(5);
-  return name;
-};
+/** Longer than any crash keeps an answer away. */
+const ADVICE_TIMEOUT_MS = 600_000;
 
 type Kind = 'moves' | 'copies';
 const kindOf = (id: string): Kind => (id.startsWith('move') ? 'moves' : 'copies');
@@ -65,6 +67,8 @@ export const vault = defineActor(import.meta.url, 'vault', {
       timers: { set: 0, fired: 0, early: 0, strange: 0, due: {} },
       moves: NONE,
       copies: NONE,
+      advice: { given: 0, sought: 0, got: 0, failed: [] },
+      whispers: 0,
     }),
     receive(state: VaultState, message: VaultMessage, turn): VaultState {
       switch (message.type) {
@@ -87,6 +91,19 @@ export const vault = defineActor(import.meta.url, 'vault', {
           const id = `${message.type.toLowerCase()}-${started}`;
           turn.startEffect({ id, source: message.type, input: { sink: state.sink, name: `${turn.self} ${id}` } });
           return { ...state, [kind]: { ...state[kind], started } };
+        }
+        case 'CONSULT': {
+          const sought = state.advice.sought + 1;
+          turn.ask(message.other, { type: 'ADVISE' }, { ask: `advice-${sought}`, timeoutMs: ADVICE_TIMEOUT_MS });
+          return { ...state, advice: { ...state.advice, sought } };
+        }
+        case 'ADVISE':
+          turn.reply('go on');
+          return { ...state, advice: { ...state.advice, given: state.advice.given + 1 } };
+        case 'WHISPER': {
+          const whispers = state.whispers + 1;
+          turn.send(message.to, { sink: state.sink, name: `${turn.self}-${whispers}` });
+          return { ...state, whispers };
         }
       }
     },
@@ -121,13 +138,17 @@ export const vault = defineActor(import.meta.url, 'vault', {
               : { ...tally, failed: [...tally.failed, signal.error.message] };
           return { ...state, [kind]: changed };
         }
+        case 'reply':
+          return { ...state, advice: { ...state.advice, got: state.advice.got + 1 } };
+        case 'ask.failed':
+          return { ...state, advice: { ...state.advice, failed: [...state.advice.failed, signal.error.message] } };
         default:
           return state;
       }
     },
     effects: {
-      MOVE: { kind: 'call', class: 'at_most_once', run: write },
-      COPY: { kind: 'call', class: 'idempotent', run: write },
+      MOVE: { kind: 'call', class: 'at_most_once', run: writeDeed },
+      COPY: { kind: 'call', class: 'idempotent', run: writeDeed },
     },
   },
 });

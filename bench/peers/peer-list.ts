@@ -1,0 +1,54 @@
+/**
+ * What users would otherwise pick, on the same work, within one class of durability.
+ *
+ * Owns: the workloads of `npm run bench -- --peers`. In the durable ones every contender has flushed its log to disk before it says
+ * that a message is handled; what each server says of its settings is in its note. In memory means in memory for all.
+ */
+import { sizeOf } from '../actors/messages.ts';
+import { P50, P99, type Workload } from '../contract.ts';
+import { ask } from '../workloads/ask.ts';
+import { askFromOutside } from '../workloads/durable-ask.ts';
+import { turnsFromOutside } from '../workloads/durable-turns.ts';
+import { spawnInMemory } from '../workloads/spawn.ts';
+import { tellInHost } from '../workloads/tell-in-host.ts';
+import { bullmq, bullmqTrip } from './bullmq.ts';
+import { dbos, dbosTrip } from './dbos.ts';
+import { redisStreams, redisStreamsTrip } from './redis-streams.ts';
+import { restate, restateTrip } from './restate.ts';
+
+const messageBytes = sizeOf('order');
+
+const durableRate: Workload = {
+  name: 'peer-durable-rate',
+  title: 'Durable messages, handled',
+  what:
+    'From handing the first message to the product until the last one is handled, with the disk flushed for each step that the ' +
+    'product promises to remember. Application and handlers are in one process.',
+  conditions: { durability: 'synced to disk', messageBytes, concurrency: 'as said', hosts: 2 },
+  metrics: [{ name: 'rate', unit: 'msg/s', better: 'higher' }],
+  contenders: [turnsFromOutside, redisStreams, bullmq, restate, dbos],
+};
+
+const durableTrip: Workload = {
+  name: 'peer-durable-trip',
+  title: 'Durable request, one at a time',
+  what: 'From handing one message to the product until its result is known and durable; then the next.',
+  conditions: { durability: 'synced to disk', messageBytes, concurrency: '1 under way', hosts: 1 },
+  metrics: [P50, P99],
+  contenders: [askFromOutside, redisStreamsTrip, bullmqTrip, restateTrip, dbosTrip],
+};
+
+/** A part of a workload of ours: the contenders that are named. */
+const partOf = (workload: Workload, name: string, contenders: readonly string[]): Workload => ({
+  ...workload,
+  name,
+  contenders: workload.contenders.filter((contender) => contenders.includes(contender.name)),
+});
+
+export const PEERS: readonly Workload[] = [
+  durableRate,
+  durableTrip,
+  partOf(tellInHost, 'peer-tell', ['thread', 'xstate-send', 'erlang', 'nact']),
+  partOf(ask, 'peer-ask', ['in-host', 'erlang', 'nact']),
+  partOf(spawnInMemory, 'peer-spawn', ['by-actor', 'xstate-start', 'erlang', 'nact']),
+];
