@@ -230,9 +230,7 @@ class FileCheck {
       const overflows = flags === NODE_OVERFLOWS;
       held += even(dataAt - keyAt + NODE_HEADER_BYTES + (overflows ? 24 : dataBytes));
       if (keyBytes === 0) throw new PageFault(number, `has a row ${i} without a key`);
-      if (table === 'free' && keyBytes === 8 && view.getBigUint64(keyAt, true) > BigInt(this.#meta.transaction))
-        throw new PageFault(number, 'lists pages that a commit to come has freed');
-      if (table === 'free' && keyBytes !== 8) throw new PageFault(number, `has a key of ${keyBytes} bytes`);
+      if (table === 'free') this.#freeKey(page, keyAt, keyBytes);
       if (!overflows && flags !== (table === 'main' ? NODE_IS_TREE : 0))
         throw new PageFault(number, `has a row ${i} with flags ${flags}`);
       if (beforeBytes >= 0 && this.#order(table, before, beforeAt, beforeBytes, bytes, keyAt, keyBytes) >= 0)
@@ -290,6 +288,15 @@ class FileCheck {
       const fault = rowFault(table, key, { bytes, view, start: dataAt, length: dataBytes });
       if (fault !== undefined) throw new PageFault(page.number, `has a row ${i} that is not whole: ${fault}`);
     }
+  }
+
+  /** The commit that has freed a list of pages. LMDB, meeting a zero there, can commit nothing more. */
+  #freeKey(page: TreePage, keyAt: number, keyBytes: number): void {
+    if (keyBytes !== 8) throw new PageFault(page.number, `has a key of ${keyBytes} bytes`);
+    const transaction = page.view.getBigUint64(keyAt, true);
+    if (transaction === 0n) throw new PageFault(page.number, 'lists pages that no commit has freed');
+    if (transaction > BigInt(this.#meta.transaction))
+      throw new PageFault(page.number, 'lists pages that a commit to come has freed');
   }
 
   /** A list of free pages: its length, then page numbers; a number below zero is the length of a run that begins at the next one. */

@@ -12,7 +12,6 @@ export type Outcome =
   | 'letters refused'
   | 'actors blocked'
   | 'loss reported'
-  | 'system stopped'
   | 'not opened';
 
 export interface Verdict {
@@ -25,8 +24,8 @@ const REFUSALS = new Set(['DATA_DAMAGED', 'DATA_FORMAT']);
 
 export function judge(truth: Census, found: Census, injured: string): Verdict {
   if (found.opening !== undefined) return { outcome: 'not opened', faults: refusalFaults(found.opening, injured) };
-  if (found.failure !== undefined) return judgeStopped(truth, found, found.failure, injured);
   const faults: string[] = [];
+  if (found.failure !== undefined) faults.push(`the system stopped: ${show({ refused: found.failure })}`);
   // The relaxed mode's file may have lost its end, where nobody can say whether that was ever promised: it is said.
   const isReported = found.reported.some(({ table }) => table === 'ahead');
   let outcome: Outcome = isReported ? 'loss reported' : 'unharmed';
@@ -62,19 +61,6 @@ export function judge(truth: Census, found: Census, injured: string): Verdict {
   return { outcome, faults };
 }
 
-/**
- * The system ended itself, and said with what. Only a key in the list of free pages may do that, which nothing sums: LMDB notices at
- * a commit. Whatever was answered before is right.
- */
-function judgeStopped(truth: Census, found: Census, failure: Refusal, injured: string): Verdict {
-  const faults = Object.entries(found.actors)
-    .filter(([name, got]) => 'value' in got && !isSame(got, truth.actors[name]))
-    .map(([name, got]) => `${name} says ${show(got)} before the system stops`);
-  if (!injured.includes('key of free') || failure.code !== 'STORAGE_FAILED')
-    faults.push(`the system stopped: ${show({ refused: failure })}`);
-  return { outcome: 'system stopped', faults };
-}
-
 /** What came of a repair. */
 export type Recovery = 'refused' | 'whole' | 'some blocked' | 'loss reported';
 
@@ -101,8 +87,7 @@ const RANK: Record<Outcome, number> = {
   'letters refused': 2,
   'actors blocked': 3,
   'loss reported': 4,
-  'system stopped': 5,
-  'not opened': 6,
+  'not opened': 5,
 };
 
 function refusalFaults(refusal: Refusal, injured: string): string[] {

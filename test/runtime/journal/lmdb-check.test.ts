@@ -108,6 +108,18 @@ test('pages in use that are zeroed, doubled, swapped or cut off', async () => {
   expect(faultsOf(dir.at('bad.mdb'))).not.toEqual([]);
 });
 
+test('a list of free pages under transaction 0, at which LMDB would commit nothing more', async () => {
+  await using dir = await tmpDir('check');
+  await fill(dir.path, 5, 4);
+  const pages = new LmdbPages(dir.at('data.mdb'));
+  const leaf = pages.treePage(pages.meta.free.root as number);
+  const { keyAt } = pages.leafNode(leaf, 0);
+  pages.close();
+  expect(leaf.kind).toBe('leaf');
+  const file = damagedCopy(dir, (bytes) => void bytes.writeBigUInt64LE(0n, leaf.number * pages.pageBytes + keyAt));
+  expect(faultsOf(file)).toMatchObject([{ table: 'free', page: leaf.number }]);
+});
+
 test('every flipped bit of the first pages that means anything', async () => {
   await using dir = await tmpDir('check');
   await fill(dir.path, 3, 4);
