@@ -5,7 +5,7 @@
  * rows are not its matter, but for the sums that bind them to their keys.
  *
  * Cost: every branch and leaf page is read, and the first bytes of each row that has pages of its own. Figures are in
- * `runtime/docs/decisions/`.
+ * `runtime/docs/decisions/0007-damage.md`.
  *
  * Invariants:
  * LC1. A file without a fault can be walked by LMDB from any root to any key without leaving the file, without a loop, and every

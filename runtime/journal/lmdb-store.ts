@@ -3,7 +3,7 @@
  *
  * Owns: the environment, its tables, and what LMDB's errors mean. The folder's lock is `data-folder.ts`.
  *
- * How LMDB is used, and why (measurements in `runtime/docs/decisions/`):
+ * How LMDB is used, and why (measurements in `runtime/docs/decisions/0005-how-lmdb-is-used.md`):
  *   - `overlappingSync: false` and synchronous transactions: when `transactionSync` has returned, data and meta page are flushed.
  *   - `safeRestore`: after lost writes without a reboot, LMDB would otherwise trust a state that was never flushed.
  *   - keys and values are bytes; nothing lies in the root table, where it would meet the names of the tables.
