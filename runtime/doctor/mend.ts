@@ -60,7 +60,7 @@ function mendTurn(batch: BatchReader, turn: number): void {
   for (let bit = 0; bit < HEADER_BYTES * 8; bit++) {
     flip(bytes, at, bit);
     const parts = partsOf(batch, at);
-    if (parts !== undefined && sumOf(bytes, view, parts) === view.getUint32(at + H_SUM, true)) return;
+    if (parts !== undefined && sumOf(batch, at, parts) === view.getUint32(at + H_SUM, true)) return;
     flip(bytes, at, bit);
   }
 }
@@ -70,7 +70,7 @@ function mendWithin(batch: BatchReader, at: number): boolean {
   const parts = partsOf(batch, at);
   if (parts === undefined) return false;
   const length = parts.reduce((sum, [start, end]) => sum + end - start, 0);
-  const computed = sumOf(bytes, view, parts);
+  const computed = sumOf(batch, at, parts);
   const flipped = flippedBit(view.getUint32(at + H_SUM, true), computed, length);
   if (flipped === undefined) return false;
   if (flipped === -1) {
@@ -107,8 +107,10 @@ function partsOf(batch: BatchReader, at: number): readonly Part[] | undefined {
   ];
 }
 
-function sumOf(bytes: Uint8Array, view: DataView, parts: readonly Part[]): number {
-  return parts.reduce((sum, [start, end]) => (end > start ? crc32Of(bytes, view, start, end, sum) : sum), 0);
+function sumOf(batch: BatchReader, at: number, parts: readonly Part[]): number {
+  const { bytes, view } = batch;
+  const seed = batch.sumSeed(at);
+  return parts.reduce((sum, [start, end]) => (end > start ? crc32Of(bytes, view, start, end, sum) : sum), seed);
 }
 
 function flip(bytes: Uint8Array, start: number, bit: number): void {

@@ -44,6 +44,7 @@ import {
   P_LETTERS,
   P_LETTERS_BYTES,
   P_MAGIC,
+  P_NUMBER,
   P_RUN,
   P_SEAT,
   P_SENDS,
@@ -57,13 +58,14 @@ import {
   SEND_BYTES,
 } from './batch-layout.ts';
 import { ByteWriter } from './byte-writer.ts';
+import { batchSeed, turnSeed } from './batch-seed.ts';
 import { copySummed, crc32Of, viewOf } from './crc32.ts';
 import type { BatchBuilder } from './host-journal.ts';
 import { writeImage, writeLetter } from './row-codec.ts';
 import { shapeOf } from './turn-shape.ts';
 import type { DeadLetter, ImageRow, TurnRecord } from './turn-record.ts';
 
-/** Who writes: the stream of the sends in its batches, and the run in which they were made. */
+/** Who writes: the stream of the sends in its batches, and the run in which they were made. One writer at a time has an origin. */
 export interface BatchOrigin {
   readonly slot: number;
   readonly epoch: number;
@@ -92,6 +94,10 @@ export class BatchWriter implements BatchBuilder {
   readonly #keyIndex = new Map<CellKey, number>();
   /** Turns and durable sends of each key, two numbers a key. */
   readonly #keyCounts: number[] = [];
+  /** Batches sealed. */
+  #number = 0;
+  /** What the sums of this batch's turns begin with. */
+  #seed: number;
   #turns = 0;
   #imageCount = 0;
   #letterCount = 0;
@@ -99,6 +105,7 @@ export class BatchWriter implements BatchBuilder {
 
   constructor(origin: BatchOrigin) {
     this.#origin = origin;
+    this.#seed = batchSeed(origin.slot, origin.epoch, origin.run, 0);
   }
 
   get turns(): number {
@@ -165,7 +172,7 @@ export class BatchWriter implements BatchBuilder {
     view.setUint16(at + H_FLAGS, flags, true);
     view.setUint32(at + H_SENDS_START, sendsStart / SEND_BYTES, true);
     view.setUint32(at + H_SENDS, (sends.length - sendsStart) / SEND_BYTES, true);
-    let sum = crc32Of(headers.bytes, view, at + H_SUM + 4, at + HEADER_BYTES);
+    let sum = crc32Of(headers.bytes, view, at + H_SUM + 4, at + HEADER_BYTES, turnSeed(this.#seed, this.#turns));
     if (sends.length > sendsStart) sum = crc32Of(sends.bytes, sends.view, sendsStart, sends.length, sum);
     const bodies = this.#bodies;
     bodies.reserve(end - start);
@@ -248,6 +255,7 @@ export class BatchWriter implements BatchBuilder {
     view.setUint32(P_SLOT, this.#origin.slot, true);
     view.setUint32(P_EPOCH, this.#origin.epoch, true);
     view.setUint32(P_RUN, this.#origin.run, true);
+    view.setUint32(P_NUMBER, this.#number, true);
     view.setUint32(P_TURNS, this.#turns, true);
     view.setUint32(P_KEYS, this.#keyIndex.size, true);
     view.setUint32(P_SENDS, this.#sends.length / SEND_BYTES, true);
@@ -266,6 +274,9 @@ export class BatchWriter implements BatchBuilder {
 
   #clear(): void {
     Object.assign(this.#mark, markAtZero());
+    const { slot, epoch, run } = this.#origin;
+    this.#number = (this.#number + 1) >>> 0;
+    this.#seed = batchSeed(slot, epoch, run, this.#number);
     this.#keyIndex.clear();
     this.#keyCounts.length = 0;
     this.#turns = 0;

@@ -3,7 +3,7 @@
  *
  * Owns: offsets, sizes and flags. Little-endian throughout.
  *
- *   prelude   64 bytes   counts, sizes and sums
+ *   prelude   68 bytes   counts, sizes and sums
  *   keys                 every cell named in the batch, once: how many turns and durable sends of the batch are its own
  *   headers   48 a turn  what recovery and history need to know without reading a body
  *   sends      8 each    durable sends: receiver, place among the turn's sends, lane
@@ -18,36 +18,40 @@
  * L2. The keys' counts name the owner of a turn whose header cannot be read any more.
  * L3. A row says its own position: one that stands under another key, or in another row's place, shows.
  * L4. A batch of a layout that this version does not know is refused by name.
+ * L5. A turn's sum begins with its batch and its place in it (`turnSeed`): bytes of a turn that stand in another batch, or in
+ *     another place, are not taken for a turn there, whatever its cells have for numbers.
  */
 
 /** "CBJ" and the layout's number. */
-export const BATCH_MAGIC = 0x01_4a_42_43;
+export const BATCH_MAGIC = 0x02_4a_42_43;
 /** Goes up when a reader of the old layout would misread the new one. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
-export const PRELUDE_BYTES = 64;
+export const PRELUDE_BYTES = 68;
 export const P_MAGIC = 0;
 /** Sum of the rest of the prelude and of the keys. */
 export const P_SUM = 4;
 export const P_SLOT = 8;
 export const P_EPOCH = 12;
 export const P_RUN = 16;
-export const P_TURNS = 20;
-export const P_KEYS = 24;
-export const P_SENDS = 28;
-export const P_KEYS_BYTES = 32;
-export const P_BODIES_BYTES = 36;
+/** Of the batches of this slot, epoch and run: no two batches have all four the same. */
+export const P_NUMBER = 20;
+export const P_TURNS = 24;
+export const P_KEYS = 28;
+export const P_SENDS = 32;
+export const P_KEYS_BYTES = 36;
+export const P_BODIES_BYTES = 40;
 /** Sum of headers and sends. */
-export const P_TABLE_SUM = 40;
+export const P_TABLE_SUM = 44;
 /** Sum of the position at which the row stands, put in at commit; zero, and counted as zero, in the prelude's own sum. */
-export const P_SEAT = 44;
-export const P_IMAGES = 48;
-export const P_IMAGES_BYTES = 52;
-export const P_LETTERS = 56;
-export const P_LETTERS_BYTES = 60;
+export const P_SEAT = 48;
+export const P_IMAGES = 52;
+export const P_IMAGES_BYTES = 56;
+export const P_LETTERS = 60;
+export const P_LETTERS_BYTES = 64;
 
 export const HEADER_BYTES = 48;
-/** Sum of the rest of the header, of the turn's sends and of its body. */
+/** Sum of the rest of the header, of the turn's sends and of its body, from `turnSeed` on. */
 export const H_SUM = 0;
 export const H_KEY = 4;
 export const H_BODY_START = 8;

@@ -41,6 +41,7 @@ import {
   P_LETTERS,
   P_LETTERS_BYTES,
   P_MAGIC,
+  P_NUMBER,
   P_RUN,
   P_SEAT,
   P_SENDS,
@@ -52,6 +53,7 @@ import {
   S_INDEX_AND_LANE,
   SEND_BYTES,
 } from './batch-layout.ts';
+import { batchSeed, turnSeed } from './batch-seed.ts';
 import { ByteReader } from './byte-writer.ts';
 import { crc32Of, flippedBit, viewOf } from './crc32.ts';
 import type { TurnRecord } from './turn-record.ts';
@@ -93,6 +95,7 @@ export class BatchReader {
   readonly #sendsStart: number;
   readonly #bodiesStart: number;
   readonly #bodiesEnd: number;
+  readonly #seed: number;
   #keys: CellKey[] | undefined;
 
   /** Throws unless the prelude is one of ours and its sizes fit; sums are `damage`'s matter. */
@@ -108,6 +111,7 @@ export class BatchReader {
     this.slot = view.getUint32(P_SLOT, true);
     this.epoch = view.getUint32(P_EPOCH, true);
     this.run = view.getUint32(P_RUN, true);
+    this.#seed = batchSeed(this.slot, this.epoch, this.run, view.getUint32(P_NUMBER, true));
     this.keyCount = view.getUint32(P_KEYS, true);
     this.headersStart = PRELUDE_BYTES + view.getUint32(P_KEYS_BYTES, true);
     this.#sendsStart = this.headersStart + this.turns * HEADER_BYTES;
@@ -115,6 +119,11 @@ export class BatchReader {
     this.#bodiesEnd = this.#bodiesStart + view.getUint32(P_BODIES_BYTES, true);
     this.logBytes = this.#bodiesEnd;
     if (this.#bodiesEnd > bytes.length) throw new DataDamagedError('a batch of turns is cut off');
+  }
+
+  /** What the sum of the turn whose header is at `at` begins with. */
+  sumSeed(at: number): number {
+    return turnSeed(this.#seed, (at - this.headersStart) / HEADER_BYTES);
   }
 
   get keys(): readonly CellKey[] {
@@ -309,7 +318,7 @@ export class BatchReader {
     const bodyEnd = bodyStart + view.getUint32(at + H_BODY_BYTES, true);
     const sendsStart = this.send(at, 0);
     const sendsEnd = this.send(at, this.sends(at));
-    let sum = crc32Of(bytes, view, at + H_SUM + 4, at + HEADER_BYTES);
+    let sum = crc32Of(bytes, view, at + H_SUM + 4, at + HEADER_BYTES, this.sumSeed(at));
     if (sendsEnd > sendsStart) sum = crc32Of(bytes, view, sendsStart, sendsEnd, sum);
     return crc32Of(bytes, view, bodyStart, bodyEnd, sum) === view.getUint32(at + H_SUM, true);
   }

@@ -101,7 +101,7 @@ export function checkFormat(path: string): void {
     });
   }
   if (Number(format) !== FORMAT_VERSION) {
-    const other = Number(format) > FORMAT_VERSION ? 'a newer' : 'another';
+    const other = Number(format) > FORMAT_VERSION ? 'a newer' : 'an older';
     throw new DataFormatError(
       `${path} has format ${format}, this version reads format ${FORMAT_VERSION}: it was written by ${other} version`,
       { details: { path, format: Number(format) } },

@@ -3,6 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FORMAT_VERSION } from '../../runtime/journal/batch-layout.ts';
 import { ActorSystem, examineDataFolder, repairDataFolder } from '../../runtime/index.ts';
 import { counter } from '../support/actors/basic.ts';
 import { crashCopy } from '../support/crash-copy.ts';
@@ -139,7 +140,7 @@ describe('a damaged folder', () => {
       const good = database.toString('latin1');
       for (let at = good.indexOf('counter/c4'); at >= 0; at = good.indexOf('counter/c4', at + 1)) {
         // An image: its prefix, its sum and its format follow the key.
-        if (database[at + 10 + 12 + 4] !== 1) continue;
+        if (database[at + 10 + 12 + 4] !== FORMAT_VERSION) continue;
         for (const offset of [40, 45, 50]) (database[at + 10 + offset] as number) ^= 0x55;
       }
     });

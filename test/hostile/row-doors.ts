@@ -85,7 +85,8 @@ export const batchesOf = (seed: number, count: number): Uint8Array[] => {
   const turns = turnsOf(seed, count * 4);
   const values = valuesOf(seed, count);
   return Array.from({ length: count }, (_, i) => {
-    const writer = new BatchWriter({ slot: 0, epoch: 1, run: 1 });
+    // No two batches have an origin and a number in common: here each is the first of its epoch.
+    const writer = new BatchWriter({ slot: 0, epoch: i + 1, run: 1 });
     for (const turn of turns.slice(i * 4, i * 4 + 1 + (i % 4))) writer.turn(turn);
     if (i % 3 === 0) writer.image({ key: `cell/${i}`, sequence: 3, received: [], wakeAtMs: i, body: values[i] });
     if (i % 5 === 0) writer.deadLetter(letterOf(i, turns[i] as TurnRecord));
@@ -105,10 +106,7 @@ const letterOf = (i: number, turn: TurnRecord): DeadLetter => ({
   envelope: turn.envelope,
 });
 
-/**
- * Header of every turn that a reader gives out. Without its cell: a turn's sum does not say whose it is, so that a whole turn which is
- * moved into another batch is taken for one of the cell that has its number there (a known hole, named in the guarantees).
- */
+/** Cell, receivers and header of every turn that a reader gives out. */
 const givenOut = (reader: BatchReader): string[] => {
   const damage = reader.damage();
   if (damage !== undefined && damage.cells === undefined) return [];
@@ -117,8 +115,12 @@ const givenOut = (reader: BatchReader): string[] => {
   for (let i = 0; i < reader.turns; i++) {
     if (lost.has(i)) continue;
     const at = reader.header(i);
-    turns.push(Buffer.from(reader.bytes.subarray(at, at + HEADER_BYTES)).toString('latin1'));
-    reader.body(at);
+    const receivers = Array.from(
+      { length: reader.sends(at) },
+      (_, s) => reader.keys[reader.receiverIndex(reader.send(at, s))],
+    );
+    const header = Buffer.from(reader.bytes.subarray(at, at + HEADER_BYTES)).toString('latin1');
+    turns.push([reader.keyOf(at), ...receivers, header, Buffer.from(reader.body(at)).toString('latin1')].join('\n'));
   }
   return turns;
 };

@@ -11,15 +11,20 @@ import {
   H_SUM,
   HEADER_BYTES,
   P_BODIES_BYTES,
+  P_EPOCH,
   P_KEYS_BYTES,
+  P_NUMBER,
+  P_RUN,
   P_SEAT,
   P_SENDS,
+  P_SLOT,
   P_SUM,
   P_TABLE_SUM,
   P_TURNS,
   PRELUDE_BYTES,
   SEND_BYTES,
 } from '../../runtime/journal/batch-layout.ts';
+import { batchSeed, turnSeed } from '../../runtime/journal/batch-seed.ts';
 import { crc32Of, viewOf } from '../../runtime/journal/crc32.ts';
 
 export function resealBatch(bytes: Uint8Array): void {
@@ -31,13 +36,21 @@ export function resealBatch(bytes: Uint8Array): void {
   const bodies = sends + view.getUint32(P_SENDS, true) * SEND_BYTES;
   const end = bodies + view.getUint32(P_BODIES_BYTES, true);
   if (end > bytes.length) return;
+  const [slot, epoch, run, number] = [P_SLOT, P_EPOCH, P_RUN, P_NUMBER].map((at) => view.getUint32(at, true)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const seed = batchSeed(slot, epoch, run, number);
   for (let at = headers; at < sends; at += HEADER_BYTES) {
     const bodyStart = bodies + view.getUint32(at + H_BODY_START, true);
     const bodyEnd = bodyStart + view.getUint32(at + H_BODY_BYTES, true);
     const sendsStart = sends + view.getUint32(at + H_SENDS_START, true) * SEND_BYTES;
     const sendsEnd = sendsStart + view.getUint32(at + H_SENDS, true) * SEND_BYTES;
     if (bodyEnd > end || sendsEnd > bodies) continue;
-    let sum = crc32Of(bytes, view, at + H_SUM + 4, at + HEADER_BYTES);
+    const place = (at - headers) / HEADER_BYTES;
+    let sum = crc32Of(bytes, view, at + H_SUM + 4, at + HEADER_BYTES, turnSeed(seed, place));
     if (sendsEnd > sendsStart) sum = crc32Of(bytes, view, sendsStart, sendsEnd, sum);
     view.setUint32(at + H_SUM, crc32Of(bytes, view, bodyStart, bodyEnd, sum), true);
   }

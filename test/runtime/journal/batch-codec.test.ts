@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BatchWriter } from '../../../runtime/journal/batch-builder.ts';
-import { P_SEAT, PRELUDE_BYTES } from '../../../runtime/journal/batch-layout.ts';
+import { HEADER_BYTES, P_SEAT, PRELUDE_BYTES } from '../../../runtime/journal/batch-layout.ts';
 import { BatchReader, mendPrelude } from '../../../runtime/journal/batch-reader.ts';
 import { copySummed, crc32Of, viewOf } from '../../../runtime/journal/crc32.ts';
 import { decodeImage, decodeLetter } from '../../../runtime/journal/row-codec.ts';
@@ -213,6 +213,29 @@ describe('damage', () => {
     const swapped = Uint8Array.from(bytes);
     swapped.set(other.bytes.subarray(P_SEAT, P_SEAT + 4), P_SEAT);
     expect(new BatchReader(swapped).isSeatedAt(77)).toBe(false);
+  });
+
+  test('L5: a whole turn that stands in another batch, or in another place, is not taken for one there', () => {
+    const batch = writer();
+    const seal = (...keys: string[]): BatchReader => {
+      for (const key of keys) batch.turn(turn(key, 1, { intents: [send(`${key}/to`, key)] }));
+      return new BatchReader(batch.seal());
+    };
+    const [mine, theirs] = [seal('a/1', 'a/2'), seal('b/1', 'b/2')];
+    expect([mine.logBytes, mine.headersStart]).toEqual([theirs.logBytes, theirs.headersStart]);
+    // Another page in the place of this one: everything behind the keys is the other batch's.
+    const moved = Uint8Array.from(mine.bytes);
+    moved.set(theirs.bytes.subarray(mine.headersStart), mine.headersStart);
+    expect(new BatchReader(moved).damage()).toEqual({
+      turns: [0, 1],
+      cells: ['a/1', 'a/2'],
+      receivers: ['a/1/to', 'a/2/to'],
+    });
+    const swapped = Uint8Array.from(mine.bytes);
+    const [first, second] = [mine.header(0), mine.header(1)];
+    swapped.set(mine.bytes.subarray(second, second + HEADER_BYTES), first);
+    swapped.set(mine.bytes.subarray(first, first + HEADER_BYTES), second);
+    expect(new BatchReader(swapped).damage()).toMatchObject({ turns: [0, 1], cells: ['a/1', 'a/2'] });
   });
 
   test('one flipped bit of prelude or keys: mended well enough to say whose turns these were', () => {

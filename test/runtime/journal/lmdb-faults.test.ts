@@ -109,7 +109,7 @@ describe('the folder', () => {
     await using dir = await tmpDir('format');
     writeFileSync(dir.at('FORMAT'), 'collaborative-blocks 99\n');
     writeFileSync(dir.at('data.mdb'), 'of the future');
-    expect(() => openDataFolder(dir.path, systemClock)).toThrowError(/format 99, this version reads format 1/);
+    expect(() => openDataFolder(dir.path, systemClock)).toThrowError(/format 99, this version reads format 2/);
     expect(readdirSync(dir.path).sort()).toEqual(['FORMAT', 'data.mdb']);
     expect(readFileSync(dir.at('data.mdb'), 'utf8')).toBe('of the future');
   });

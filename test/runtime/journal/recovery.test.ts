@@ -1,5 +1,6 @@
 /** Recovery: what a crash leaves is found again, nothing twice and nothing missing. */
 import { describe, expect, test } from 'vitest';
+import { PRELUDE_BYTES } from '../../../runtime/journal/batch-layout.ts';
 import { MemoryStore } from '../../../runtime/journal/memory-store.ts';
 import { placementOf } from '../../../runtime/kernel/address.ts';
 import { keysOn, Rig, send, turn } from './journal-rig.ts';
@@ -236,7 +237,9 @@ describe('damage', () => {
     const after = await damagedRig(rig, (bytes) => ((bytes[9] as number) ^= 1));
     expect(after.report.damaged).toMatchObject([{ position: 1, error: { details: { cells: ['cell/a', 'cell/b'] } } }]);
     expect(after.report.end).toBeGreaterThanOrEqual(3);
-    await expect(damagedRig(rig, (bytes) => bytes.fill(0, 0, 64))).rejects.toMatchObject({ code: 'DATA_DAMAGED' });
+    await expect(damagedRig(rig, (bytes) => bytes.fill(0, 0, PRELUDE_BYTES))).rejects.toMatchObject({
+      code: 'DATA_DAMAGED',
+    });
   });
 
   test('a damaged image', async () => {

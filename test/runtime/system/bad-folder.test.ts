@@ -58,16 +58,19 @@ describe.each([0, 1])('threads: %i', (threads) => {
     expect(await codeOf(system.backup('/proc/collaborative-blocks/copy'))).toBe('STORAGE_FAILED');
   });
 
-  test('a folder of a newer format is left as it is', async () => {
+  test.each([
+    [99, 'newer version'],
+    [1, 'older version'],
+  ])('a folder of format %i is left as it is', async (number, version) => {
     await using folder = await tmpDir('folder');
     const dataDir = folder.at('data');
     await fill(dataDir);
     const format = readFileSync(join(dataDir, 'FORMAT'), 'utf8');
-    writeFileSync(join(dataDir, 'FORMAT'), 'collaborative-blocks 99\n');
+    writeFileSync(join(dataDir, 'FORMAT'), `collaborative-blocks ${number}\n`);
     const before = fingerprint(dataDir);
     const error = await errorOf(start(dataDir, threads));
-    expect(error).toMatchObject({ code: 'DATA_FORMAT', details: { path: dataDir, format: 99 } });
-    expect(error.message).toContain('newer version');
+    expect(error).toMatchObject({ code: 'DATA_FORMAT', details: { path: dataDir, format: number } });
+    expect(error.message).toContain(version);
     expect(fingerprint(dataDir)).toBe(before);
     writeFileSync(join(dataDir, 'FORMAT'), format);
     await expectAllThere(dataDir);
