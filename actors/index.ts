@@ -17,5 +17,19 @@ export { machineBehavior } from './machine/machine-behavior.ts';
 export { MachineRef, refTo } from './machine/machine-ref.ts';
 export type { MachineState, MachineView, PresentedMachine } from './machine/machine-state.ts';
 export { type TransitionView, transitionBehavior } from './machine/transition-behavior.ts';
-export { type Expression, reply, replyError, replyTo, stash, takeReplyTo, unstash } from './machine/turn-actions.ts';
+export {
+  type Addressee,
+  ask,
+  type Expression,
+  reply,
+  replyError,
+  type ReplyEvent,
+  replyTo,
+  stash,
+  takeReplyTo,
+  type TerminatedEvent,
+  unstash,
+  unwatch,
+  watch,
+} from './machine/turn-actions.ts';
 export { type Reducer, reducerBehavior } from './reducer.ts';

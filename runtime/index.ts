@@ -3,16 +3,22 @@
  */
 export {
   type ActorDefinition,
+  type Addressee,
+  ask,
   defineActor,
   effect,
   type EffectArgument,
   type EffectOptions,
   reply,
   replyError,
+  type ReplyEvent,
   replyTo,
   stash,
   takeReplyTo,
+  type TerminatedEvent,
   unstash,
+  unwatch,
+  watch,
 } from '../actors/index.ts';
 export type { Backoff } from './kernel/backoff.ts';
 export type {

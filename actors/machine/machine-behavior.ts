@@ -98,7 +98,9 @@ class MachineBehavior implements Behavior<MachineState> {
       case 'effect.event':
         return this.#heard(state, childKeyOf(turn.self, signal.id), signal.event as SourceNews, turn);
       case 'terminated':
-        return this.#terminated(state, signal.key, signal.reason, turn);
+        return signal.childId === undefined && !state.children.has(signal.key)
+          ? this.#step.take(state, { type: 'terminated', key: signal.key, reason: signal.reason } as Event, turn)
+          : this.#terminated(state, signal.key, signal.reason, turn);
       case 'child.snapshot':
         return this.#reported(state, childKeyOf(turn.self, signal.childId), signal.snapshot, turn);
       case 'child.event':
