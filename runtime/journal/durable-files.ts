@@ -6,6 +6,7 @@
  * Invariants:
  * DF1. After `makeFolder` and `syncNames` have returned, the names survive.
  * DF2. A file made by `placeFile` is never seen empty or in part, not after a power cut either.
+ * DF3. What is written into a file whose `KeptName` is asserted afterwards is found under that name by whoever opens it next.
  */
 import {
   closeSync,
@@ -21,6 +22,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { StorageError } from '../kernel/errors.ts';
 
 /** What a system says where a folder cannot be opened or synced, and therefore need not be: Windows, some network disks. */
 const NO_FOLDER_SYNC = new Set<unknown>(['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP', 'ENOSYS']);
@@ -108,6 +110,32 @@ export function placeFile(file: string, text: string, draft: string): void {
     writeDraft(file, text);
   } finally {
     rmSync(draft, { force: true });
+  }
+}
+
+/** The name of an open file. Writing goes on without an error when it is taken away, and nobody will ever read what was written. */
+export class KeptName {
+  readonly #file: string;
+  readonly #inode: number;
+  readonly #device: number;
+
+  /** `file` exists, and is open. */
+  constructor(file: string) {
+    const { dev, ino } = statSync(file);
+    this.#file = file;
+    this.#device = dev;
+    this.#inode = ino;
+  }
+
+  /** Throws `StorageError` when another file has the name, or none. */
+  assertKept(): void {
+    const found = statSync(this.#file, { throwIfNoEntry: false });
+    if (found?.ino === this.#inode && found.dev === this.#device) return;
+    throw new StorageError(
+      `${this.#file} was removed, renamed or replaced while it was in use: what was acknowledged before is in the file that had ` +
+        'this name; put it back, and start again',
+      { details: { path: this.#file } },
+    );
   }
 }
 

@@ -25,7 +25,7 @@ import {
 } from '../kernel/errors.ts';
 import { checkFormat, writeFormat } from './data-folder.ts';
 import { DiskRoom } from './disk-room.ts';
-import { makeFolder, syncFile, syncNames } from './durable-files.ts';
+import { KeptName, makeFolder, syncFile, syncNames } from './durable-files.ts';
 import { checkLmdbFile } from './lmdb-file.ts';
 import {
   imageRowOf,
@@ -115,6 +115,7 @@ class LmdbStore implements Store {
   readonly #meta: Table;
   readonly #damage: Table;
   readonly #room: DiskRoom;
+  readonly #name: KeptName;
   #lastPosition: number;
   #state: 'open' | 'failed' | 'closed' = 'open';
 
@@ -139,6 +140,7 @@ class LmdbStore implements Store {
       this.#damage = table('damage');
       this.#checkNumbers();
       this.#room = new DiskRoom(path, join(path, 'data.mdb'));
+      this.#name = new KeptName(join(path, 'data.mdb'));
       this.#lastPosition = this.logAt(Number.MAX_SAFE_INTEGER)?.position ?? -1;
     } catch (error) {
       throw asStoreError(error, path, 'opened');
@@ -151,9 +153,16 @@ class LmdbStore implements Store {
     write(list);
     const lastPosition = list.checkPositions(this.#lastPosition);
     const pages = PAGES_A_COMMIT + PAGES_A_WRITE * list.writes.length;
-    this.#room.reserve(list.bytes + pages * PAGE_BYTES, () => this.#usedEnd());
+    try {
+      this.#room.reserve(list.bytes + pages * PAGE_BYTES, () => this.#usedEnd());
+    } catch (error) {
+      this.#name.assertKept();
+      throw error;
+    }
     try {
       this.#root.transactionSync(() => list.writeTo(this.#writes));
+      // Before anybody is told that it is kept.
+      this.#name.assertKept();
     } catch (error) {
       // Not even a full disk is an answer here: the room was there a moment ago, and LMDB's own failure leaves its memory in doubt.
       this.#state = 'failed';

@@ -40,6 +40,7 @@ import { DataDamagedError, StorageError, StorageFullError } from '../kernel/erro
 import { ByteReader, ByteWriter } from './byte-writer.ts';
 import { crc32Of, viewOf } from './crc32.ts';
 import { bootId } from './data-folder.ts';
+import { KeptName } from './durable-files.ts';
 import {
   type KeyRange,
   type LogRow,
@@ -92,6 +93,7 @@ export class RelaxedStore implements Store {
   readonly faults: readonly DataDamagedError[];
   readonly #store: Store;
   readonly #fd: number;
+  readonly #name: KeptName;
   readonly #out = new ByteWriter(64 << 10);
   #lastPosition: number;
   /** Number of the last frame. */
@@ -113,6 +115,7 @@ export class RelaxedStore implements Store {
     // What was left out is written over below: somebody may still be able to make something of it.
     if (found.faults.length > 0) copyFileSync(file, `${file}.damaged`);
     this.#fd = openSync(file, 'a+');
+    this.#name = new KeptName(file);
     try {
       for (const list of found.lists) {
         this.#frame++;
@@ -253,6 +256,7 @@ export class RelaxedStore implements Store {
     this.#lastSum = sum;
     if (fstatSync(this.#fd).size !== this.#fileEnd)
       throw new StorageError('another process writes into the data folder');
+    this.#name.assertKept();
   }
 }
 
