@@ -13,6 +13,7 @@ import { assertNotInUse } from '../journal/data-folder.ts';
 import { JournalQueries, type TurnRange } from '../journal/journal-queries.ts';
 import { LogReader } from '../journal/log-reader.ts';
 import { decodeLetter } from '../journal/row-codec.ts';
+import { readAtOnce } from '../journal/sliced-reads.ts';
 import type { TurnRecord } from '../journal/turn-record.ts';
 import { openable } from './examination.ts';
 import { FolderStore } from './folder-store.ts';
@@ -33,7 +34,7 @@ export interface FolderLetter {
 /** An actor's committed turns, oldest first. Throws `DataDamagedError` where one of them is damaged. */
 export function turnsIn(dataDir: string, key: CellKey, range: TurnRange): readonly PastTurn[] {
   return reading(dataDir, (store) =>
-    decodeTurns(new JournalQueries(store, new LogReader(store)).turns(key, range), key),
+    decodeTurns(readAtOnce(new JournalQueries(store, new LogReader(store)).turns(key, range)), key),
   );
 }
 

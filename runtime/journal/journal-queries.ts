@@ -1,20 +1,20 @@
 /**
  * Looking into the journal: a cell's turns, images, dead letters.
  *
- * Owns: reads that no host waits for. Everything is answered as bytes; whoever asked decodes.
+ * Owns: reads that no host waits for. Everything is answered as bytes; whoever asked decodes. Which turns of a row are a cell's, and
+ * what damage means for them (Q2), is `turn-search.ts`.
  *
  * Invariants:
  * Q1. Memory is bounded by the answer and one batch, however long the log is.
- * Q2. A damaged turn is an error that names its position, never a turn left out: turns of a cell are dense (J1), and reach to what
- *     its image stands for.
+ * Q3. A slice of a long read is a few milliseconds. The answer is as of the call, less what is trimmed before it is read.
  */
 import type { CellKey } from '../kernel/address.ts';
 import { BlocksError, DataDamagedError } from '../kernel/errors.ts';
-import { HEADER_BYTES } from './batch-layout.ts';
-import { TurnsWriter } from './cell-parcel.ts';
-import type { LogFault, LogReader } from './log-reader.ts';
+import type { LogReader } from './log-reader.ts';
 import { readImageHeader } from './row-codec.ts';
+import type { Slices } from './sliced-reads.ts';
 import type { KeyRange, Store } from './store.ts';
+import { TurnSearch, type WantedTurns } from './turn-search.ts';
 
 export interface TurnRange {
   readonly fromSequence?: number | undefined;
@@ -24,6 +24,9 @@ export interface TurnRange {
 
 /** Answered without a limit of one's own. */
 const LIMIT = 1_000;
+/** Read without a pause: small rows cost by their number, large ones by their bytes. */
+const SLICE_ROWS = 256;
+const SLICE_BYTES = 1 << 20;
 
 export class JournalQueries {
   readonly #store: Store;
@@ -34,43 +37,24 @@ export class JournalQueries {
     this.#log = log;
   }
 
-  turns(key: CellKey, range: TurnRange = {}): Uint8Array {
+  /** A cell's turns as they are in the log now, in slices. */
+  *turns(key: CellKey, range: TurnRange = {}): Slices<Uint8Array> {
     const { fromSequence = 1, toSequence = Number.POSITIVE_INFINITY, limit = LIMIT } = range;
-    const turns = new TurnsWriter();
     const imaged = this.#imagedSequence(key);
-    const name = Buffer.from(key);
-    /** The cell's last turn so far. */
-    let last: number | undefined;
-    /** Turns that may have been the cell's: until its next one shows that they were not. */
-    let doubt: DataDamagedError | undefined;
-    const fault = (found: LogFault): void => {
-      if (found.cells === undefined) doubt ??= found.error;
-      else if (found.cells.includes(key)) throw found.error;
-    };
-    for (const row of this.#log.rows(this.#from(fromSequence, imaged), Number.POSITIVE_INFINITY, false, fault)) {
-      const { batch } = row;
-      const own = batch?.mentions(name) === true ? batch.keys.indexOf(key) : -1;
-      if (batch === undefined || own === -1) continue;
-      for (let i = 0; i < batch.turns; i++) {
-        const at = batch.header(i);
-        if (batch.keyIndex(at) !== own) continue;
-        const sequence = batch.sequence(at);
-        if (sequence !== (last ?? (doubt === undefined ? sequence : 1)) + (last === undefined ? 0 : 1))
-          throw doubt ?? gap(key, (last ?? 0) + 1, sequence);
-        last = sequence;
-        doubt = undefined;
-        if (sequence < fromSequence) continue;
-        if (sequence > toSequence || turns.count >= limit) return turns.take();
-        turns.add({
-          position: row.position + i,
-          header: batch.bytes.subarray(at, at + HEADER_BYTES),
-          body: batch.body(at),
-        });
-      }
+    const wanted: WantedTurns = { key, fromSequence, toSequence, limit, imaged };
+    const end = this.#log.end();
+    let search = new TurnSearch(wanted);
+    let at: number | undefined = this.#from(fromSequence, imaged);
+    for (;;) {
+      at = this.#slice(search, at, end);
+      if (at === undefined) return search.found();
+      yield;
+      const first = this.#first;
+      if (first <= at) continue;
+      // Rows that come next were trimmed meanwhile, and with them what was found before: only what comes after is a whole past.
+      search = new TurnSearch(wanted);
+      at = first;
     }
-    // Whatever the image does not stand for lies in the tail, where no turn is lost without its owner's name.
-    if (doubt !== undefined && (last ?? -1) < Math.min(imaged ?? Number.POSITIVE_INFINITY, toSequence)) throw doubt;
-    return turns.take();
   }
 
   image(key: CellKey): Uint8Array | undefined {
@@ -99,10 +83,30 @@ export class JournalQueries {
     return this.#store.letter(id) !== undefined;
   }
 
+  /** Reads on at `from`. Where the next slice begins; undefined: there is nothing more to read. */
+  #slice(search: TurnSearch, from: number, end: number): number | undefined {
+    let rows = 0;
+    let bytes = 0;
+    for (const row of this.#log.rows(from, end, false, (fault) => search.fault(fault))) {
+      search.take(row);
+      if (search.isOver) return undefined;
+      rows++;
+      bytes += row.bytes;
+      // Not behind a row whose end cannot be said: the next row tells what is missing between them.
+      if ((rows >= SLICE_ROWS || bytes >= SLICE_BYTES) && row.end !== undefined) return row.end;
+    }
+    return undefined;
+  }
+
+  /** The first position that is kept. */
+  get #first(): number {
+    return this.#store.meta('trimmed') ?? 1;
+  }
+
   /** Turns that the image does not have are above the checkpoint; the others may be anywhere. */
   #from(sequence: number, imaged: number | undefined): number {
-    const first = this.#store.meta('trimmed') ?? 1;
-    return imaged === undefined || sequence <= imaged ? first : Math.max(first, this.#store.meta('checkpoint') ?? 1);
+    if (imaged === undefined || sequence <= imaged) return this.#first;
+    return Math.max(this.#first, this.#store.meta('checkpoint') ?? 1);
   }
 
   #imagedSequence(key: CellKey): number | undefined {
@@ -116,10 +120,4 @@ export class JournalQueries {
       throw error;
     }
   }
-}
-
-function gap(key: CellKey, expected: number, found: number): DataDamagedError {
-  return new DataDamagedError(`${key} has no turn ${expected} in the log, the next is ${found}`, {
-    details: { table: 'log', key, sequence: expected },
-  });
 }

@@ -17,6 +17,7 @@ import type { JournalOptions, JournalStats, OpenReport } from './journal-control
 import type { TurnRange } from './journal-queries.ts';
 import type { RawRecovery } from './journal-recovery.ts';
 import { openStore } from './open-store.ts';
+import { SlicedReads } from './sliced-reads.ts';
 import type { KeyRange, Store } from './store.ts';
 
 /** With `sync: 'relaxed'`, how long after a commit it is flushed. What a power failure can cost. */
@@ -32,7 +33,7 @@ export interface RawJournalControl {
   open(): Promise<OpenReport>;
   fence(slot: number, epoch: number): void;
   recover(slot: number): RawRecovery;
-  turns(key: CellKey, range: TurnRange | undefined): Uint8Array;
+  turns(key: CellKey, range: TurnRange | undefined): Promise<Uint8Array>;
   image(key: CellKey): Uint8Array | undefined;
   putImage(key: CellKey, row: Uint8Array): Promise<void>;
   keys(range: Partial<KeyRange>): readonly CellKey[];
@@ -56,12 +57,14 @@ export interface ServicePorts {
 export class JournalService implements RawJournalControl {
   readonly #options: JournalOptions;
   readonly #ports: ServicePorts;
+  readonly #reads: SlicedReads;
   #journal: Journal | undefined;
   #store: Store | undefined;
 
   constructor(options: JournalOptions, ports: ServicePorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#reads = new SlicedReads(ports.clock);
   }
 
   async open(): Promise<OpenReport> {
@@ -104,8 +107,9 @@ export class JournalService implements RawJournalControl {
     return this.#opened.recover(slot);
   }
 
-  turns(key: CellKey, range: TurnRange | undefined): Uint8Array {
-    return this.#current.queries.turns(key, range);
+  async turns(key: CellKey, range: TurnRange | undefined): Promise<Uint8Array> {
+    const slices = this.#current.queries.turns(key, range);
+    return this.#reads.run(slices, () => void this.#opened);
   }
 
   image(key: CellKey): Uint8Array | undefined {

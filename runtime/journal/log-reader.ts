@@ -24,6 +24,8 @@ export interface ReadRow {
   readonly bytes: number;
   readonly batch: BatchReader | undefined;
   readonly damage: BatchDamage | undefined;
+  /** Where the next row begins. Undefined: how many turns it has cannot be said. */
+  readonly end: number | undefined;
 }
 
 /** What is wrong in the log, in words. */
@@ -53,7 +55,7 @@ export class LogReader {
       const read = readRow(row, bodies);
       if (read.damage !== undefined && fault !== undefined) fault(damaged(read.position, read.damage));
       // How many turns a row has that cannot be read is told by its neighbour.
-      expected = isSound(read) ? read.position + read.batch.turns : Number.POSITIVE_INFINITY;
+      expected = read.end ?? Number.POSITIVE_INFINITY;
       yield read;
     }
   }
@@ -64,13 +66,13 @@ export class LogReader {
     if (last === undefined) return 1;
     const read = readRow(last, false);
     // Ids must never be given twice, so a last row that cannot be read counts for as many turns as it could hold at most.
-    return last.position + (isSound(read) ? read.batch.turns : Math.ceil(last.bytes.length / HEADER_BYTES) + 1);
+    return read.end ?? last.position + Math.ceil(last.bytes.length / HEADER_BYTES) + 1;
   }
 
   /** The batch that holds `position`, and the offset of its turn's header. Throws `DataDamagedError` when it cannot be had. */
   turnAt(position: number): { readonly batch: BatchReader; readonly at: number } {
     const read = this.#rowAt(position);
-    if (read?.batch === undefined || !isSound(read) || position >= read.position + read.batch.turns)
+    if (read?.batch === undefined || read.end === undefined || position >= read.end)
       throw damaged(position, { turns: [0], cells: undefined, receivers: undefined }).error;
     return { batch: read.batch, at: read.batch.header(position - read.position) };
   }
@@ -109,22 +111,23 @@ export class LogReader {
   }
 }
 
-/** Whether headers can be trusted: all sums of prelude, keys and headers fit, or single turns are known to be damaged. */
-function isSound(read: ReadRow): read is ReadRow & { batch: BatchReader } {
-  return read.batch !== undefined && (read.damage === undefined || read.damage.cells !== undefined);
-}
-
 function readRow({ position, bytes }: LogRow, bodies: boolean): ReadRow {
   const size = bytes.length;
   const batch = batchIn(bytes, position);
   const damage = batch?.damage(bodies);
   if (batch !== undefined && (damage === undefined || damage.cells !== undefined))
-    return { position, bytes: size, batch, damage: batch.isSeatedAt(position) ? damage : batch.everything() };
+    return rowOf(position, size, batch, batch.isSeatedAt(position) ? damage : batch.everything());
   // Whose turns these were is wanted even where none of them is taken.
   const mended = mendPrelude(bytes);
   const named = mended === undefined ? undefined : batchIn(mended, position);
-  if (named?.hasKeys === true) return { position, bytes: size, batch: named, damage: named.everything() };
-  return { position, bytes: size, batch: undefined, damage: damage ?? NAMELESS };
+  if (named?.hasKeys === true) return rowOf(position, size, named, named.everything());
+  return { position, bytes: size, batch: undefined, damage: damage ?? NAMELESS, end: undefined };
+}
+
+function rowOf(position: number, bytes: number, batch: BatchReader, damage: BatchDamage | undefined): ReadRow {
+  // Headers can be trusted: all sums of prelude, keys and headers fit, or single turns are known to be damaged.
+  const isSound = damage === undefined || damage.cells !== undefined;
+  return { position, bytes, batch, damage, end: isSound ? position + batch.turns : undefined };
 }
 
 const NAMELESS: BatchDamage = { turns: [], cells: undefined, receivers: undefined };

@@ -111,11 +111,14 @@ export class History {
     const definition = this.#ports.definitions.require(definitionOf(this.#key));
     const image = await this.#ports.journal.image(this.#key);
     const usable = image !== undefined && image.sequence <= sequence ? image : undefined;
-    const records = await this.#records((usable?.sequence ?? 0) + 1, sequence);
+    const first = (usable?.sequence ?? 0) + 1;
+    const records = await this.#records(first, sequence, sequence - first + 1);
+    // Of a past that was trimmed, the turns that led here may be missing, though this one is not.
+    const begins = records[0]?.sequence ?? first;
     const reached = records.at(-1)?.sequence ?? usable?.sequence;
-    if (reached !== sequence) {
+    if (begins !== first || reached !== sequence) {
       throw new ActorNotFoundError(
-        `turn ${sequence} of ${this.#key} is not in the journal: it was not reached yet, or was trimmed (retention: 'trim')`,
+        `turn ${sequence} of ${this.#key}, or one that led to it, is not in the journal: it was not reached yet, or was trimmed (retention: 'trim')`,
         { details: { key: this.#key, sequence } },
       );
     }

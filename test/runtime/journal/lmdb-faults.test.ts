@@ -61,7 +61,7 @@ describe('a full disk', () => {
       expect(host.of('committed')).toHaveLength(acknowledged);
       expect(rig.failures).toEqual([]);
       // What was acknowledged can be read meanwhile.
-      expect(await rig.control.turns('cell/a', { limit: 1e6 })).toHaveLength(acknowledged);
+      expect(await rig.settle(rig.control.turns('cell/a', { limit: 1e6 }))).toHaveLength(acknowledged);
 
       writeFileSync(dir.at('disk', 'ballast'), '');
       rig.clock.advance(2_000);

@@ -1,6 +1,7 @@
 /** The past of an actor: its turns, its state at any of them, a fork from there. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ActorSystem } from '../../../runtime/index.ts';
+import { History, type HistoryPorts } from '../../../runtime/system/history.ts';
 import { counter, counterSnapshot } from '../../support/actors/basic.ts';
 import { reminder } from '../../support/actors/charts.ts';
 import { type TmpDir, tmpDir } from '../../support/tmp-dir.ts';
@@ -65,6 +66,21 @@ test.each([
   expect(error).toMatchObject({ code: 'ACTOR_NOT_FOUND', details: { sequence: 99 } });
   for (const bad of [0, -1, 1.5, Number.NaN, '2' as unknown as number])
     expect(await codeOf(history.at(bad))).toBe('INVALID_OPTIONS');
+});
+
+test('the state after a turn that lies far behind what the journal has stored of the state', async () => {
+  await using system = await ActorSystem.start({ threads: 0, actors: ACTORS });
+  const ref = await system.spawn(counter, { id: 'one' });
+  await Promise.all(Array.from({ length: 1_500 }, () => ref.tell({ type: 'ADD', by: 1 })));
+  expect((await system.history(ref).at(1_401)).view).toMatchObject({ n: 1_400 });
+});
+
+test('a turn that is still in the journal, without those that led to it: not found', async () => {
+  // What a trim leaves when it falls between two looks, or when the image is newer than the turn.
+  const journal = { image: async () => undefined, turns: async () => [{ sequence: 7 }, { sequence: 8 }] };
+  const ports = { journal, definitions: { require: () => counter } } as unknown as HistoryPorts;
+  const error = await errorOf(new History('counter/one', ports).at(8));
+  expect(error).toMatchObject({ code: 'ACTOR_NOT_FOUND', details: { sequence: 8 } });
 });
 
 test('looking at the past does not touch the present', async () => {
