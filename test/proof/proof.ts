@@ -1,7 +1,7 @@
 /**
  * What a proof is: a way of breaking the runtime, a check that nothing came of it, and controls that show the check sees.
  *
- * Owns: the contract. What is broken is in the folders beside; who runs them, and at what size, is `run.ts` and `proofs.test.ts`.
+ * Owns: the contract. What is broken is in the folders beside; who runs them, and at what size, is `run.ts` and `test-proof.ts`.
  *
  * Invariants:
  * PF1. A proof's cases follow from its seed and their number: the same seed breaks in the same way, as far as a machine can.

@@ -1,22 +1,20 @@
 /**
- * Every proof, with its controls: small in `npm test`, in full CI size with CB_PROOF_SIZE=ci.
+ * A proof as a test: small in `npm test`, at the size for CI with CB_PROOF_SIZE=ci.
  *
- *     CB_PROOF_SEED=123 npx vitest run test/proof      the same cases again
+ *     CB_PROOF_SEED=123 npx vitest run test/proof/sigkill      the same cases again
+ *
+ * Owns: size, seed, and the verdict. Every proof has a file of its own beside this one, so that they run beside each other;
+ * `vitest.config.ts` says which of them do.
  */
 import { expect, test } from 'vitest';
-import { PROOFS } from './proof-list.ts';
+import type { Proof } from './proof.ts';
 import { runProof, verdictOf } from './run-proof.ts';
 
 const SIZE = process.env['CB_PROOF_SIZE'] === 'ci' ? 'ci' : 'quick';
 const SEED = Number(process.env['CB_PROOF_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const LONGEST_MS = 20 * 60_000;
 
-test('every proof has a name of its own', () => {
-  const names = PROOFS.map(({ name }) => name);
-  expect(new Set(names).size).toBe(names.length);
-});
-
-for (const proof of PROOFS) {
+export function testProof(proof: Proof): void {
   const missing = proof.missing?.();
   const why = missing === undefined ? '' : ` [skipped: no ${missing}]`;
   test.skipIf(missing !== undefined)(

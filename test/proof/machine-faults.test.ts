@@ -1,0 +1,4 @@
+import { machineFaults } from '../machine/machine-faults.ts';
+import { testProof } from './test-proof.ts';
+
+testProof(machineFaults);

@@ -1,0 +1,4 @@
+import { simulationProof } from '../simulation/proof.ts';
+import { testProof } from './test-proof.ts';
+
+testProof(simulationProof);
