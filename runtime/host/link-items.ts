@@ -13,6 +13,7 @@
 import type { CellKey } from '../kernel/address.ts';
 import { FrameError } from '../kernel/errors.ts';
 import type { ControlMessage, Envelope, MessageId, ReplyTo } from '../kernel/message.ts';
+import { fieldChecks } from '../wire/field-checks.ts';
 
 /** An item that gives the next number to a key. */
 const NAME = 'name';
@@ -30,6 +31,10 @@ const HAS_IDEMPOTENCY_KEY = 16;
 const HAS_EXPIRY = 32;
 const IS_UNSTASHED = 64;
 const HAS_TRACE = 128;
+
+const { kindOf, numberOf, textOf } = fieldChecks(
+  (what, expected) => new FrameError(`an item of a link is malformed: ${what} is not ${expected}`),
+);
 
 type Flat = readonly unknown[];
 
@@ -132,40 +137,28 @@ export class ItemReader {
 /** The fields are always the same, and in the order in which a turn makes them: so envelopes have one shape wherever they come from. */
 function envelopeOf(flat: Flat, fields: number, names: readonly CellKey[]): Envelope {
   let at = 3;
-  const from = fields & HAS_FROM ? keyOf(flat[at++], names) : undefined;
+  const from = fields & HAS_FROM ? keyOf(flat[at++], names, 'from') : undefined;
   const id = fields & HAS_ID ? idOf(flat[at++], flat[at++], flat[at++]) : undefined;
-  const control = fields & HAS_CONTROL ? (kindOf(flat[at++]) as ControlMessage) : undefined;
-  const replyTo = fields & HAS_REPLY_TO ? (kindOf(flat[at++]) as ReplyTo) : undefined;
-  const idempotencyKey = fields & HAS_IDEMPOTENCY_KEY ? textOf(flat[at++]) : undefined;
-  const expiresAtMs = fields & HAS_EXPIRY ? numberOf(flat[at++]) : undefined;
+  const control = fields & HAS_CONTROL ? kindOf<ControlMessage>(flat[at++], 'control') : undefined;
+  const replyTo = fields & HAS_REPLY_TO ? kindOf<ReplyTo>(flat[at++], 'replyTo') : undefined;
+  const idempotencyKey = fields & HAS_IDEMPOTENCY_KEY ? textOf(flat[at++], 'idempotencyKey') : undefined;
+  const expiresAtMs = fields & HAS_EXPIRY ? numberOf(flat[at++], 'expiresAtMs') : undefined;
   const unstashed = fields & IS_UNSTASHED ? true : undefined;
-  const traceparent = fields & HAS_TRACE ? textOf(flat[at++]) : undefined;
+  const traceparent = fields & HAS_TRACE ? textOf(flat[at++], 'traceparent') : undefined;
   const message = flat[2];
-  const to = keyOf(flat[1], names);
+  const to = keyOf(flat[1], names, 'to');
   return { to, message, control, id, from, replyTo, idempotencyKey, expiresAtMs, unstashed, traceparent };
 }
 
-function keyOf(name: unknown, names: readonly CellKey[]): CellKey {
+function keyOf(name: unknown, names: readonly CellKey[], what: string): CellKey {
   const key = typeof name === 'number' ? names[name] : name;
-  return textOf(key);
+  return textOf(key, what);
 }
 
 function idOf(stream: unknown, position: unknown, index: unknown): MessageId {
-  return { stream: numberOf(stream), position: numberOf(position), index: numberOf(index) };
-}
-
-function kindOf(value: unknown): { readonly kind: string } {
-  if (typeof value === 'object' && value !== null && typeof (value as { kind?: unknown }).kind === 'string')
-    return value as { readonly kind: string };
-  throw new FrameError('an envelope has a field without a kind');
-}
-
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  throw new FrameError('an envelope has something else where a text must be');
-}
-
-function numberOf(value: unknown): number {
-  if (typeof value === 'number') return value;
-  throw new FrameError('an envelope has something else where a number must be');
+  return {
+    stream: numberOf(stream, 'id.stream'),
+    position: numberOf(position, 'id.position'),
+    index: numberOf(index, 'id.index'),
+  };
 }

@@ -185,17 +185,19 @@ class ParcelTurns implements TurnRecords {
   }
 
   *[Symbol.iterator](): Generator<TurnRecord, void, undefined> {
-    let at = this.#start;
-    for (let left = this.length; left > 0; left--) {
-      yield this.#turn(at);
-      at = this.#end(at);
-    }
+    for (const at of this.#places()) yield this.#turn(at);
   }
 
   *placed(): Generator<PlacedTurn, void, undefined> {
+    for (const at of this.#places()) {
+      yield { ...this.#turn(at), position: this.#reader.view.getFloat64(at, true) };
+    }
+  }
+
+  *#places(): Generator<number, void, undefined> {
     let at = this.#start;
     for (let left = this.length; left > 0; left--) {
-      yield { ...this.#turn(at), position: this.#reader.view.getFloat64(at, true) };
+      yield at;
       at = this.#end(at);
     }
   }
