@@ -7,7 +7,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
 import type { DefinitionTable } from './definition-table.ts';
 import type { PoolRun } from './effect-runner.ts';
-import type { HostLink } from './items.ts';
+import type { HostLink, HostPeerLink } from './items.ts';
 import type { Watch } from './watch.ts';
 
 export interface HostPorts {
@@ -23,7 +23,7 @@ export interface HostPorts {
   /** Told what the loop is doing, for a watchdog on another thread. */
   readonly watch: Watch;
   /** The link to another host. */
-  link(slot: number): HostLink;
+  link(slot: number): HostPeerLink;
   outside(): HostLink;
   links(): Iterable<HostLink>;
 }

@@ -67,8 +67,8 @@ export class HostShell {
 
   constructor(config: HostConfig, ports: HostShellPorts) {
     this.#ports = ports;
-    this.#outside = this.#newLink(config.linkCreditBytes);
-    for (let slot = 0; slot < config.hosts; slot++) this.#peers.push(this.#newLink(config.linkCreditBytes));
+    this.#outside = this.#newLink(config.linkCreditBytes, undefined);
+    for (let slot = 0; slot < config.hosts; slot++) this.#peers.push(this.#newLink(config.linkCreditBytes, slot));
     this.#host = new Host(
       {
         ...config,
@@ -93,6 +93,7 @@ export class HostShell {
 
   linkUp(slot: number, port: FramePort, from: number): void {
     this.#peers[slot]?.up(port, from);
+    this.#host.linked(slot);
   }
 
   /** The host of `slot` has died; what is sent to it from now on is kept for its successor. */
@@ -161,11 +162,15 @@ export class HostShell {
     yield* this.#peers;
   }
 
-  #newLink(creditBytes: number | undefined): PeerLink {
+  /** The link to a slot, or to the outside. */
+  #newLink(creditBytes: number | undefined, slot: number | undefined): PeerLink {
     return new PeerLink({
       clock: this.#ports.clock,
       creditBytes,
-      onFrame: (items, accept) => this.#host.receive(items, accept),
+      onFrame: (items, accept) => this.#host.receive(items, accept, slot),
+      onWord: (word) => {
+        if (slot !== undefined) this.#host.heard(slot, word);
+      },
       onLost: (loss) => {
         // The end of a peer is its supervisor's to tell: down, then up with its successor. What this side refused is told by this side.
         if (loss.kind === 'broken' && loss.by === 'here') this.#ports.onBroken(loss.error);

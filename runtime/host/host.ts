@@ -19,6 +19,7 @@ import type { Cell } from '../cell/cell.ts';
 import { CellTurn } from '../cell/cell-turn.ts';
 import { outsideStreamOf } from '../cell/image.ts';
 import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';
+import { type Command, Commands } from './commands.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { EffectRunner } from './effect-runner.ts';
 import type { EffectSuspect } from './effect-trials.ts';
@@ -30,6 +31,7 @@ import { type Inbound, oldestMark, type Outbound } from './items.ts';
 import { Pressure } from './pressure.ts';
 import { Releaser } from './release.ts';
 import { Residence } from './residence.ts';
+import { Standstill } from './standstill.ts';
 import { TimerQueue } from './timer-queue.ts';
 import { CLOCK_EVERY_TURNS, isTimeToLook } from './slice-clock.ts';
 import { Upkeep } from './upkeep.ts';
@@ -46,7 +48,11 @@ export class Host implements HostJournalEvents {
   readonly #upkeep: Upkeep;
   readonly #inspection: Inspection;
   readonly #handler: Handler;
-  readonly #pressure = new Pressure((cell) => this.#schedule(cell));
+  readonly #pressure = new Pressure(
+    (cell) => this.#schedule(cell),
+    () => this.#standstill.news(),
+  );
+  readonly #standstill: Standstill;
   #ready: Cell[] = [];
   #scheduled = false;
   #stopped = false;
@@ -54,6 +60,7 @@ export class Host implements HostJournalEvents {
   #turns = 0;
   #idleWaiters: (() => void)[] = [];
   readonly #bereavements: Bereavements;
+  readonly #commands: Commands;
 
   constructor(ports: HostPorts, connectJournal: (events: HostJournalEvents) => HostJournal) {
     this.#ports = ports;
@@ -87,6 +94,15 @@ export class Host implements HostJournalEvents {
       pause: (sender, until) => this.#pressure.pauseUntil(sender, until),
       observed: (key) => this.#inspection.isObserved(key),
     });
+    this.#standstill = new Standstill({
+      slot,
+      hosts,
+      clock,
+      pressure: this.#pressure,
+      fill: (to) => ports.link(to).fill,
+      tell: (to, word) => ports.link(to).tell(word),
+      report: (state, keys) => this.#out(['notice', { kind: 'standstill', state, keys }]),
+    });
     const journal = connectJournal(this);
     this.#commits = new CommitQueue(journal, (turn, position) => this.#releaser.release(turn, position));
     this.#residence = new Residence({
@@ -114,6 +130,14 @@ export class Host implements HostJournalEvents {
       commits: this.#commits,
       answer: (call, report) => this.#out(['reply', call, report]),
     });
+    this.#commands = new Commands({
+      pressure: this.#pressure,
+      residence: this.#residence,
+      inspection: this.#inspection,
+      bereavements: this.#bereavements,
+      resident: (key) => this.#resident(key),
+      out: (item) => this.#out(item),
+    });
     this.#handler = new Handler({
       clock,
       random,
@@ -129,8 +153,8 @@ export class Host implements HostJournalEvents {
     });
   }
 
-  /** Takes a frame's items. `accept` is called when there is room for more. */
-  receive(items: readonly unknown[], accept: () => void): void {
+  /** Takes a frame's items from a slot, or from outside. `accept` is called when there is room for more. */
+  receive(items: readonly unknown[], accept: () => void, from: number | undefined): void {
     let waits = 1;
     const settle = (): void => {
       waits -= 1;
@@ -138,16 +162,27 @@ export class Host implements HostJournalEvents {
     };
     for (const item of items as readonly Inbound[]) {
       if (Array.isArray(item)) {
-        this.#command(item as Exclude<Inbound, Envelope>);
+        this.#commands.obey(item as Command);
+        this.#wake();
         continue;
       }
       const cell = this.deliver(item as Envelope);
       if (cell?.full === true && (item as Envelope).id?.stream !== this.#outsideStream) {
         waits += 1;
-        this.#pressure.whenDrained(cell, settle);
+        this.#pressure.whenDrained(cell, settle, from);
       }
     }
     settle();
+  }
+
+  /** What another host says without waiting for credit. Throws `FrameError` for what is none of ours. */
+  heard(slot: number, word: unknown): void {
+    this.#standstill.heard(slot, word);
+  }
+
+  /** The link to a slot is up, to the same host or its successor. */
+  linked(slot: number): void {
+    this.#standstill.linked(slot);
   }
 
   /** Puts a message into its cell's mailbox. Returns the cell, if it took the message. */
@@ -177,6 +212,7 @@ export class Host implements HostJournalEvents {
 
   /** The host of `slot` died, and with it its cells in memory. */
   hostLost(slot: number): void {
+    this.#standstill.linked(slot);
     this.#bereavements.hostLost(slot, this.#residence.values());
   }
 
@@ -203,6 +239,7 @@ export class Host implements HostJournalEvents {
     this.#timers.close();
     this.#effects.close();
     this.#upkeep.close();
+    this.#standstill.close();
   }
 
   wake(keys: readonly CellKey[]): void {
@@ -241,41 +278,6 @@ export class Host implements HostJournalEvents {
       turns: this.#turns,
       blocked: this.#residence.blocked,
     };
-  }
-
-  #command(item: Exclude<Inbound, Envelope>): void {
-    const key = item[1];
-    switch (item[0]) {
-      case 'hold': {
-        const cell = this.#resident(key);
-        const [, , hold] = item;
-        // A blocked one has no use for room: calls to it are answered at once.
-        if (cell === undefined || cell.phase.kind === 'blocked')
-          this.#out(['ready', key, hold, Number.POSITIVE_INFINITY]);
-        else this.#pressure.hold(cell, (room) => this.#out(['ready', key, hold, room]));
-        break;
-      }
-      case 'resume': {
-        const cell = this.#residence.get(key);
-        if (cell !== undefined) this.#pressure.admit(cell);
-        break;
-      }
-      case 'observe':
-        this.#inspection.observe(key, item[2]);
-        break;
-      case 'unobserve':
-        this.#inspection.unobserve(key);
-        break;
-      case 'inspect':
-        this.#inspection.inspect(key, item[2]);
-        break;
-      case 'probe':
-        return this.#bereavements.answer(item, this.#residence.get(key));
-      case 'unblock':
-        this.#inspection.unblock(key, item[2]);
-        break;
-    }
-    this.#wake();
   }
 
   /** The cell of a key. Without a definition it is loaded all the same, and blocked if there is anything of it. */

@@ -43,6 +43,8 @@ export type Notice =
   | { readonly kind: 'unblocked'; readonly key: CellKey }
   | { readonly kind: 'dead_letter'; readonly id: string; readonly key: CellKey; readonly error: EncodedError }
   | { readonly kind: 'storage'; readonly state: 'full' | 'ok' }
+  /** These wait for each other: one was let go on, or nothing can be done, since what they wait for is overfull. */
+  | { readonly kind: 'standstill'; readonly state: 'relieved' | 'stuck'; readonly keys: readonly CellKey[] }
   | { readonly kind: 'log'; readonly key: CellKey; readonly values: readonly unknown[] };
 
 /** What `inspect` and the first `observe` answer. */
@@ -63,6 +65,14 @@ export interface HostLink {
   /** Calls once when the link is writable again. */
   onceWritable(resume: () => void): void;
   oldestUnacknowledgedMark(): number | undefined;
+}
+
+/** A link to another host. */
+export interface HostPeerLink extends HostLink {
+  /** How near it is, at 1, to keeping so much beyond its credit that nobody is relieved of waiting for it. */
+  readonly fill: number;
+  /** Says something that needs no credit, at once. Lost when the link is down. */
+  tell(word: unknown): void;
 }
 
 /** Smallest mark of everything on these links that its receiver has not accepted. */

@@ -11,10 +11,10 @@
  *      may pass it.
  */
 import { FrameError } from '../kernel/errors.ts';
-import { FRAME_BYTES_LIMIT, MESSAGE_BYTES_LIMIT } from '../kernel/limits.ts';
+import { FRAME_BYTES_LIMIT, MAILBOX_LIMIT, MESSAGE_BYTES_LIMIT, OVERFLOW_FACTOR } from '../kernel/limits.ts';
 import type { FramePort } from '../transport/frame-port.ts';
 import { Link, type LinkLoss, type LinkOptions } from '../transport/link.ts';
-import type { HostLink } from './items.ts';
+import type { HostPeerLink } from './items.ts';
 import { ItemReader, ItemWriter } from './link-items.ts';
 
 export type PeerLinkPorts = Omit<LinkOptions, 'port' | 'onWritable' | 'onLost'> & {
@@ -35,7 +35,7 @@ function isTuple(item: unknown): boolean {
 /** Items kept while a peer is down before its senders must wait. */
 const KEPT_LIMIT = 10_000;
 
-export class PeerLink implements HostLink {
+export class PeerLink implements HostPeerLink {
   readonly #ports: PeerLinkPorts;
   #link: Link | undefined;
   #writer: ItemWriter | undefined;
@@ -59,6 +59,7 @@ export class PeerLink implements HostLink {
         const items = this.#read(link, reader, frame);
         if (items !== undefined) this.#ports.onFrame(items, accept);
       },
+      onWord: (word) => this.#hear(link, word),
       onRefused: (item, error) => this.#ports.onRefused(writer.original(item), error),
       onWritable: () => this.#resume(),
       onLost: (loss) => {
@@ -106,6 +107,17 @@ export class PeerLink implements HostLink {
     return this.#link === undefined ? this.#kept.length < KEPT_LIMIT : this.#link.writable;
   }
 
+  /** Many items and many bytes: neither a few large messages nor many small ones are a link's undoing. */
+  get fill(): number {
+    const link = this.#link;
+    if (link === undefined) return 0;
+    return Math.min(link.waitingItems / MAILBOX_LIMIT, link.queuedBytes / (link.creditBytes * OVERFLOW_FACTOR));
+  }
+
+  tell(word: unknown): void {
+    this.#link?.tell(word);
+  }
+
   onceWritable(resume: () => void): void {
     this.#waiters.push(resume);
   }
@@ -125,6 +137,15 @@ export class PeerLink implements HostLink {
       if (!(fault instanceof FrameError)) throw fault;
       link.refuse(fault);
       return undefined;
+    }
+  }
+
+  #hear(link: Link, word: unknown): void {
+    try {
+      this.#ports.onWord?.(word);
+    } catch (fault) {
+      if (!(fault instanceof FrameError)) throw fault;
+      link.refuse(fault);
     }
   }
 

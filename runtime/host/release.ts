@@ -5,8 +5,8 @@
  *
  * Invariants:
  * X1. Called once a turn, in commit order: per receiver, a host's messages leave in the order of their ids.
- * X2. A message to a full mailbox is delivered, and its sender pauses until there is room; a sender whose own mailbox is full
- *     does not pause, so that two full cells cannot wait for each other.
+ * X2. A message to a full mailbox is delivered, and its sender pauses until there is room. A sender whose own mailbox is full does
+ *     not, unless what it sends to is overfull: so most rings go on by themselves, and the others by `standstill.ts`.
  */
 import { type CellKey, placementOf } from '../kernel/address.ts';
 import { encodeError } from '../kernel/errors.ts';
@@ -16,7 +16,8 @@ import type { Cell } from '../cell/cell.ts';
 import { outsideStreamOf } from '../cell/image.ts';
 import type { PendingTurn } from './commit-queue.ts';
 import type { EffectRunner } from './effect-runner.ts';
-import type { HostLink, Outbound } from './items.ts';
+import type { HostLink, HostPeerLink, Outbound } from './items.ts';
+import { fillOf } from './pressure.ts';
 import type { TimerQueue } from './timer-queue.ts';
 
 export interface ReleasePorts {
@@ -27,10 +28,10 @@ export interface ReleasePorts {
   readonly timers: TimerQueue;
   /** Puts an envelope into the mailbox of a cell of this host; returns the cell, if it took it. */
   deliver(envelope: Envelope): Cell | undefined;
-  link(slot: number): HostLink;
+  link(slot: number): HostPeerLink;
   outside(): HostLink;
   /** The cell is not to run until `resume` is called. */
-  pause(sender: Cell, until: { readonly drained: Cell } | { readonly writable: HostLink }): void;
+  pause(sender: Cell, until: { readonly drained: Cell } | { readonly writable: HostLink; slot: number }): void;
   observed(key: CellKey): boolean;
 }
 
@@ -92,15 +93,15 @@ export class Releaser {
     const target = hosts === 1 ? slot : placementOf(envelope.to, hosts);
     if (target === slot) {
       const cell = this.#ports.deliver(envelope);
-      if (cell !== undefined && sender !== undefined && cell !== sender && cell.full && !sender.full) {
-        this.#ports.pause(sender, { drained: cell });
-      }
+      if (cell === undefined || sender === undefined || cell === sender || !cell.full) return;
+      if (!sender.full || fillOf(cell) >= 1) this.#ports.pause(sender, { drained: cell });
       return;
     }
     const link = this.#ports.link(target);
     if (position < 0) link.push(envelope);
     else link.push(envelope, position);
-    if (!link.writable && sender !== undefined && !sender.full) this.#ports.pause(sender, { writable: link });
+    if (link.writable || sender === undefined) return;
+    if (!sender.full || link.fill >= 1) this.#ports.pause(sender, { writable: link, slot: target });
   }
 
   #execute(turn: PendingTurn, position: number): void {

@@ -263,7 +263,7 @@ export class Residence {
   }
 
   #idle(cell: Cell): boolean {
-    if (!cell.durable) return cell.book.status.kind === 'stopped' && cell.mailbox.length === 0;
+    if (!cell.durable) return cell.book.status.kind === 'stopped' && cell.mailbox.length === 0 && cell.holds <= 0;
     return cell.phase.kind === 'running' && cell.holds === 0 && cell.mailbox.length === 0 && !this.#mustStay(cell);
   }
 

@@ -17,6 +17,12 @@ export const FRAME_BYTES_LIMIT = 16 << 20;
 
 /** Messages that wait in one cell's mailbox before its senders must wait. */
 export const MAILBOX_LIMIT = 10_000;
+/** How many times over its limit a mailbox (of `MAILBOX_LIMIT` at least) or a link may be filled by actors that wait in a circle. */
+export const OVERFLOW_FACTOR = 4;
+/** How soon actors that begin to wait are looked at for a circle. Two looks must see it. */
+export const STANDSTILL_LOOK_MS = 50;
+/** How often at least, while they go on waiting and nothing is new. */
+export const STANDSTILL_LOOK_MS_LIMIT = 2_000;
 /** Bytes in flight on one link before the sender must wait for the receiver. */
 export const LINK_CREDIT_BYTES = 4 << 20;
 /** Size that a link aims at for a frame while it has more to send: beyond it, packing more at once gains nothing. */

@@ -33,20 +33,8 @@ import { DeadLetters } from './dead-letters.ts';
 import { History } from './history.ts';
 import { Observations } from './observations.ts';
 import { type ResolvedOptions, resolveOptions, type SystemOptions } from './options.ts';
-import type { HostLoss, Topology } from './topology.ts';
-
-/** What `system.on` can listen to. */
-export interface SystemEvents {
-  /** An actor cannot be brought back by the present code. */
-  blocked: { readonly key: CellKey; readonly error: BlocksError };
-  dead_letter: { readonly id: string; readonly key: CellKey; readonly error: BlocksError };
-  /** A host thread died or hung, and is being replaced. */
-  host_lost: { readonly slot: number } & HostLoss;
-  host_replaced: { readonly slot: number };
-  storage: { readonly state: 'full' | 'ok' };
-  /** The journal failed: the system is stopping. */
-  failed: { readonly error: Error };
-}
+import type { SystemEvents } from './system-events.ts';
+import type { Topology } from './topology.ts';
 
 export interface SpawnOptions<TInput = unknown> {
   /** The actor's id: with its definition, its address. 1 to 512 characters, without "~". */
@@ -370,6 +358,9 @@ export class ActorSystem implements AsyncDisposable {
         break;
       case 'log':
         this.#options.onLog(notice.key, notice.values);
+        break;
+      case 'standstill':
+        this.#emit('standstill', { state: notice.state, keys: notice.keys });
         break;
       case 'storage':
         this.#storage(slot, notice.state);

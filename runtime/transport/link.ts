@@ -30,6 +30,7 @@ import {
   markAsFrame,
   PACKET_HEADER_BYTES,
   readPacket,
+  wordPacket,
 } from './link-packet.ts';
 import { SendWindow } from './send-window.ts';
 
@@ -54,6 +55,8 @@ export interface LinkOptions {
   readonly onLost: (loss: LinkLoss) => void;
   /** An item that cannot be carried. The others go on. */
   readonly onRefused: (item: unknown, error: UnserializableValueError | MessageTooLargeError) => void;
+  /** What the other side has said by `tell`. Default: not listened to. */
+  readonly onWord?: ((word: unknown) => void) | undefined;
   /** `writable` has become true again. */
   readonly onWritable?: (() => void) | undefined;
   readonly reviveReference?: ReviveReference | undefined;
@@ -68,7 +71,7 @@ const ITEM_BYTES_GUESS = 256;
 
 export class Link {
   readonly #options: LinkOptions;
-  readonly #creditBytes: number;
+  readonly creditBytes: number;
   /** What a frame should have at most: several must fit into the credit, so that sending and accepting overlap. */
   readonly #frameBytes: number;
   readonly #encoder: FrameEncoder;
@@ -93,8 +96,8 @@ export class Link {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#encoder = new FrameEncoder(options.itemBytesLimit);
-    this.#creditBytes = options.creditBytes ?? LINK_CREDIT_BYTES;
-    this.#frameBytes = Math.min(LINK_FRAME_BYTES, this.#creditBytes / 4);
+    this.creditBytes = options.creditBytes ?? LINK_CREDIT_BYTES;
+    this.#frameBytes = Math.min(LINK_FRAME_BYTES, this.creditBytes / 4);
     this.#decoder = new FrameDecoder({ reviveReference: options.reviveReference });
     options.port.onMessage((bytes) => this.#arrived(bytes));
     options.port.onClose(() => this.#lose({ kind: 'gone' }));
@@ -114,20 +117,32 @@ export class Link {
   /** Sends now what the credit allows, and what is owed of acceptances; the flush of this turn is then no longer needed. */
   flush(): void {
     this.#flushWanted = false;
-    while (!this.#ended && this.#head < this.#items.length && this.#window.bytes < this.#creditBytes) this.#sendFrame();
-    if (!this.#ended && this.#ledger.owedBytes >= this.#creditBytes / 4) this.#reportAccepted();
+    while (!this.#ended && this.#head < this.#items.length && this.#window.bytes < this.creditBytes) this.#sendFrame();
+    if (!this.#ended && this.#ledger.owedBytes >= this.creditBytes / 4) this.#reportAccepted();
     this.#tellWritable();
   }
 
   /** Bytes not yet accepted: of sent frames exactly, of waiting items by the average of the last frames. */
   get queuedBytes(): number {
-    return this.#window.bytes + (this.#items.length - this.#head) * this.#itemBytes;
+    return this.#window.bytes + this.waitingItems * this.#itemBytes;
+  }
+
+  /** Items that no frame has taken yet. */
+  get waitingItems(): number {
+    return this.#items.length - this.#head;
+  }
+
+  /** Says a small value at once: before what waits, and without credit, so that it gets through where nothing else does. */
+  tell(word: unknown): void {
+    if (this.#ended) return;
+    this.#options.port.post(wordPacket(this.#ledger.accepted, word));
+    this.#reported();
   }
 
   /** Whether more fits into the credit. After false, `onWritable` is called when it does. */
   get writable(): boolean {
     if (this.#ended) return false;
-    const fits = this.queuedBytes < this.#creditBytes;
+    const fits = this.queuedBytes < this.creditBytes;
     if (!fits) this.#full = true;
     return fits;
   }
@@ -199,7 +214,7 @@ export class Link {
   }
 
   #tellWritable(): void {
-    if (!this.#full || this.#ended || this.queuedBytes >= this.#creditBytes) return;
+    if (!this.#full || this.#ended || this.queuedBytes >= this.creditBytes) return;
     this.#full = false;
     this.#options.onWritable?.();
   }
@@ -221,6 +236,7 @@ export class Link {
     // The credit that has come back is spent before the handler runs, which may take long.
     if (this.#head < this.#items.length) this.flush();
     else this.#tellWritable();
+    if (packet.kind === 'word') this.#options.onWord?.(packet.word);
     if (items === undefined) return;
     const frame = this.#ledger.receive();
     let open = true;
@@ -235,7 +251,7 @@ export class Link {
   /** Sees to it that the sender learns of an acceptance: with the next frame, soon when it matters, or after a short wait. */
   #owe(): void {
     if (!this.#ledger.owed) return;
-    if (this.#ledger.owedBytes >= this.#creditBytes / 4) this.#flushNextTurn();
+    if (this.#ledger.owedBytes >= this.creditBytes / 4) this.#flushNextTurn();
     this.#acceptWait ??= this.#options.clock.wait(LINK_ACCEPT_DELAY_MS, () => {
       this.#acceptWait = undefined;
       if (!this.#ended) this.#reportAccepted();

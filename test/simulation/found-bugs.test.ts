@@ -5,7 +5,7 @@ import { CellTurn } from '../../runtime/cell/cell-turn.ts';
 import { imageOf } from '../../runtime/cell/image.ts';
 import { park, step } from '../../runtime/cell/step.ts';
 import type { EffectRunner } from '../../runtime/host/effect-runner.ts';
-import type { HostLink } from '../../runtime/host/items.ts';
+import type { HostPeerLink } from '../../runtime/host/items.ts';
 import { PeerLink } from '../../runtime/host/peer-link.ts';
 import { Releaser } from '../../runtime/host/release.ts';
 import type { TimerQueue } from '../../runtime/host/timer-queue.ts';
@@ -226,7 +226,9 @@ test('the port of a dead host that closes late says nothing about its successor'
 
 test('a message to an actor in memory that is kept for a dead host is kept for its successor: the journal does not have it', () => {
   const pushed: unknown[][] = [];
-  const link: HostLink = {
+  const link: HostPeerLink = {
+    fill: 0,
+    tell: () => {},
     push: (...args) => void pushed.push(args),
     flush: () => {},
     writable: true,

@@ -20,6 +20,7 @@ if (values.workload !== undefined && workload === undefined)
 if (values.plan !== undefined && PLANS[values.plan] === undefined)
   throw new Error(`no plan is named ${values.plan}: ${Object.keys(PLANS).join(', ')}`);
 
+const credit = values.credit === undefined ? undefined : Number(values.credit);
 const first = Number(values.seed);
 let failed = 0;
 const begin = performance.now();
@@ -27,7 +28,7 @@ for (let seed = first; seed < first + Number(values.seeds); seed++) {
   const report = await runSeed(seed, {
     workload,
     plan: values.plan,
-    linkCreditBytes: values.credit === undefined ? undefined : Number(values.credit),
+    linkCreditBytes: credit,
     stacks: values.stacks,
     onTrace: values.trace ? (line) => process.stdout.write(`${line}\n`) : undefined,
   });
@@ -37,7 +38,13 @@ for (let seed = first; seed < first + Number(values.seeds); seed++) {
   }
   const { digest, steps, virtualMs, turns, faults, violations } = report;
   if (values.seeds === '1') {
-    const { workload: drawn, plan, hosts, linkCreditBytes, system } = caseOf(seed, { workload, plan: values.plan });
+    const {
+      workload: drawn,
+      plan,
+      hosts,
+      linkCreditBytes,
+      system,
+    } = caseOf(seed, { workload, plan: values.plan, linkCreditBytes: credit });
     console.log({
       workload: drawn.name,
       plan,

@@ -13,11 +13,12 @@ import { chain } from './workloads/chain.ts';
 import { clockwork } from './workloads/clockwork.ts';
 import { crowd } from './workloads/crowd.ts';
 import { family } from './workloads/family.ts';
+import { ring } from './workloads/ring.ts';
 import { tree } from './workloads/tree.ts';
 import { upgrade } from './workloads/upgrade.ts';
 import type { Workload } from './workloads/workload.ts';
 
-export const WORKLOADS: readonly Workload[] = [bank, chain, asks, clockwork, crowd, family, tree, upgrade];
+export const WORKLOADS: readonly Workload[] = [bank, chain, asks, clockwork, crowd, family, tree, upgrade, ring];
 
 /** Several of each kind, so that what strikes seldom is struck by itself too. */
 export const PLANS: Readonly<Record<string, FaultPlan>> = {
@@ -109,8 +110,7 @@ export function caseOf(seed: number, given: Pick<RunOptions, 'workload' | 'plan'
     workload,
     plan,
     hosts: workload.hosts ?? pick([1, 2, 3, 3, 4]),
-    // Smaller ones find the known hole of `guarantees.md`: links that are out of credit both ways, and full mailboxes.
-    linkCreditBytes: creditOf(pick([LINK_CREDIT_BYTES])),
+    linkCreditBytes: creditOf(pick([400, 4_000, 64 << 10, LINK_CREDIT_BYTES])),
     system: {
       sync,
       retention: pick(['keep', 'trim']),

@@ -1,6 +1,7 @@
 /** A link whose peer is replaced: what is kept, what is dropped, in which order. */
 import { expect, test } from 'vitest';
 import { PeerLink } from '../../../runtime/host/peer-link.ts';
+import { FrameError } from '../../../runtime/kernel/errors.ts';
 import { systemClock } from '../../../runtime/kernel/clock.ts';
 import type { Envelope } from '../../../runtime/kernel/message.ts';
 import { Link } from '../../../runtime/transport/link.ts';
@@ -116,4 +117,28 @@ test('a message that cannot be carried comes back as it was pushed', async () =>
   expect(refused).toMatchObject([bad]);
   expect((received as Envelope[]).map(({ message }) => message)).toEqual([0, 1, 2, 'last']);
   expect((received as Envelope[]).every((envelope) => envelope.to === to)).toBe(true);
+});
+
+test('a word that its owner refuses breaks the link; one to a peer that is down is lost', async () => {
+  const [near, far] = createLocalFramePorts(systemClock);
+  const lost: string[] = [];
+  const make = (name: string): PeerLink =>
+    new PeerLink({
+      clock: systemClock,
+      onFrame: () => {},
+      onWord: () => {
+        throw new FrameError('none of ours');
+      },
+      onLost: (loss) => void lost.push(`${name}: ${loss.kind}`),
+      onRefused: () => {},
+    });
+  const here = make('here');
+  here.tell('to nobody');
+  here.up(near, 0);
+  make('there').up(far, 0);
+  await settled();
+  expect(lost).toEqual([]);
+  here.tell('nonsense');
+  await settled();
+  expect(lost).toEqual(['there: broken', 'here: broken']);
 });

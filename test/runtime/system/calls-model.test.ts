@@ -24,7 +24,10 @@ class World {
   readonly settled = new Set<number>();
   readonly calls: Calls;
   readonly cells = new Map<string, Cell>();
-  readonly #pressure = new Pressure(() => {});
+  readonly #pressure = new Pressure(
+    () => {},
+    () => {},
+  );
   readonly #limit: number;
   #resume: (() => void)[] = [];
   #writable = true;

@@ -242,3 +242,24 @@ test('ref and unref reach the port', () => {
   link.ref();
   expect(port.calls).toEqual(['unref', 'ref']);
 });
+
+test('a word needs no credit, goes before what waits, and says what was accepted', () => {
+  const words: unknown[] = [];
+  const near = setup({ creditBytes: 400 });
+  const far = setup({ onWord: (word) => void words.push(word) });
+  for (let i = 0; i < 100; i++) near.link.push('x'.repeat(50));
+  near.link.flush();
+  expect([near.link.writable, near.link.waitingItems > 0]).toEqual([false, true]);
+  near.link.tell([1, 2]);
+  for (const block of near.port.posted) far.port.message(block);
+  expect(words).toEqual([[1, 2]]);
+  // The other way round a word brings credit, as every block does.
+  const waiting = near.link.waitingItems;
+  far.link.tell('no items');
+  for (const block of far.port.posted) near.port.message(block);
+  expect(near.link.waitingItems).toBeLessThan(waiting);
+  expect([near.losses, far.losses]).toEqual([[], []]);
+  near.link.close();
+  near.link.tell('after the end');
+  expect(near.port.posted.length).toBeGreaterThan(0);
+});

@@ -7,6 +7,7 @@ import { PeerLink } from '../../../runtime/host/peer-link.ts';
 import { Pressure } from '../../../runtime/host/pressure.ts';
 import { Releaser } from '../../../runtime/host/release.ts';
 import { Residence } from '../../../runtime/host/residence.ts';
+import { Standstill } from '../../../runtime/host/standstill.ts';
 import type { SimulationSeams } from '../../../runtime/testing/simulation-topology.ts';
 import { nowAndThen, type PlantedBug } from './planted-bug.ts';
 
@@ -135,6 +136,24 @@ export const HOST_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'chain', plan: 'calm' },
     plant(replace) {
       replace(Pressure.prototype, 'worked', () => () => {});
+      return undefined;
+    },
+  },
+  {
+    name: 'relief-withheld',
+    what: 'actors that wait for each other in a ring are left to it',
+    shows: { workload: 'ring', plan: 'calm', seed: 10 },
+    plant(replace) {
+      replace(Standstill.prototype, 'news', () => () => {});
+      return undefined;
+    },
+  },
+  {
+    name: 'ring-between-hosts-overlooked',
+    what: 'hosts do not hear which links of the others wait for which',
+    shows: { workload: 'ring', plan: 'calm', seed: 10 },
+    plant(replace) {
+      replace(Standstill.prototype, 'heard', () => () => {});
       return undefined;
     },
   },
