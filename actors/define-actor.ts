@@ -60,6 +60,7 @@ const OPTIONS: ReadonlySet<string> = new Set<Way | keyof DefinitionOptions>([
   ...WAYS,
   'version',
   'migrate',
+  'previous',
   'durability',
   'virtual',
   'failure',

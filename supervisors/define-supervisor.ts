@@ -15,7 +15,7 @@ import { upgradeDynamicSupervisor, upgradeSupervisor } from './supervisor-upgrad
  *
  * When `spec` changes, raise `options.version`: stored supervisors are then moved to the new spec as by OTP's `code_change` (flags
  * are replaced, running children go on, new children are known and wait for `restart_child`), unless `options.migrate` does
- * otherwise.
+ * otherwise. `options.previous` takes the old definition, for what it did last before a crash.
  *
  * ```ts
  * export const shop = defineSupervisor(import.meta.url, 'shop', {

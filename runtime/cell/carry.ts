@@ -70,6 +70,11 @@ export function blockedIn(row: ImageRow): EncodedError | undefined {
   return body?.carried === undefined ? undefined : body.why;
 }
 
+/** Whether what was loaded is kept as it once was: its image holds turns that are still to be repeated. */
+export function isCarried(loaded: LoadedCell): boolean {
+  return (loaded.image?.body as Partial<CarriedBody> | undefined)?.carried !== undefined;
+}
+
 /** What was loaded, with what had been carried in its image put back in place. */
 export function uncarry(loaded: LoadedCell): LoadedCell {
   const body = loaded.image?.body as Partial<CarriedBody> | undefined;

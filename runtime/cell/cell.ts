@@ -33,10 +33,12 @@ const RUNNING: Phase = { kind: 'running' };
 export class Cell {
   readonly key: CellKey;
   readonly definition: Definition;
+  /** The definition; while turns of an older version are repeated, that version of it. */
+  edition: Definition;
   readonly durable: boolean;
   readonly mailbox = new Mailbox();
   readonly book = new Book();
-  /** The definition's, or that of inline logic below it. Known once spawned or loaded. */
+  /** The edition's, or that of inline logic below it. Known once spawned or loaded. */
   behavior: Behavior | undefined;
   state: unknown;
   phase: Phase = LOADING;
@@ -61,6 +63,7 @@ export class Cell {
   constructor(key: CellKey, definition: Definition) {
     this.key = key;
     this.definition = definition;
+    this.edition = definition;
     this.durable = definition.durability !== 'none';
   }
 
@@ -92,9 +95,9 @@ export class Cell {
     if (envelope.unstashed !== true) this.mailbox.putBack(envelope);
   }
 
-  /** Resolves inline logic; undefined when the definition no longer has it. */
+  /** Resolves inline logic; undefined when the edition does not have it. */
   resolveBehavior(): Behavior | undefined {
-    let behavior: Behavior | undefined = this.definition.behavior;
+    let behavior: Behavior | undefined = this.edition.behavior;
     for (const name of this.book.logic) behavior = behavior?.child?.(name);
     this.behavior = behavior;
     return behavior;

@@ -64,7 +64,7 @@ export function imageOf(cell: Cell, run: number): ImageRow {
   const backlog = cell.mailbox.waiting().filter((envelope) => isJournaled(envelope) && !hasConsumed(book, envelope));
   const body: ImageBody = {
     format: BODY_FORMAT,
-    version: cell.definition.version,
+    version: cell.edition.version,
     status: book.status,
     parent: book.parent,
     childId: book.childId,

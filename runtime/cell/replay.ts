@@ -7,16 +7,18 @@
  * R1. After a replay, state and books are what they were after the last recorded turn.
  * R2. Recomputed intents that differ from the recorded ones block the cell with a diagnosis: which turn, where they differ.
  * R3. Nothing is guessed: an unknown version, a missing migration, damaged bytes block the cell too.
+ * R4. Each turn is repeated by the version that made it; in the end the state is the present version's (`past-state.ts`).
  */
 import { enterTurn } from '../kernel/ambient.ts';
 import { ActorBlockedError, BlocksError, decodeError, encodeError } from '../kernel/errors.ts';
 import type { Intent } from '../kernel/intent.ts';
-import type { LoadedCell, TurnRecord } from '../journal/turn-record.ts';
+import type { ImageRow, LoadedCell, TurnRecord } from '../journal/turn-record.ts';
 import { applyTurn } from './book.ts';
 import type { Cell } from './cell.ts';
 import type { CellTurn } from './cell-turn.ts';
 import { toCarry, uncarry } from './carry.ts';
 import { restoreImage, stateIn } from './image.ts';
+import { PastState } from './past-state.ts';
 import { firstDifference } from './same-value.ts';
 import { runBehavior } from './step.ts';
 
@@ -71,84 +73,63 @@ export function restore(
   loaded: Pick<LoadedCell, 'image' | 'turns'>,
   turn: CellTurn,
 ): Recovered | undefined {
-  if (loaded.image !== undefined) {
-    const fault = restoreState(cell, loaded);
-    if (fault !== undefined) return fault;
-  }
-  for (const record of loaded.turns) {
-    if (record.sequence !== cell.sequence + 1) {
-      return blocked(
-        cell,
-        `turn ${record.sequence} follows turn ${cell.sequence} in the journal: turns between are missing`,
-      );
-    }
-    const fault = replayTurn(cell, record, turn);
-    if (fault !== undefined) return fault;
-  }
-  return undefined;
-}
-
-function restoreState(cell: Cell, loaded: Pick<LoadedCell, 'image'>): Recovered | undefined {
-  if (loaded.image === undefined) return undefined;
+  const past = new PastState(cell);
   try {
-    restoreImage(cell, loaded.image);
-    const { saved, version } = stateIn(loaded.image);
-    if (cell.book.status.kind === 'absent') return undefined;
-    const behavior = cell.resolveBehavior();
-    if (behavior === undefined) {
-      return blocked(
-        cell,
-        `definition "${cell.definition.name}" has no inline logic "${cell.book.logic.join('.')}" any more`,
-      );
+    if (loaded.image !== undefined) restoreStored(cell, loaded.image, past);
+    for (const record of loaded.turns) {
+      if (record.sequence !== cell.sequence + 1) {
+        return blocked(
+          cell,
+          `turn ${record.sequence} follows turn ${cell.sequence} in the journal: turns between are missing`,
+        );
+      }
+      const fault = replayTurn(cell, record, turn, past);
+      if (fault !== undefined) return fault;
     }
-    cell.state = behavior.load(migrated(cell, saved, version), { self: cell.key, parent: cell.book.parent });
+    past.enter(cell.definition.version);
     return undefined;
   } catch (error) {
     if (error instanceof ActorBlockedError) return { kind: 'blocked', error };
-    return blocked(cell, `its stored state does not load: ${encodeError(error).message}`, error);
+    throw error;
   }
 }
 
-function migrated(cell: Cell, saved: unknown, version: number): unknown {
-  const { definition } = cell;
-  if (version === definition.version || cell.book.logic.length > 0) return saved;
-  if (version > definition.version) {
-    throw new ActorBlockedError(
-      `actor ${cell.key} was stored by version ${version} of "${definition.name}", the code has version ${definition.version}: deploy the newer code`,
-    );
+function restoreStored(cell: Cell, image: ImageRow, past: PastState): void {
+  let stored: ReturnType<typeof stateIn>;
+  try {
+    restoreImage(cell, image);
+    stored = stateIn(image);
+  } catch (error) {
+    throw blockedBy(cell, `its stored state does not load: ${encodeError(error).message}`, error);
   }
-  if (definition.migrate === undefined) {
-    throw new ActorBlockedError(
-      `actor ${cell.key} was stored by version ${version} of "${definition.name}", the code has version ${definition.version} and no migrate(): add one`,
-    );
-  }
-  return definition.migrate(saved, version);
+  if (cell.book.status.kind === 'absent') return;
+  past.assertKnown(stored.version, 'stored');
+  past.store(stored.saved, stored.version, 'its stored state');
 }
 
-function replayTurn(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered | undefined {
-  const { envelope } = record;
+function replayTurn(cell: Cell, record: TurnRecord, turn: CellTurn, past: PastState): Recovered | undefined {
+  const { envelope, version } = record;
+  past.assertKnown(version, 'last run');
   if (record.outcome === 'handled') {
-    const fault = record.state === undefined ? repeat(cell, record, turn) : adopt(cell, record);
-    if (fault !== undefined) return fault;
+    if (record.state === undefined) {
+      past.enter(version);
+      const fault = repeat(cell, record, turn);
+      if (fault !== undefined) return fault;
+    } else {
+      adopt(cell, record, past);
+    }
   }
   cell.sequence = record.sequence;
   const refused = record.outcome === 'refused';
-  applyTurn(cell.book, envelope, refused, record.intents, record.sequence, cell.definition.idempotencyKeysLimit);
+  applyTurn(cell.book, envelope, refused, record.intents, record.sequence, cell.edition.idempotencyKeysLimit);
   return undefined;
 }
 
 /** `snapshot` durability: the state stands in the record. */
-function adopt(cell: Cell, record: TurnRecord): Recovered | undefined {
+function adopt(cell: Cell, record: TurnRecord, past: PastState): void {
   const control = record.envelope.control;
   if (control?.kind === 'spawn') cell.book.logic = control.logic ?? cell.book.logic;
-  const behavior = cell.behavior ?? cell.resolveBehavior();
-  if (behavior === undefined) return blocked(cell, `its inline logic "${cell.book.logic.join('.')}" is gone`);
-  try {
-    cell.state = behavior.load(record.state, { self: cell.key, parent: cell.book.parent });
-    return undefined;
-  } catch (error) {
-    return blocked(cell, `the state of turn ${record.sequence} does not load: ${encodeError(error).message}`, error);
-  }
+  past.store(record.state, record.version, `the state of turn ${record.sequence}`);
 }
 
 function repeat(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered | undefined {
@@ -201,9 +182,12 @@ function describe(record: TurnRecord): string {
 }
 
 function blocked(cell: Cell, why: string, cause?: unknown): Recovered {
-  const error = new ActorBlockedError(`actor ${cell.key} is blocked: ${why}`, {
+  return { kind: 'blocked', error: blockedBy(cell, why, cause) };
+}
+
+function blockedBy(cell: Cell, why: string, cause?: unknown): ActorBlockedError {
+  return new ActorBlockedError(`actor ${cell.key} is blocked: ${why}`, {
     ...(cause === undefined ? {} : { cause }),
     details: { key: cell.key, sequence: cell.sequence },
   });
-  return { kind: 'blocked', error };
 }

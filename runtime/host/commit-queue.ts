@@ -76,9 +76,10 @@ export class CommitQueue {
   /** Writes turns of a cell that happen at `nowMs`. */
   recorderOf(cell: Cell, nowMs: number): Recorder {
     return (outcome, envelope, intents, state) => {
-      const record = { key: cell.key, sequence: cell.sequence + 1, timeMs: nowMs, envelope, outcome, intents };
+      const { version, durability } = cell.definition;
+      const record = { key: cell.key, sequence: cell.sequence + 1, version, timeMs: nowMs, envelope, outcome, intents };
       const obliged = cell.book.obliged || intents.some(obliges);
-      if (cell.definition.durability === 'snapshot' && outcome === 'handled' && cell.behavior !== undefined) {
+      if (durability === 'snapshot' && outcome === 'handled' && cell.behavior !== undefined) {
         this.write({ ...record, obliged, state: cell.behavior.save(state) });
       } else {
         this.write({ ...record, obliged });

@@ -4,10 +4,10 @@
  * Owns: importing modules of definitions and finding the definitions among their exports.
  *
  * Invariants:
- * D1. One definition a name: a second, different one is refused.
+ * D1. One definition a name: a second, different one is refused. An older version that the newer one names is no second one.
  */
 import { definitionOf, rootOf, type CellKey } from '../kernel/address.ts';
-import { type Definition, isDefinition, missingDefinition } from '../kernel/definition.ts';
+import { type Definition, isDefinition, isPreviousOf, missingDefinition } from '../kernel/definition.ts';
 import { DefinitionModuleError, InvalidDefinitionError, UnknownDefinitionError } from '../kernel/errors.ts';
 
 export class DefinitionTable {
@@ -33,13 +33,25 @@ export class DefinitionTable {
         { details: { module } },
       );
     }
-    for (const definition of found) this.add(definition);
+    for (const definition of found) {
+      const twin = found.find((other) => other.name === definition.name && other !== definition);
+      if (twin !== undefined && !isPreviousOf(twin, definition) && !isPreviousOf(definition, twin)) {
+        throw new InvalidDefinitionError(
+          `module ${module} exports two definitions named "${definition.name}" (versions ${definition.version} and ${twin.version}): ` +
+            'export one, or name the older one in `previous` of the newer',
+          { details: { module } },
+        );
+      }
+      this.add(definition);
+    }
     this.#modules.add(module);
   }
 
   add(definition: Definition): void {
     const known = this.#byName.get(definition.name);
-    if (known !== undefined && known !== definition && known.module !== definition.module) {
+    if (known !== undefined && isPreviousOf(definition, known)) return;
+    const isNewer = known !== undefined && isPreviousOf(known, definition);
+    if (known !== undefined && !isNewer && known !== definition && known.module !== definition.module) {
       throw new InvalidDefinitionError(
         `two definitions are named "${definition.name}": one in ${known.module}, one in ${definition.module}; rename one`,
       );

@@ -15,7 +15,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Definition } from '../kernel/definition.ts';
 import { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
-import { carryImage } from '../cell/carry.ts';
+import { carryImage, isCarried } from '../cell/carry.ts';
 import { imageOf, OUTSIDE_STREAM_BASE } from '../cell/image.ts';
 import { recover } from '../cell/replay.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
@@ -288,8 +288,13 @@ export class Residence {
     if (cell === undefined || cell.phase.kind !== 'loading') return;
     const result = recover(cell, loaded, this.#ports.turn);
     if (loaded.turns.length > 0 || loaded.damage !== undefined) cell.dirtyFrom = 0;
-    if (result.kind === 'blocked') cell.phase = { kind: 'blocked', error: result.error };
-    else cell.run();
+    if (result.kind === 'blocked') {
+      cell.phase = { kind: 'blocked', error: result.error };
+    } else {
+      cell.run();
+      // The row of what was a blocked actor holds turns that only some code can repeat: its state takes their place at once.
+      if (isCarried(loaded)) this.image(cell);
+    }
     this.#ports.arrived(cell);
   }
 }

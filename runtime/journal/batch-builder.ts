@@ -33,6 +33,7 @@ import {
   H_SEQUENCE_LOW,
   H_STREAM,
   H_SUM,
+  H_VERSION,
   HEADER_BYTES,
   KEY_BYTES_LIMIT,
   P_BODIES_BYTES,
@@ -171,8 +172,9 @@ export class BatchWriter implements BatchBuilder {
     view.setUint16(at + H_SEQUENCE_HIGH, (sequence / 0x1_0000_0000) & 0xffff, true);
     view.setUint16(at + H_FLAGS, flags, true);
     view.setUint32(at + H_SENDS_START, sendsStart / SEND_BYTES, true);
+    view.setUint32(at + H_VERSION, record.version, true);
     view.setUint32(at + H_SENDS, (sends.length - sendsStart) / SEND_BYTES, true);
-    let sum = crc32Of(headers.bytes, view, at + H_SUM + 4, at + HEADER_BYTES, turnSeed(this.#seed, this.#turns));
+    let sum = crc32Of(headers.bytes, view, at + H_SUM + 4, at + HEADER_BYTES, turnSeed(this.#seed, at));
     if (sends.length > sendsStart) sum = crc32Of(sends.bytes, sends.view, sendsStart, sends.length, sum);
     const bodies = this.#bodies;
     bodies.reserve(end - start);

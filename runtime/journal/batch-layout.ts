@@ -5,7 +5,7 @@
  *
  *   prelude   68 bytes   counts, sizes and sums
  *   keys                 every cell named in the batch, once: how many turns and durable sends of the batch are its own
- *   headers   48 a turn  what recovery and history need to know without reading a body
+ *   headers   52 a turn  what recovery and history need to know without reading a body
  *   sends      8 each    durable sends: receiver, place among the turn's sends, lane
  *   bodies               one msgpack value a turn
  *   ---- the log row ends here; what follows goes into tables of its own
@@ -23,9 +23,9 @@
  */
 
 /** "CBJ" and the layout's number. */
-export const BATCH_MAGIC = 0x02_4a_42_43;
+export const BATCH_MAGIC = 0x03_4a_42_43;
 /** Goes up when a reader of the old layout would misread the new one. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 export const PRELUDE_BYTES = 68;
 export const P_MAGIC = 0;
@@ -50,7 +50,7 @@ export const P_IMAGES_BYTES = 56;
 export const P_LETTERS = 60;
 export const P_LETTERS_BYTES = 64;
 
-export const HEADER_BYTES = 48;
+export const HEADER_BYTES = 52;
 /** Sum of the rest of the header, of the turn's sends and of its body, from `turnSeed` on. */
 export const H_SUM = 0;
 export const H_KEY = 4;
@@ -65,6 +65,8 @@ export const H_SENDS = 28;
 export const H_STREAM = 32;
 export const H_INDEX = 36;
 export const H_POSITION = 40;
+/** Version of the definition that made the turn. */
+export const H_VERSION = 48;
 
 export const FLAG_OBLIGED = 1;
 export const FLAG_PARKED = 2;

@@ -31,6 +31,7 @@ import {
   H_SEQUENCE_LOW,
   H_STREAM,
   H_SUM,
+  H_VERSION,
   HEADER_BYTES,
   P_BODIES_BYTES,
   P_EPOCH,
@@ -123,7 +124,7 @@ export class BatchReader {
 
   /** What the sum of the turn whose header is at `at` begins with. */
   sumSeed(at: number): number {
-    return turnSeed(this.#seed, (at - this.headersStart) / HEADER_BYTES);
+    return turnSeed(this.#seed, at - this.headersStart);
   }
 
   get keys(): readonly CellKey[] {
@@ -413,6 +414,7 @@ export function decodeTurn(
   return turnOf(unpackPart(bytes, start, end, revive), {
     key,
     sequence: view.getUint32(at + H_SEQUENCE_LOW, true) + view.getUint16(at + H_SEQUENCE_HIGH, true) * 0x1_0000_0000,
+    version: view.getUint32(at + H_VERSION, true),
     outcome: flags & FLAG_PARKED ? 'parked' : flags & FLAG_REFUSED ? 'refused' : 'handled',
     obliged: (flags & FLAG_OBLIGED) !== 0,
     id,

@@ -22,7 +22,7 @@ export function batchSeed(slot: number, epoch: number, run: number, number: numb
   return crc32Of(WORDS, VIEW, 0, WORDS.length);
 }
 
-/** Of the turn at place `i` of the batch with this seed. */
-export function turnSeed(seed: number, i: number): number {
-  return (seed + i) >>> 0;
+/** Of the turn whose header is `offset` bytes behind the first one's, in the batch with this seed. */
+export function turnSeed(seed: number, offset: number): number {
+  return (seed + offset) >>> 0;
 }

@@ -18,6 +18,8 @@ import type { Envelope, Lane, Stream } from '../kernel/message.ts';
 export interface TurnRecord {
   readonly key: CellKey;
   readonly sequence: number;
+  /** Of the definition that made the turn: only that version can repeat it. */
+  readonly version: number;
   readonly timeMs: number;
   /** The message consumed, with its id if it had one. */
   readonly envelope: Envelope;

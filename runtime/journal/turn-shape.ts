@@ -2,7 +2,7 @@
  * A turn as nested arrays: what its body in a batch is made of.
  *
  * Owns: the order of the fields. An array costs no field names, so that a body is little more than the messages in it. Key,
- * sequence, outcome, `obliged` and the consumed id are not in it: they are in the header.
+ * sequence, version, outcome, `obliged` and the consumed id are not in it: they are in the header.
  *
  * Invariants:
  * U1. `turnOf(shapeOf(turn))` is the turn, as far as msgpack carries its values. Ids of sends are left out: a send gets its id
@@ -37,6 +37,7 @@ const EXIT = 12;
 export interface TurnHeader {
   readonly key: CellKey;
   readonly sequence: number;
+  readonly version: number;
   readonly outcome: TurnRecord['outcome'];
   readonly obliged: boolean;
   readonly id: Envelope['id'];
@@ -61,6 +62,7 @@ export function turnOf(shape: unknown, header: TurnHeader): TurnRecord {
   return {
     key: header.key,
     sequence: header.sequence,
+    version: header.version,
     timeMs: numberOf(timeMs, 'timeMs'),
     envelope,
     outcome: header.outcome,

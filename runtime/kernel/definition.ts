@@ -3,6 +3,9 @@
  *
  * Owns: the value that `defineActor` makes and that every thread loads from the same module. Functions cannot cross threads, a
  * module's address can: hence module URL + name.
+ *
+ * Invariants:
+ * DF1. A definition says of each older version that it knows how it behaved: once, by a definition of the same name.
  */
 import { assertDefinitionName } from './address.ts';
 import type { Backoff } from './backoff.ts';
@@ -14,6 +17,7 @@ import {
   MAILBOX_LIMIT,
   PASSIVATE_AFTER_MS,
   SNAPSHOT_EVERY_TURNS,
+  VERSION_LIMIT,
 } from './limits.ts';
 
 /**
@@ -32,10 +36,19 @@ export interface FailurePolicy {
 }
 
 export interface DefinitionOptions {
-  /** Grows when the shape of the state changes. Default 1. */
+  /**
+   * Raise it whenever the state or the behavior changes: each turn is repeated by the version that made it. A whole number, up to
+   * 4,294,967,295. Default 1.
+   */
   readonly version?: number | undefined;
   /** Turns a stored state of an older version into one of this version. Throwing blocks the actor. */
   readonly migrate?: ((saved: unknown, fromVersion: number) => unknown) | undefined;
+  /**
+   * Older versions, each as it was: what they did after their last stored state is repeated by them, then moved by `migrate`. Needed
+   * after a crash, and for history; `system.stop()` stores every state. One version may name the one before it, and that the one
+   * before. Without the version that is needed the actor is blocked.
+   */
+  readonly previous?: readonly Definition[] | undefined;
   /** Default `journal`. */
   readonly durability?: Durability | undefined;
   /** Whether a message to an id that was never spawned spawns it, with `{ id }` as input. Default false. */
@@ -58,6 +71,7 @@ export interface Definition {
   readonly version: number;
   readonly behavior: Behavior<never>;
   readonly migrate: ((saved: unknown, fromVersion: number) => unknown) | undefined;
+  readonly previous: readonly Definition[];
   readonly durability: Durability;
   readonly virtual: boolean;
   readonly failure: { readonly maxAttempts: number; readonly backoff: Backoff };
@@ -94,12 +108,14 @@ export function defineBehavior<TState>(
   if (options.migrate !== undefined && typeof options.migrate !== 'function') {
     throw new InvalidDefinitionError(`definition "${name}": migrate is ${typeof options.migrate}, expected a function`);
   }
+  const version = versionOf(name, options.version ?? 1);
   const definition: Definition = {
     module,
     name,
-    version: positive(name, 'version', options.version ?? 1),
+    version,
     behavior: behavior as Behavior<never>,
     migrate: options.migrate,
+    previous: previousOf(name, version, options.previous ?? []),
     durability: options.durability ?? 'journal',
     virtual: options.virtual ?? false,
     failure: {
@@ -130,6 +146,44 @@ export function missingDefinition(name: string): Definition {
 
 export function isDefinition(value: unknown): value is Definition {
   return typeof value === 'object' && value !== null && DEFINITION_MARK in value;
+}
+
+/** The definition as it was in `version`; undefined when it does not know. */
+export function asOfVersion(definition: Definition, version: number): Definition | undefined {
+  if (definition.version === version) return definition;
+  for (const older of definition.previous) {
+    const found = asOfVersion(older, version);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Whether `older` is among the previous versions of `definition`, or of theirs. */
+export function isPreviousOf(older: Definition, definition: Definition): boolean {
+  return definition.previous.some((known) => known === older || isPreviousOf(older, known));
+}
+
+function versionOf(name: string, version: number): number {
+  if (!Number.isInteger(version) || version < 1 || version > VERSION_LIMIT) {
+    throw new InvalidDefinitionError(
+      `definition "${name}": version is ${String(version)}, expected a whole number from 1 to ${VERSION_LIMIT}`,
+    );
+  }
+  return version;
+}
+
+function previousOf(name: string, version: number, previous: readonly Definition[]): readonly Definition[] {
+  const fault = (what: string) => new InvalidDefinitionError(`definition "${name}": previous ${what}`);
+  if (!Array.isArray(previous)) throw fault('is no list: give the older definitions in one');
+  const versions = new Set<number>();
+  for (const older of previous) {
+    if (!isDefinition(older)) throw fault('has a value that is no definition: give what defineActor returned');
+    if (older.name !== name) throw fault(`has "${older.name}": an older version has the same name`);
+    if (older.version >= version) throw fault(`has version ${older.version}, which is not below ${version}`);
+    if (versions.has(older.version)) throw fault(`has version ${older.version} twice`);
+    versions.add(older.version);
+  }
+  return [...previous];
 }
 
 function positive(name: string, option: string, value: number): number {

@@ -8,6 +8,9 @@ export const DEFINITION_NAME_LENGTH_LIMIT = 128;
 /** UTF-8 needs up to 3 bytes a UTF-16 unit: 128 + 1 + 3 x 512 stays below LMDB's 1,978. */
 export const CELL_ID_LENGTH_LIMIT = 512;
 
+/** A definition's version: 32 bits in each turn's header. A date, as 20261122, fits. */
+export const VERSION_LIMIT = 0xffff_ffff;
+
 /** One message, encoded. A larger value belongs in a store of its own, with its address in the message. */
 export const MESSAGE_BYTES_LIMIT = 1 << 20;
 /** Nesting of a message. msgpackr's recursion overflows near 5,000; nobody's data is 128 deep on purpose. */

@@ -4,10 +4,11 @@
  * Owns: reading the journal for one actor, and replaying it aside, on the calling thread. The actor itself is not touched.
  *
  * Invariants:
- * H4. `at(n)` is the state after turn n as it was committed, or an error; never an approximation.
+ * H4. `at(n)` is the state after turn n as it was committed, moved to the present version; or an error, never an approximation.
  */
 import { assertCellId, type CellKey, definitionOf, keyOf } from '../kernel/address.ts';
 import { ActorAlreadyExistsError, ActorNotFoundError, InvalidOptionsError } from '../kernel/errors.ts';
+import { uncarry } from '../cell/carry.ts';
 import { Cell } from '../cell/cell.ts';
 import { CellTurn } from '../cell/cell-turn.ts';
 import { forkImage, imageOf } from '../cell/image.ts';
@@ -24,6 +25,8 @@ export interface TurnEntry {
   readonly sequence: number;
   readonly position: number;
   readonly timeMs: number;
+  /** Of the definition that made it. */
+  readonly version: number;
   readonly outcome: TurnRecord['outcome'];
   /** What was handled: a user's message, or `{ control }` for what the runtime said. */
   readonly message: unknown;
@@ -65,6 +68,7 @@ export class History {
       sequence: record.sequence,
       position: record.position,
       timeMs: record.timeMs,
+      version: record.version,
       outcome: record.outcome,
       message: record.envelope.control === undefined ? record.envelope.message : { control: record.envelope.control },
       from: record.envelope.from,
@@ -73,10 +77,11 @@ export class History {
   }
 
   /**
-   * The actor's state after its turn `sequence`.
+   * The actor's state after its turn `sequence`: what it would be, had it been stopped then and started with the present code. Turns of
+   * older versions are repeated by `previous`.
    *
-   * @throws ActorNotFoundError when the turn is not (or no longer) in the journal; ActorBlockedError when the present code cannot
-   *   repeat the past
+   * @throws ActorNotFoundError when the turn is not (or no longer) in the journal; ActorBlockedError when the past cannot be
+   *   repeated, as by a version that is not in `previous`
    * @example const past = await system.history(ref).at(17)
    */
   async at(sequence: number): Promise<PastState> {
@@ -126,7 +131,9 @@ export class History {
     const turn = new CellTurn({ isDurable: (key) => this.#ports.definitions.isDurable(key), log: () => {} });
     const uninstall = installTurnGlobals();
     try {
-      const fault = restore(cell, { image: usable, turns: records }, turn);
+      // What a blocked actor was stored as is its past as it was loaded.
+      const past = uncarry({ key: this.#key, image: usable, turns: records, pending: [] });
+      const fault = restore(cell, past, turn);
       if (fault?.kind === 'blocked') throw fault.error;
     } finally {
       uninstall();

@@ -69,11 +69,15 @@ class Fold {
   /** From now on this is its definition. */
   upgrade(definition: Definition | undefined): void {
     const before = this.#definition;
+    if (this.#behavior === undefined) {
+      this.#definition = definition;
+      return;
+    }
     const isMoved = this.#logic.length === 0 && before?.version !== definition?.version;
     // One that cannot be moved is blocked meanwhile, and waits for a version that can read it.
     if (definition === before || (isMoved && definition?.migrate === undefined)) return;
     this.#definition = definition;
-    if (this.#behavior === undefined || this.#status === 'blocked') return;
+    if (this.#status === 'blocked') return;
     const saved = this.#behavior.save(this.#state);
     this.#behavior = this.#resolve();
     this.#state = this.#loaded(isMoved ? definition?.migrate?.(saved, before?.version ?? 1) : saved);
@@ -84,6 +88,9 @@ class Fold {
     if (this.#status === 'blocked') return;
     const outer = enterTurn(undefined);
     try {
+      const version = this.#definition?.version;
+      if (turn.version !== version)
+        throw new Error(`turn ${turn.sequence} says version ${turn.version}, and version ${version} ran`);
       if (turn.outcome === 'handled') this.#handle(turn);
       if (turn.intents.some((intent) => intent.kind === 'exit')) this.#status = 'stopped';
     } catch (error) {

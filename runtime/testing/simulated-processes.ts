@@ -109,9 +109,10 @@ export class SimulatedProcesses {
     );
   }
 
-  /** The process dies here and now. */
-  crash(where: string): void {
+  /** The process dies here and now; the next is of these modules if some are given. */
+  crash(where: string, modules?: readonly (string | URL)[]): void {
     const { dice, disk, options, clock, note, record } = this.#ports;
+    if (modules !== undefined) this.#modules = modules.map(hrefOf);
     if (this.#topology === undefined) return;
     const lostCommits = dice.strikes('powerFailure') ? disk.loseUnflushed() : 0;
     const { lyingDisk = 0 } = options.seams ?? {};

@@ -163,9 +163,12 @@ export class Simulation {
     return this.#processes.topology?.killHost(slot, 'killed by the script') ?? false;
   }
 
-  /** Ends the process, and resolves with the system of the next one. Calls under way are rejected with `SystemStoppedError`. */
-  async crash(): Promise<ActorSystem> {
-    this.#processes.crash('by the script');
+  /**
+   * Ends the process, and resolves with the system of the next one, of these modules if some are given. Calls under way are rejected
+   * with `SystemStoppedError`.
+   */
+  async crash(modules?: readonly (string | URL)[]): Promise<ActorSystem> {
+    this.#processes.crash('by the script', modules);
     return this.up();
   }
 

@@ -49,8 +49,7 @@ export function resealBatch(bytes: Uint8Array): void {
     const sendsStart = sends + view.getUint32(at + H_SENDS_START, true) * SEND_BYTES;
     const sendsEnd = sendsStart + view.getUint32(at + H_SENDS, true) * SEND_BYTES;
     if (bodyEnd > end || sendsEnd > bodies) continue;
-    const place = (at - headers) / HEADER_BYTES;
-    let sum = crc32Of(bytes, view, at + H_SUM + 4, at + HEADER_BYTES, turnSeed(seed, place));
+    let sum = crc32Of(bytes, view, at + H_SUM + 4, at + HEADER_BYTES, turnSeed(seed, at - headers));
     if (sendsEnd > sendsStart) sum = crc32Of(bytes, view, sendsStart, sendsEnd, sum);
     view.setUint32(at + H_SUM, crc32Of(bytes, view, bodyStart, bodyEnd, sum), true);
   }

@@ -140,6 +140,7 @@ test('a full disk is tried again though the batches that it had no room for died
     envelope: { to: 'a/1', message: 1 },
     outcome: 'handled',
     intents: [],
+    version: 1,
     obliged: false,
   });
   session.append(1, batch.seal());
@@ -205,6 +206,7 @@ test('the port of a dead host that closes late says nothing about its successor'
     envelope: { to: 'a/1', message: 1 },
     outcome: 'handled',
     intents: [],
+    version: 1,
     obliged: false,
   });
   dead.append(1, batch.seal());

@@ -22,6 +22,7 @@ function turn(
     timeMs: 1_000 + position,
     outcome: 'handled',
     intents: [],
+    version: 1,
     obliged: false,
     ...part,
   };

@@ -133,9 +133,14 @@ export class CellRig {
   readonly turn = new CellTurn(world);
   nowMs = 1_000;
 
-  constructor(definition: Definition = definitionOf(obedient as Behavior<never>)) {
-    this.cell = new Cell(KEY, definition);
+  constructor(definition: Definition = definitionOf(obedient as Behavior<never>), cell = new Cell(KEY, definition)) {
+    this.cell = cell;
     this.cell.run();
+  }
+
+  /** Goes on with a cell that was brought back. */
+  static of(cell: Cell): CellRig {
+    return new CellRig(cell.definition, cell);
   }
 
   spawn(): StepOutcome {
@@ -179,10 +184,11 @@ export class CellRig {
   }
 
   #record(outcome: TurnRecord['outcome'], envelope: Envelope, intents: TurnRecord['intents'], state: unknown): void {
-    const { durability } = this.cell.definition;
+    const { durability, version } = this.cell.definition;
     const record = {
       key: KEY,
       sequence: this.cell.sequence + 1,
+      version,
       timeMs: this.nowMs,
       envelope,
       outcome,

@@ -81,9 +81,10 @@ export const anyTurn: fc.Arbitrary<TurnRecord> = key.chain((to) =>
       envelope: fc.oneof(envelope(to), key.chain(envelope)),
       outcome: fc.constantFrom('handled' as const, 'parked' as const, 'refused' as const),
       intents: fc.array(intent, { maxLength: 6 }),
+      version: fc.integer({ min: 1, max: 0xffff_ffff }),
       obliged: fc.boolean(),
       state: carried,
     },
-    { requiredKeys: ['key', 'sequence', 'timeMs', 'envelope', 'outcome', 'intents', 'obliged'] },
+    { requiredKeys: ['key', 'sequence', 'timeMs', 'envelope', 'outcome', 'intents', 'version', 'obliged'] },
   ),
 );

@@ -43,6 +43,7 @@ const fill = (): void => {
         envelope: { to: 'cell/a', message: { n: sequence } },
         outcome: 'handled',
         intents: [],
+        version: 1,
         obliged: false,
       });
     }

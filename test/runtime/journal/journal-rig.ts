@@ -218,6 +218,7 @@ export function turn(
     envelope: { to: key, message: { type: 'DO', n: sequence }, ...(id === undefined ? {} : { id }) },
     outcome: 'handled',
     intents: [],
+    version: 1,
     obliged: false,
     ...rest,
   };

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { FORMAT_VERSION } from '../../../runtime/journal/batch-layout.ts';
 import { openDataFolder } from '../../../runtime/journal/data-folder.ts';
 import { createInlineJournal } from '../../../runtime/journal/inline-journal.ts';
 import { openLmdbStore } from '../../../runtime/journal/lmdb-store.ts';
@@ -109,7 +110,9 @@ describe('the folder', () => {
     await using dir = await tmpDir('format');
     writeFileSync(dir.at('FORMAT'), 'collaborative-blocks 99\n');
     writeFileSync(dir.at('data.mdb'), 'of the future');
-    expect(() => openDataFolder(dir.path, systemClock)).toThrowError(/format 99, this version reads format 2/);
+    expect(() => openDataFolder(dir.path, systemClock)).toThrowError(
+      new RegExp(`format 99, this version reads format ${FORMAT_VERSION}`),
+    );
     expect(readdirSync(dir.path).sort()).toEqual(['FORMAT', 'data.mdb']);
     expect(readFileSync(dir.at('data.mdb'), 'utf8')).toBe('of the future');
   });

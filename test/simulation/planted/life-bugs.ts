@@ -1,11 +1,45 @@
 /** Planted in timers, effects and the lives of children. */
+import { BatchWriter } from '../../../runtime/journal/batch-builder.ts';
 import { CellTurn } from '../../../runtime/cell/cell-turn.ts';
-import type { Cell } from '../../../runtime/cell/cell.ts';
+import { Cell } from '../../../runtime/cell/cell.ts';
 import { EffectRunner } from '../../../runtime/host/effect-runner.ts';
 import { TimerQueue } from '../../../runtime/host/timer-queue.ts';
 import { nowAndThen, type PlantedBug } from './planted-bug.ts';
 
 export const LIFE_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'versions-mixed-up',
+    what: 'after a crash, what an older version did is repeated by the present one',
+    shows: { workload: 'upgrade', plan: 'crashes' },
+    plant(replace) {
+      replace(
+        Cell.prototype,
+        'resolveBehavior',
+        (before) =>
+          function (this: Cell) {
+            this.edition = this.definition;
+            return before.call(this);
+          },
+      );
+      return undefined;
+    },
+  },
+  {
+    name: 'version-not-written',
+    what: 'turns say version 1, whoever made them',
+    shows: { workload: 'upgrade', plan: 'crashes' },
+    plant(replace) {
+      replace(
+        BatchWriter.prototype,
+        'turn',
+        (before) =>
+          function (this: BatchWriter, record) {
+            before.call(this, { ...record, version: 1 });
+          },
+      );
+      return undefined;
+    },
+  },
   {
     name: 'timers-early',
     what: 'timers fire a tenth of a second early',

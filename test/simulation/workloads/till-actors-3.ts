@@ -1,4 +1,4 @@
-/** A third version by somebody who forgot what had been stored: its actors are blocked. */
+/** A third version by somebody who forgot what had been: its actors are blocked, but for those that begin with it. */
 import { parcelOf, tillOf } from './till-versions.ts';
 
 export const till = tillOf(import.meta.url, 3);

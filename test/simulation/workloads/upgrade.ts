@@ -1,4 +1,8 @@
-/** New versions while work goes on: stopped and started with newer code, also with code that cannot read what was stored. */
+/**
+ * New versions while work goes on, each of which does everything differently: stopped or killed, and started with newer code, also with
+ * code that knows nothing of what was.
+ */
+import type { ActorSystem } from '../../../runtime/system/actor-system.ts';
 import type { Simulation } from '../../../runtime/testing/simulation.ts';
 import type { TillState } from './till-versions.ts';
 import { fault, insist, pick, type Workload } from './workload.ts';
@@ -60,14 +64,22 @@ export const upgrade: Workload = {
 /** To the second version, and perhaps to the one that cannot read; then whoever is blocked says why, until the mended one comes. */
 async function deploy(sim: Simulation): Promise<void> {
   await sim.advance(pick(sim, 900));
-  await sim.restart(SECOND);
+  await move(sim, SECOND);
   await sim.advance(pick(sim, 600));
   if (sim.random.next() < 0.5) return;
-  const system = await sim.restart(BROKEN);
+  const system = await move(sim, BROKEN);
   await sim.advance(pick(sim, 300));
   for (const [key, error] of system.blocked()) {
-    if (error.code !== 'ACTOR_BLOCKED' || !/version [12] .*no migrate/.test(error.message))
+    if (
+      error.code !== 'ACTOR_BLOCKED' ||
+      !/version [12] .*(no migrate|no version [12] in previous)/.test(error.message)
+    )
       fault(sim, 'upgrade', `${key} is blocked without saying why: ${error.code} ${error.message}`);
   }
-  await sim.restart(MENDED);
+  await move(sim, MENDED);
+}
+
+/** In peace or not. */
+function move(sim: Simulation, modules: readonly string[]): Promise<ActorSystem> {
+  return sim.random.next() < 0.5 ? sim.restart(modules) : sim.crash(modules);
 }
