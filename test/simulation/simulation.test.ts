@@ -44,7 +44,7 @@ test.each(FOUND)('%s under %s, seed %i: %s', async (workload, plan, seed) => {
 describe('the same seed gives the same trace, byte for byte', () => {
   test.each(WORKLOADS.map((workload) => [workload.name, workload] as const))('%s', async (_name, workload) => {
     const digests = new Set<string>();
-    for (let repeat = 0; repeat < 3; repeat++) {
+    for (let repeat = 0; repeat < 2; repeat++) {
       // Something else in between: what one run leaves behind must not reach the next.
       if (repeat > 0) await runSeed(repeat);
       digests.add((await runSeed(7, { workload, plan: 'everything' })).digest);
@@ -60,10 +60,10 @@ describe('the same seed gives the same trace, byte for byte', () => {
       '--seed',
       '1',
       '--seeds',
-      '16',
+      '8',
     ]);
     const here: string[] = [];
-    for (let seed = 1; seed <= 16; seed++) here.push(`${seed} ${(await runSeed(seed)).digest}`);
+    for (let seed = 1; seed <= 8; seed++) here.push(`${seed} ${(await runSeed(seed)).digest}`);
     expect(stdout.trim().split('\n')).toEqual(here);
   });
 });
@@ -71,12 +71,13 @@ describe('the same seed gives the same trace, byte for byte', () => {
 test('every kind of fault strikes', async () => {
   const struck = new Set<string>();
   const plans = ['power', 'disk', 'failures', 'everything'];
-  const planned = new Set(Object.values(PLANS).flatMap((plan) => Object.keys(plan)));
-  for (let seed = 1; seed <= 60 && struck.size < planned.size; seed++) {
+  const names = new Set(Object.values(PLANS).flatMap((plan) => Object.keys(plan)));
+  const planned = [...names].filter((name) => !name.endsWith('Ms'));
+  for (let seed = 1; seed <= 60 && struck.size < planned.length; seed++) {
     const { faults } = await runSeed(seed, { plan: plans[seed % plans.length] });
     for (const kind of Object.keys(faults)) struck.add(kind);
   }
-  expect([...struck].toSorted()).toEqual([...planned].filter((name) => !name.endsWith('Ms')).toSorted());
+  expect([...struck].toSorted()).toEqual(planned.toSorted());
 });
 
 async function brokenBy(name: string, plan: string, seed: number): Promise<string[]> {

@@ -184,7 +184,8 @@ describe('another process', () => {
     async (sync) => {
       await using dir = await tmpDir('journal');
       let runs = 0;
-      for (const size of [1, 20, 300, 5]) {
+      // Kills at every point, in far greater number: test/crash, with every `npm test`.
+      for (const size of [1, 300]) {
         const before = lastAck(dir.at('acks'));
         const child = start(dir.at('data'), dir.at('acks'), sync, size);
         await until(() => lastAck(dir.at('acks')) > before + 10 * size);

@@ -224,10 +224,10 @@ describe.each([0, 1])('threads: %i', (threads) => {
     await expectAllThere(dataDir);
   });
 
-  // Damage of every kind, in far greater number: test/damage.
+  // Damage of every kind, in far greater number: test/damage, with every `npm test`.
   test('flipped bits in what was stored: an actor is right, or blocked and named; never wrong', async () => {
     await using folder = await tmpDir('folder');
-    const flips = await flippedFolders(folder, ['ADD', 'spawn'], [1, 8], threads === 0 ? 40 : 6);
+    const flips = await flippedFolders(folder, ['ADD', 'spawn'], [1, 8], threads === 0 ? 12 : 3);
     let blocked = 0;
     for (const open of flips) {
       await using system = await start(open(), threads);
@@ -251,7 +251,7 @@ describe.each([0, 1])('threads: %i', (threads) => {
 
   test('flipped bits where a batch says whose its turns are: its actors are blocked, also the one whose last turn it was', async () => {
     await using folder = await tmpDir('folder');
-    const flips = await flippedFolders(folder, ['counter/c'], [1], threads === 0 ? 40 : 4);
+    const flips = await flippedFolders(folder, ['counter/c'], [1], threads === 0 ? 12 : 3);
     let blocked = 0;
     for (const open of flips) {
       await using system = await start(open(), threads);
