@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ActorSystem } from '../../../runtime/index.ts';
 import { crashCopy } from '../../support/crash-copy.ts';
 import { type TmpDir, tmpDir } from '../../support/tmp-dir.ts';
-import { codeOf, errorOf } from '../../support/until.ts';
+import { codeOf, errorOf, until } from '../../support/until.ts';
 
 const module = (name: string): URL => new URL(`../../support/modules/${name}.ts`, import.meta.url);
 const FIRST = [module('shop-first'), module('lamp-first')];
@@ -58,7 +58,7 @@ test.each([0, 1])(
       const before = await lamp.snapshot();
       const answer = await shop.ask({ type: 'SELL' });
       await lamp.tell({ type: 'PRESS' });
-    const turns = await system.history(shop).turns();
+      const turns = await system.history(shop).turns();
       answers.push([answer, before, await lamp.snapshot(), turns.map((turn) => ({ ...turn, timeMs: 0 }))]);
     }
     expect(answers[0]).toEqual(answers[1]);
@@ -132,6 +132,37 @@ test('history: turns of older versions by those versions, moved to the present o
   const fork = await history.fork(2, { id: 'm' });
   await fork.tell({ type: 'PRESS' });
   expect(await fork.snapshot()).toMatchObject({ view: { value: 'off', context: { pressed: 10, lit: 1 } } });
+});
+
+test('supervisors and child machines are repeated by what they were, too', async () => {
+  const dataDir = folder.at('crew');
+  const copy = folder.at('crew-copy');
+  {
+    await using system = await start([module('crew-first')], dataDir);
+    const { crew } = await import('../../support/modules/crew-first.ts');
+    await system.spawn(crew, { id: 'c' });
+    await until('the cook', async () => (await system.ref('hand', 'crew/c/cook').snapshot()).status === 'running');
+    for (let i = 0; i < 2; i++) await system.ref('ship', 's').tell({ type: 'KEY' });
+    await until('the engine', async () => (await system.refOf('ship/s~engine').snapshot()).sequence === 3);
+    crashCopy(dataDir, copy);
+  }
+  await using system = await start([module('crew-second')], copy);
+  const ship = system.ref('ship', 's');
+  const engine = system.refOf('ship/s~engine');
+  expect(await ship.snapshot()).toMatchObject({ view: { context: { keys: 2 } } });
+  await ship.tell({ type: 'KEY' });
+  await until('the engine', async () => (await engine.snapshot()).sequence === 6);
+  expect(await ship.snapshot()).toMatchObject({ view: { context: { keys: 5 } } });
+  expect(await engine.snapshot()).toMatchObject({ view: { context: { turns: 11 } } });
+  expect(await system.ref('crew', 'c').snapshot()).toMatchObject({
+    view: {
+      children: [
+        { id: 'pilot', status: 'stopped' },
+        { id: 'cook', status: 'running' },
+      ],
+    },
+  });
+  expect(system.blocked().size).toBe(0);
 });
 
 test('two definitions of one name in a module are refused, unless one knows the other', async () => {
