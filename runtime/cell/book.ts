@@ -15,6 +15,7 @@ import type { EncodedError } from '../kernel/errors.ts';
 import type { ExitReason } from '../kernel/exit.ts';
 import type { Intent } from '../kernel/intent.ts';
 import { type Envelope, type Lane, laneOf, type MessageId, type Stream } from '../kernel/message.ts';
+import { OUTSIDE_STREAM_BASE } from './image.ts';
 
 export interface TimerEntry {
   readonly dueMs: number;
@@ -96,6 +97,12 @@ export class Book {
     return first;
   }
 
+  /** Whether a message from outside is older than the first that was consumed in its run: it was refused then, without a turn. */
+  precedes(id: MessageId): boolean {
+    const first = this.consumed?.get(id.stream)?.firstUserPosition;
+    return first !== undefined && id.position < first;
+  }
+
   /** Whether a message with this id was consumed before. */
   hasConsumed(id: MessageId, lane: Lane): boolean {
     const mark = this.consumed?.get(id.stream);
@@ -111,6 +118,8 @@ export interface Consumed {
   userIndex: number;
   signalPosition: number;
   signalIndex: number;
+  /** Outside streams only. */
+  firstUserPosition?: number | undefined;
 }
 
 /**
@@ -150,6 +159,7 @@ function consume(book: Book, id: MessageId, lane: Lane): void {
     book.consumed.set(id.stream, mark);
   }
   if (lane === 'user') {
+    if (mark.userPosition === -1 && id.stream >= OUTSIDE_STREAM_BASE) mark.firstUserPosition = id.position;
     mark.userPosition = id.position;
     mark.userIndex = id.index;
   } else {

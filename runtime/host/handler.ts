@@ -127,7 +127,7 @@ export class Handler {
         this.#refusedLetter(cell, envelope, outcome.error, nowMs);
         break;
       case 'dropped':
-        this.#receiptAgain(envelope);
+        this.#dropped(cell, envelope);
         break;
       case 'failed':
         this.#failed(cell, envelope, outcome.error, nowMs, record);
@@ -250,6 +250,19 @@ export class Handler {
     if (envelope.control !== undefined || answered) return;
     const reason = cell.book.status.kind === 'running' ? 'expired' : 'actor_stopped';
     this.deadLetter(cell.key, envelope, reason, error, 0, nowMs);
+  }
+
+  /** One that is old was handled, or refused by a host that died before its answer arrived: then it must not pass for handled. */
+  #dropped(cell: Cell, envelope: Envelope): void {
+    const { id, to } = envelope;
+    if (id === undefined || envelope.control !== undefined || !cell.book.precedes(id)) {
+      this.#receiptAgain(envelope);
+      return;
+    }
+    const error = new ActorNotFoundError(`actor ${to} did not exist, or was blocked, when this came`, {
+      details: { key: to },
+    });
+    this.undeliverable(envelope, 'actor_not_found', error);
   }
 
   /** A tell that was handled before, and whose sender may not know. */

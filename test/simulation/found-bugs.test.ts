@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { Cell } from '../../runtime/cell/cell.ts';
 import { CellTurn } from '../../runtime/cell/cell-turn.ts';
-import { imageOf } from '../../runtime/cell/image.ts';
+import { applyTurn } from '../../runtime/cell/book.ts';
+import { imageOf, outsideStreamOf, restoreImage } from '../../runtime/cell/image.ts';
 import { park, step } from '../../runtime/cell/step.ts';
 import type { EffectRunner } from '../../runtime/host/effect-runner.ts';
 import type { HostPeerLink } from '../../runtime/host/items.ts';
@@ -17,7 +18,7 @@ import { WakeWatch } from '../../runtime/journal/wake-watch.ts';
 import { placementOf } from '../../runtime/kernel/address.ts';
 import { StorageError } from '../../runtime/kernel/errors.ts';
 import type { Intent } from '../../runtime/kernel/intent.ts';
-import type { Envelope } from '../../runtime/kernel/message.ts';
+import type { Envelope, MessageId } from '../../runtime/kernel/message.ts';
 import { seededRandom } from '../../runtime/kernel/random.ts';
 import { ActorSystem } from '../../runtime/system/actor-system.ts';
 import type { Topology } from '../../runtime/system/topology.ts';
@@ -313,3 +314,26 @@ function openJournal(store: MemoryStore): { clock: VirtualClock; journal: Journa
   });
   return { clock, journal, run: journal.open().run };
 }
+
+test('what an actor refused before it was spawned does not pass for handled when it is sent again, and images keep that', () => {
+  const cell = new Cell('refuser/1', refuser);
+  const from = (run: number, position: number): Envelope => ({
+    to: cell.key,
+    message: 1,
+    id: { stream: outsideStreamOf(run), position, index: 0 },
+  });
+  const { book } = cell;
+  applyTurn(book, control(cell.key, 3, { kind: 'spawn', logic: [], input: {}, ifExists: 'refuse' }), false, [], 1, 10);
+  for (const [sequence, position] of [21, 25].entries())
+    applyTurn(book, from(1, position), false, [], sequence + 2, 10);
+  cell.run();
+  const again = new Cell(cell.key, refuser);
+  restoreImage(again, imageOf(cell, 1));
+  for (const { book: either } of [cell, again]) {
+    const ids = [16, 21, 22, 25].map((position) => from(1, position).id as MessageId);
+    expect(ids.map((id) => either.hasConsumed(id, 'user'))).toEqual([true, true, true, true]);
+    expect(ids.map((id) => either.precedes(id))).toEqual([true, false, false, false]);
+    // Other cells send again only what the journal has.
+    expect(either.precedes({ stream: 0, position: 1, index: 0 })).toBe(false);
+  }
+});
