@@ -21,6 +21,8 @@ process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '.tmp', 'compile
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Unless told, vitest leaves one core to itself: of two, that is half.
+    maxWorkers: '100%',
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: onCi ? ['default', 'json'] : ['default'],

@@ -46,6 +46,8 @@ export interface Questions {
   /** Only turns below this position: those before the census. Undefined: below the end that the opening found. */
   readonly end: number | undefined;
   readonly later: boolean;
+  /** How long an actor may take to answer. */
+  readonly patienceMs: number;
   /** Repair the folder first, into this one, and ask there. */
   readonly repairTo?: string | undefined;
 }
@@ -92,8 +94,8 @@ async function ask(questions: Questions): Promise<Census> {
   const { folder, later } = questions;
   const options = {
     checkPages: questions.checkPages,
-    askTimeoutMs: 120_000,
-    tellTimeoutMs: 120_000,
+    askTimeoutMs: questions.patienceMs,
+    tellTimeoutMs: questions.patienceMs,
     ...(questions.relaxed ? ({ sync: 'relaxed' } as const) : {}),
   };
   let system: ActorSystem;

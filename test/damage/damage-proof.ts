@@ -21,6 +21,10 @@ const ONE_PROCESS_CASES = 60;
 const LATER_EVERY = 8;
 /** Of this many cases one is repaired, too, and the repaired folder is asked. */
 const REPAIR_EVERY = 4;
+/** How long an actor may take on a busy machine. */
+const PATIENCE_MS = 120_000;
+/** Where pages are not looked through, actors that never answer are what is looked for. */
+const CONTROL_PATIENCE_MS = 10_000;
 const HISTORIES = [
   'citizen/c1',
   `citizen/${CITIZENS[0]}`,
@@ -111,7 +115,15 @@ async function truthOf(taker: CensusTaker, folder: string, name: FolderName): Pr
 }
 
 function questionsOf(folder: string, name: FolderName): Questions {
-  return { folder, relaxed: name === 'relaxed', checkPages: true, histories: HISTORIES, end: undefined, later: false };
+  return {
+    folder,
+    relaxed: name === 'relaxed',
+    checkPages: true,
+    histories: HISTORIES,
+    end: undefined,
+    later: false,
+    patienceMs: PATIENCE_MS,
+  };
 }
 
 async function oneCase(
@@ -134,6 +146,7 @@ async function oneCase(
     // The group mode takes over what a killed relaxed one has left.
     relaxed: injury.folder === 'relaxed' && dice.chance(0.5),
     checkPages: planted.checkPages ?? true,
+    patienceMs: planted.checkPages === false ? CONTROL_PATIENCE_MS : PATIENCE_MS,
     histories: [dice.pick(HISTORIES), dice.pick(HISTORIES)],
     end: truth.end,
     later: number % LATER_EVERY === 0,
