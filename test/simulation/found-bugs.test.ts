@@ -133,18 +133,7 @@ test('a full disk is tried again though the batches that it had no room for died
   const session = journal.connect(0, 1, link);
   runFor(1);
   full = true;
-  const batch = new BatchWriter({ slot: 0, epoch: 1, run });
-  batch.turn({
-    key: 'a/1',
-    sequence: 1,
-    timeMs: 0,
-    envelope: { to: 'a/1', message: 1 },
-    outcome: 'handled',
-    intents: [],
-    version: 1,
-    obliged: false,
-  });
-  session.append(1, batch.seal());
+  session.append(1, firstBatch(run));
   runFor(1);
   journal.fence(0, 2);
   full = false;
@@ -199,18 +188,7 @@ test('the port of a dead host that closes late says nothing about its successor'
   };
   const dead = journal.connect(0, 1, link);
   journal.recover(0);
-  const batch = new BatchWriter({ slot: 0, epoch: 1, run });
-  batch.turn({
-    key: 'a/1',
-    sequence: 1,
-    timeMs: 0,
-    envelope: { to: 'a/1', message: 1 },
-    outcome: 'handled',
-    intents: [],
-    version: 1,
-    obliged: false,
-  });
-  dead.append(1, batch.seal());
+  dead.append(1, firstBatch(run));
   runAll();
   journal.fence(0, 2);
   journal.recover(0);
@@ -297,6 +275,22 @@ test('a system whose journal fails while it starts is not given out as started',
   await expect(ActorSystem.startWith({}, { topology })).rejects.toThrow('the disk failed');
   expect(did).toEqual(['stopped']);
 });
+
+/** The first batch of host 0: one turn. */
+function firstBatch(run: number): Uint8Array {
+  const batch = new BatchWriter({ slot: 0, epoch: 1, run });
+  batch.turn({
+    key: 'a/1',
+    sequence: 1,
+    timeMs: 0,
+    envelope: { to: 'a/1', message: 1 },
+    outcome: 'handled',
+    intents: [],
+    version: 1,
+    obliged: false,
+  });
+  return batch.seal();
+}
 
 /** A journal for one host, on a virtual clock, that makes no checkpoint by itself. */
 function openJournal(store: MemoryStore): { clock: VirtualClock; journal: Journal; run: number } {

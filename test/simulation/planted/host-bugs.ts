@@ -18,7 +18,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'bank', plan: 'deaths' },
     plant(replace) {
       replace(Book.prototype, 'hasConsumed', () => () => false);
-      return undefined;
     },
   },
   {
@@ -36,7 +35,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
             else before.call(this, envelope);
           },
       );
-      return undefined;
     },
   },
   {
@@ -52,7 +50,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
             before.call(this, cell, { ...envelope, idempotencyKey: undefined }, ...rest);
           },
       );
-      return undefined;
     },
   },
   {
@@ -70,7 +67,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
             cell.dirtyFrom = -1;
           },
       );
-      return undefined;
     },
   },
   {
@@ -86,7 +82,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
             before.call(this, { ...turn, intents: turn.intents.toReversed() }, position);
           },
       );
-      return undefined;
     },
   },
   {
@@ -102,7 +97,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
             before.call(this, { ...beginning, resend: [] });
           },
       );
-      return undefined;
     },
   },
   {
@@ -118,7 +112,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
             before.call(this, port, Number.POSITIVE_INFINITY);
           },
       );
-      return undefined;
     },
   },
   {
@@ -127,7 +120,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'chain', plan: 'late', seed: 96 },
     plant(replace) {
       replace(PeerLink.prototype, 'oldestUnacknowledgedMark', () => () => undefined);
-      return undefined;
     },
   },
   {
@@ -136,7 +128,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'chain', plan: 'calm' },
     plant(replace) {
       replace(Pressure.prototype, 'worked', () => () => {});
-      return undefined;
     },
   },
   {
@@ -145,7 +136,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'ring', plan: 'calm', seed: 10 },
     plant(replace) {
       replace(Standstill.prototype, 'news', () => () => {});
-      return undefined;
     },
   },
   {
@@ -154,7 +144,6 @@ export const HOST_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'ring', plan: 'calm', seed: 10 },
     plant(replace) {
       replace(Standstill.prototype, 'heard', () => () => {});
-      return undefined;
     },
   },
   {

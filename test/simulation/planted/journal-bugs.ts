@@ -56,7 +56,6 @@ export const JOURNAL_BUGS: readonly PlantedBug[] = [
             before.call(this, round, 0);
           },
       );
-      return undefined;
     },
   },
   {
@@ -71,7 +70,6 @@ export const JOURNAL_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'clockwork', plan: 'deaths' },
     plant(replace) {
       replace(WakeWatch.prototype, 'noted', () => () => {});
-      return undefined;
     },
   },
   {
@@ -101,7 +99,6 @@ export const JOURNAL_BUGS: readonly PlantedBug[] = [
             };
           },
       );
-      return undefined;
     },
   },
   {
@@ -110,7 +107,6 @@ export const JOURNAL_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'chain', plan: 'late', seed: 28 },
     plant(replace) {
       replace(HostSessions.prototype, 'fence', () => () => {});
-      return undefined;
     },
   },
   {
@@ -126,7 +122,6 @@ export const JOURNAL_BUGS: readonly PlantedBug[] = [
             return { ...before.apply(this, args), wake: [] };
           },
       );
-      return undefined;
     },
   },
   {
@@ -142,7 +137,6 @@ export const JOURNAL_BUGS: readonly PlantedBug[] = [
             before.call(this, writes, checkpoint === 1 ? 1 : checkpoint + 30);
           },
       );
-      return undefined;
     },
   },
 ];

@@ -21,7 +21,6 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
             return before.call(this);
           },
       );
-      return undefined;
     },
   },
   {
@@ -37,7 +36,6 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
             before.call(this, { ...record, version: 1 });
           },
       );
-      return undefined;
     },
   },
   {
@@ -53,7 +51,6 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
             before.call(this, key, id, dueMs - 100, armed);
           },
       );
-      return undefined;
     },
   },
   {
@@ -70,7 +67,6 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
             if (!forgotten()) before.apply(this, timer);
           },
       );
-      return undefined;
     },
   },
   {
@@ -86,7 +82,6 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
             for (const [id, entry] of cell.book.effects ?? []) this.start(cell, id, entry.started);
           },
       );
-      return undefined;
     },
   },
   {
@@ -95,7 +90,6 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'clockwork', plan: 'crashes' },
     plant(replace) {
       replace(EffectRunner.prototype, 'resume', () => () => {});
-      return undefined;
     },
   },
   {
@@ -113,7 +107,6 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
             before.call(this, cell);
           },
       );
-      return undefined;
     },
   },
   {
@@ -129,7 +122,6 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
             before.call(this, parent, childId, undefined, reason);
           },
       );
-      return undefined;
     },
   },
 ];

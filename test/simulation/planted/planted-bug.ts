@@ -17,7 +17,7 @@ export interface PlantedBug {
   readonly what: string;
   /** Where it shows soonest, and from which seed on it was last seen. */
   readonly shows: { readonly workload: string; readonly plan: string; readonly seed?: number };
-  /** Once a seed. */
+  /** Once a seed. Gives the seams that it needs, if any. */
   plant(replace: Replace): SimulationSeams | undefined;
 }
 

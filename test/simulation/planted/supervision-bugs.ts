@@ -64,7 +64,6 @@ export const SUPERVISION_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'tree', plan: 'deaths' },
     plant(replace) {
       replace(Bereavements.prototype, 'arrived', () => () => {});
-      return undefined;
     },
   },
   {
@@ -82,7 +81,6 @@ export const SUPERVISION_BUGS: readonly PlantedBug[] = [
             before.call(this, envelope, position, sender);
           },
       );
-      return undefined;
     },
   },
 ];
