@@ -34,20 +34,40 @@ export function writeProofTable(): void {
 }
 
 function proofTable(): string {
-  const rows = PROOFS.map(({ name, title, what, sizes, unit }) => {
-    const command = `\`npm run proof -- --only ${name}\``;
-    const size = `${count(sizes.ci)} in CI, full: ${count(sizes.full)} ${unit}`;
-    if (!existsSync(proofPath(name))) return `| **${title}**: ${what} | ${size} | not run yet | ${command} |`;
-    const file = JSON.parse(readFileSync(proofPath(name), 'utf8')) as ProofFile;
-    const controls = file.controls.map((control) => `${control.what}: found`).join('; ');
-    const result = `${count(file.cases)} ${unit}, **${file.faults.length} faults** (${day(file)}, seed ${file.seed}). Controls: ${controls}`;
-    return `| **${title}**: ${what} | ${size} | ${result} | ${command} |`;
+  const results = PROOFS.map((proof) => {
+    const path = proofPath(proof.name);
+    return { ...proof, file: existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as ProofFile) : undefined };
   });
   return [
-    '| what is done, what is checked | size | largest run on record | again |',
-    '|---|---|---|---|',
-    ...rows,
+    '| proof | largest run on record | planted faults | size in CI, full size | again |',
+    '|---|---|---|---|---|',
+    ...results.map(({ name, title, unit, sizes, file }) => {
+      const run =
+        file === undefined
+          ? 'not run yet'
+          : `${count(file.cases)} ${unit}: **${file.faults.length} faults** (${day(file)}, ${file.commit}, seed ${file.seed})`;
+      const size = `${count(sizes.ci)}, ${count(sizes.full)}`;
+      return `| ${title} | ${run} | ${planted(file)} | ${size} | \`npm run proof -- --only ${name}\` |`;
+    }),
+    '',
+    ...results.map(
+      ({ title, what, controls, file }) =>
+        `<details><summary><b>${title}</b>: what is done, what is checked, what is planted</summary>\n\n${what}\n\n${controls
+          .map((control) => `- ${control.what}: ${found(file, control.name)}`)
+          .join('\n')}\n\n</details>\n`,
+    ),
   ].join('\n');
+}
+
+function planted(file: ProofFile | undefined): string {
+  if (file === undefined) return '';
+  return `${file.controls.filter(({ faults }) => faults > 0).length} of ${file.controls.length} found`;
+}
+
+function found(file: ProofFile | undefined, name: string): string {
+  const control = file?.controls.find((one) => one.name === name);
+  if (control === undefined) return 'not in the run on record';
+  return control.faults > 0 ? 'found' : 'NOT FOUND';
 }
 
 function count(value: number): string {
