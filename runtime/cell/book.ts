@@ -50,6 +50,19 @@ export type CellStatus =
 
 /** Timer id of an ask's deadline. Behaviors' own ids never start with NUL. */
 export const ASK_TIMER_PREFIX = '\0ask:';
+/** Their names are few and come again: a string made anew is flattened and hashed anew, a tenth of a whole ask. */
+const ASK_TIMERS_KEPT = 1_024;
+const askTimers = new Map<string, string>();
+
+export function askTimerOf(ask: string): string {
+  let id = askTimers.get(ask);
+  if (id === undefined) {
+    if (askTimers.size >= ASK_TIMERS_KEPT) askTimers.clear();
+    id = ASK_TIMER_PREFIX + ask;
+    askTimers.set(ask, id);
+  }
+  return id;
+}
 
 export class Book {
   status: CellStatus = { kind: 'absent' };
@@ -211,7 +224,7 @@ function applyControl(book: Book, envelope: Envelope): void {
     case 'reply':
     case 'ask.failed':
       book.asks?.delete(control.ask);
-      book.timers?.delete(ASK_TIMER_PREFIX + control.ask);
+      book.timers?.delete(askTimerOf(control.ask));
       break;
     default:
       break;

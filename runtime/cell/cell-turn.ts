@@ -16,7 +16,7 @@ import type { Intent } from '../kernel/intent.ts';
 import { ASK_TIMEOUT_MS, STASH_LIMIT } from '../kernel/limits.ts';
 import type { ControlMessage, Envelope, ReplyTo } from '../kernel/message.ts';
 import { hashOf, type Random, seededRandom } from '../kernel/random.ts';
-import { ASK_TIMER_PREFIX } from './book.ts';
+import { askTimerOf } from './book.ts';
 import type { Cell } from './cell.ts';
 
 const NO_INTENTS: readonly Intent[] = [];
@@ -125,10 +125,10 @@ export class CellTurn implements Turn {
   }
 
   ask(to: CellKey, message: unknown, options: { ask: string; timeoutMs?: number | undefined }): void {
-    const envelope = this.#envelopeTo(to, message, undefined, this.#envelope.traceparent);
-    this.#send({ ...envelope, replyTo: { kind: 'cell', key: this.#cell.key, ask: options.ask } });
+    const replyTo: ReplyTo = { kind: 'cell', key: this.#cell.key, ask: options.ask };
+    this.#send(this.#envelopeTo(to, message, undefined, this.#envelope.traceparent, replyTo));
     const dueMs = this.nowMs + (options.timeoutMs ?? ASK_TIMEOUT_MS);
-    this.#push({ kind: 'timer.set', id: ASK_TIMER_PREFIX + options.ask, dueMs, payload: { to } });
+    this.#push({ kind: 'timer.set', id: askTimerOf(options.ask), dueMs, payload: { to } });
   }
 
   spawn(spec: SpawnSpec): CellKey {
@@ -275,6 +275,7 @@ export class CellTurn implements Turn {
     message: unknown,
     control: ControlMessage | undefined,
     traceparent: string | undefined,
+    replyTo: ReplyTo | undefined = undefined,
   ): Envelope {
     return {
       to,
@@ -282,7 +283,7 @@ export class CellTurn implements Turn {
       control,
       id: undefined,
       from: this.#cell.key,
-      replyTo: undefined,
+      replyTo,
       idempotencyKey: undefined,
       expiresAtMs: undefined,
       unstashed: undefined,
