@@ -156,12 +156,11 @@ class LmdbStore implements Store {
     try {
       this.#room.reserve(list.bytes + pages * PAGE_BYTES, () => this.#usedEnd());
     } catch (error) {
-      this.#name.assertKept();
+      this.#name.look();
       throw error;
     }
     try {
       this.#root.transactionSync(() => list.writeTo(this.#writes));
-      // Before anybody is told that it is kept.
       this.#name.assertKept();
     } catch (error) {
       // Not even a full disk is an answer here: the room was there a moment ago, and LMDB's own failure leaves its memory in doubt.
