@@ -7,6 +7,7 @@
  * Invariants:
  * DA1. A specification names exactly one way to behave. What cannot work is refused here, when the module loads, not in a host.
  */
+import type { StateValue } from 'xstate';
 import type { Behavior } from '../runtime/kernel/behavior.ts';
 import { type Definition, type DefinitionOptions, defineBehavior } from '../runtime/kernel/definition.ts';
 import { InvalidDefinitionError } from '../runtime/kernel/errors.ts';
@@ -40,8 +41,22 @@ export type ViewOf<TDefinition> =
 export type InputOf<TDefinition> =
   TDefinition extends ActorDefinition<infer _M, infer _R, infer _V, infer TInput> ? TInput : never;
 
-export interface MachineSpec<TMachine> extends DefinitionOptions {
+/** A machine as it is stored: what `migrate` is given and gives back. `value` is as in XState's snapshots. */
+export interface StoredMachine {
+  readonly value: StateValue;
+  readonly context: Readonly<Record<string, unknown>>;
+  /** Children, timers, history: they belong to the states that they were set in, and are handed on as they are. */
+  readonly [more: string]: unknown;
+}
+
+export interface MachineSpec<TMachine> extends Omit<DefinitionOptions, 'migrate'> {
   readonly machine: TMachine;
+  /**
+   * Turns a stored state of an older version into one of this version. Throwing blocks the actor.
+   *
+   * @example migrate: (stored) => ({ ...stored, context: { ...stored.context, tax: 0 } })
+   */
+  readonly migrate?: ((stored: StoredMachine, fromVersion: number) => unknown) | undefined;
 }
 export interface LogicSpec<TLogic> extends DefinitionOptions {
   /** `fromTransition(…)`. */
@@ -93,7 +108,7 @@ export function defineActor<TState, TMessage, TInput, TView = TState>(
   spec: ReducerSpec<TState, TMessage, TInput, TView>,
 ): ActorDefinition<TMessage, unknown, TView, TInput>;
 export function defineActor<TState>(module: string, name: string, spec: BehaviorSpec<TState>): ActorDefinition;
-export function defineActor(module: string, name: string, spec: DefinitionOptions): Definition {
+export function defineActor(module: string, name: string, spec: Omit<DefinitionOptions, 'migrate'>): Definition {
   if (typeof spec !== 'object' || spec === null) {
     throw fault(
       name,

@@ -10,6 +10,7 @@ export {
   type MessageOf,
   type ReducerSpec,
   type ReplyOf,
+  type StoredMachine,
   type ViewOf,
 } from './define-actor.ts';
 export { effect, type EffectArgument, type EffectOptions } from './machine/effect-logic.ts';

@@ -275,7 +275,7 @@ export class CellTurn implements Turn {
     message: unknown,
     control: ControlMessage | undefined,
     traceparent: string | undefined,
-    replyTo: ReplyTo | undefined = undefined,
+    replyTo?: ReplyTo,
   ): Envelope {
     return {
       to,

@@ -41,7 +41,7 @@ export interface DefinitionOptions {
    * 4,294,967,295. Default 1.
    */
   readonly version?: number | undefined;
-  /** Turns a stored state of an older version into one of this version. Throwing blocks the actor. */
+  /** Turns a stored state of an older version (what `save` gave) into one of this version. Throwing blocks the actor. */
   readonly migrate?: ((saved: unknown, fromVersion: number) => unknown) | undefined;
   /**
    * Older versions, each as it was: what they did after their last stored state is repeated by them, then moved by `migrate`. Needed

@@ -21,9 +21,8 @@ export const lamp = defineActor(import.meta.url, 'lamp', {
   version: 20_261_122,
   virtual: true,
   previous: [lampFirst],
-  migrate(saved) {
-    const snapshot = saved as { readonly value: string; readonly context: { readonly lit: number } };
-    const { lit } = snapshot.context;
-    return { ...snapshot, value: snapshot.value === 'on' ? 'bright' : 'off', context: { pressed: lit * 10, lit } };
+  migrate(stored) {
+    const lit = stored.context['lit'] as number;
+    return { ...stored, value: stored.value === 'on' ? 'bright' : 'off', context: { pressed: lit * 10, lit } };
   },
 });
