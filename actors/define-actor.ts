@@ -7,11 +7,11 @@
  * Invariants:
  * DA1. A specification names exactly one way to behave. What cannot work is refused here, when the module loads, not in a host.
  */
-import type { StateValue } from 'xstate';
 import type { Behavior } from '../runtime/kernel/behavior.ts';
 import { type Definition, type DefinitionOptions, defineBehavior } from '../runtime/kernel/definition.ts';
 import { InvalidDefinitionError } from '../runtime/kernel/errors.ts';
 import { machineBehavior } from './machine/machine-behavior.ts';
+import type { StoredMachine } from './machine/machine-state.ts';
 import { type TransitionView, transitionBehavior } from './machine/transition-behavior.ts';
 import { kindOfLogic, type Logic, type LogicKind, type Machine } from './machine/xstate-internals.ts';
 import type { LogicEvent, LogicInput, MachineEvent, MachineInput, MachineViewOf } from './machine/machine-inference.ts';
@@ -40,14 +40,6 @@ export type ViewOf<TDefinition> =
   TDefinition extends ActorDefinition<infer _M, infer _R, infer TView, infer _I> ? TView : never;
 export type InputOf<TDefinition> =
   TDefinition extends ActorDefinition<infer _M, infer _R, infer _V, infer TInput> ? TInput : never;
-
-/** A machine as it is stored: what `migrate` is given and gives back. `value` is as in XState's snapshots. */
-export interface StoredMachine {
-  readonly value: StateValue;
-  readonly context: Readonly<Record<string, unknown>>;
-  /** Children, timers, history: they belong to the states that they were set in, and are handed on as they are. */
-  readonly [more: string]: unknown;
-}
 
 export interface MachineSpec<TMachine> extends Omit<DefinitionOptions, 'migrate'> {
   readonly machine: TMachine;

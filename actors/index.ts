@@ -10,13 +10,12 @@ export {
   type MessageOf,
   type ReducerSpec,
   type ReplyOf,
-  type StoredMachine,
   type ViewOf,
 } from './define-actor.ts';
 export { effect, type EffectArgument, type EffectOptions } from './machine/effect-logic.ts';
 export { machineBehavior } from './machine/machine-behavior.ts';
 export { MachineRef, refTo } from './machine/machine-ref.ts';
-export type { MachineState, MachineView, PresentedMachine } from './machine/machine-state.ts';
+export type { MachineState, MachineView, PresentedMachine, StoredMachine } from './machine/machine-state.ts';
 export { type TransitionView, transitionBehavior } from './machine/transition-behavior.ts';
 export {
   type Addressee,

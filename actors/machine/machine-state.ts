@@ -67,6 +67,14 @@ export interface PresentedMachine extends MachineView {
   hasTag(tag: string): boolean;
 }
 
+/** A machine as it is stored: what `migrate` is given and gives back. `value` is as in XState's snapshots. */
+export interface StoredMachine {
+  readonly value: StateValue;
+  readonly context: Readonly<Record<string, unknown>>;
+  /** Children, timers, history: they belong to the states that they were set in, and are handed on as they are. */
+  readonly [more: string]: unknown;
+}
+
 interface SavedMachine {
   readonly status: MachineView['status'];
   readonly value: StateValue;

@@ -22,6 +22,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { type Clock, systemClock } from '../kernel/clock.ts';
 import { StorageError } from '../kernel/errors.ts';
 
 /** What a system says where a folder cannot be opened or synced, and therefore need not be: Windows, some network disks. */
@@ -121,10 +122,12 @@ export class KeptName {
   readonly #file: string;
   readonly #inode: number;
   readonly #device: number;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   #nextLookMs = 0;
 
   /** `file` exists, and is open. */
-  constructor(file: string) {
+  constructor(file: string, clock: Pick<Clock, 'monotonicMs'> = systemClock) {
+    this.#clock = clock;
     const { dev, ino } = statSync(file);
     this.#file = file;
     this.#device = dev;
@@ -133,7 +136,7 @@ export class KeptName {
 
   /** Looks, unless it was done a moment ago; throws `StorageError` when another file has the name, or none. */
   assertKept(): void {
-    const nowMs = performance.now();
+    const nowMs = this.#clock.monotonicMs();
     if (nowMs < this.#nextLookMs) return;
     this.#nextLookMs = nowMs + KEPT_NAME_LOOK_MS;
     this.look();
