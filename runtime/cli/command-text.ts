@@ -1,6 +1,7 @@
 /** What the commands print for people. Owns: the words. */
 import type { BlockedFinding, DamageFinding, Examination } from '../doctor/examination.ts';
-import type { FolderLetter, PastTurn } from '../doctor/folder-queries.ts';
+import type { FolderLetter } from '../doctor/folder-queries.ts';
+import type { PlacedTurn } from '../journal/cell-parcel.ts';
 import type { Repair } from '../doctor/repair.ts';
 
 /** Findings listed; the rest is counted. */
@@ -43,7 +44,7 @@ export function blockedText(blocked: readonly BlockedFinding[]): string {
   return [...blockedLines(blocked), retry].join('\n');
 }
 
-export function turnsText(turns: readonly PastTurn[]): string {
+export function turnsText(turns: readonly PlacedTurn[]): string {
   if (turns.length === 0) return 'no turns are kept';
   return turns
     .map(({ sequence, position, timeMs, outcome, envelope, intents }) => {

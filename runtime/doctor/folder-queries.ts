@@ -8,17 +8,14 @@ import { join } from 'node:path';
 import type { CellKey } from '../kernel/address.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { BlocksError, DataDamagedError, type EncodedError, StorageError } from '../kernel/errors.ts';
-import { decodeTurns } from '../journal/cell-parcel.ts';
+import { decodeTurns, type PlacedTurn } from '../journal/cell-parcel.ts';
 import { assertNotInUse } from '../journal/data-folder.ts';
 import { JournalQueries, type TurnRange } from '../journal/journal-queries.ts';
 import { LogReader } from '../journal/log-reader.ts';
 import { decodeLetter } from '../journal/row-codec.ts';
 import { readAtOnce } from '../journal/sliced-reads.ts';
-import type { TurnRecord } from '../journal/turn-record.ts';
 import { openable } from './examination.ts';
 import { FolderStore } from './folder-store.ts';
-
-export type PastTurn = TurnRecord & { readonly position: number };
 
 export interface FolderLetter {
   readonly id: string;
@@ -32,7 +29,7 @@ export interface FolderLetter {
 }
 
 /** An actor's committed turns, oldest first. Throws `DataDamagedError` where one of them is damaged. */
-export function turnsIn(dataDir: string, key: CellKey, range: TurnRange): readonly PastTurn[] {
+export function turnsIn(dataDir: string, key: CellKey, range: TurnRange): readonly PlacedTurn[] {
   return reading(dataDir, (store) =>
     decodeTurns(readAtOnce(new JournalQueries(store, new LogReader(store)).turns(key, range)), key),
   );

@@ -21,7 +21,7 @@ import {
 } from '../kernel/errors.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { FORMAT_VERSION } from './batch-layout.ts';
-import { makeFolder, placeFile, replaceFile, syncNames } from './durable-files.ts';
+import { codeOf, makeFolder, placeFile, replaceFile, syncNames } from './durable-files.ts';
 
 /** How often a living owner touches its lock, for readers on other machines or in other containers. */
 const HEARTBEAT_MS = 5_000;
@@ -272,8 +272,4 @@ function writable<T>(path: string, work: () => T): T {
         throw error;
     }
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 }

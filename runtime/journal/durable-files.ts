@@ -168,6 +168,7 @@ function writeDraft(file: string, text: string): void {
   }
 }
 
-function codeOf(error: unknown): unknown {
+/** What the system calls the reason of its refusal. */
+export function codeOf(error: unknown): unknown {
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 }

@@ -68,7 +68,6 @@ class FileCheck {
   readonly #free: Uint8Array;
   #usedCount = 0;
   #freeCount = 0;
-  #lastUsed = 0;
   readonly #tables = new Map<string, Tree>();
   /** A page a level; the leaves of all levels share none, since a child is read while its parent is being walked. */
   readonly #buffers: Buffer[] = [];
@@ -355,7 +354,6 @@ class FileCheck {
       if (!mark(this.#used, page)) throw new PageFault(page, 'is in use twice');
     }
     this.#usedCount += pages;
-    this.#lastUsed = Math.max(this.#lastUsed, first + pages - 1);
   }
 
   #checkHeld(page: TreePage, held: number): void {
