@@ -116,6 +116,8 @@ export class CallGuard {
     timedOut: 0,
     retries: 0,
   };
+  /** Of this guard's own policies: what comes from the other side may look the same. */
+  readonly #refusals = new WeakSet<Error>();
   #underWay = 0;
   #breaker: CallBreaker | Promise<CallBreaker> | undefined;
   #breakerState: (() => string) | undefined;
@@ -181,7 +183,10 @@ export class CallGuard {
     options: GuardedCall & { readonly signal: AbortSignal },
     endMs: number,
   ): Promise<T> {
-    const leave = await this.#bulkhead?.enter(options.signal);
+    const leave = await this.#bulkhead?.enter(options.signal).catch((error: Error) => {
+      if (error instanceof BulkheadFullError) this.#refusals.add(error);
+      throw error;
+    });
     try {
       return await this.#tries(call, options, endMs);
     } finally {
@@ -227,7 +232,11 @@ export class CallGuard {
     for (;;) {
       const waitMs = this.#bucket.take(clock.monotonicMs());
       if (waitMs === 0) return;
-      if (clock.monotonicMs() + waitMs > patientUntilMs) throw this.#limited(waitMs);
+      if (clock.monotonicMs() + waitMs > patientUntilMs) {
+        const limited = this.#limited(waitMs);
+        this.#refusals.add(limited);
+        throw limited;
+      }
       await pause(waitMs, clock, signal);
     }
   }
@@ -251,7 +260,10 @@ export class CallGuard {
         { signal },
       );
     } catch (error) {
-      if (!began && error instanceof CircuitOpenError) throw new Refusal(error);
+      if (!began && error instanceof CircuitOpenError) {
+        this.#refusals.add(error);
+        throw new Refusal(error);
+      }
       throw error;
     }
     if (seen.kind === 'refused') throw seen.error;
@@ -304,12 +316,11 @@ export class CallGuard {
   #countFailed(error: unknown, signal: AbortSignal | undefined): void {
     const { refused } = this.#counts;
     if (signal?.aborted === true && error === signal.reason) this.#counts.cancelled += 1;
-    else if (error instanceof BulkheadFullError && error.details['dependency'] === this.dependency) {
-      refused.bulkhead += 1;
-    } else if (error instanceof RateLimitedError && error.details['dependency'] === this.dependency) {
-      refused.rateLimit += 1;
-    } else if (error instanceof CircuitOpenError) refused.breaker += 1;
-    else {
+    else if (this.#refusals.has(error as Error)) {
+      if (error instanceof BulkheadFullError) refused.bulkhead += 1;
+      else if (error instanceof RateLimitedError) refused.rateLimit += 1;
+      else refused.breaker += 1;
+    } else {
       this.#counts.failed += 1;
       if (error instanceof RequestTimeoutError) this.#counts.timedOut += 1;
     }

@@ -15,7 +15,6 @@ import type {
   RetryPolicy,
 } from '../../runtime/broker/contract/message.ts';
 import type { Receipt } from '../../runtime/broker/contract/receipt.ts';
-import { keyOf } from '../../runtime/kernel/address.ts';
 import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
 import {
   InvalidOptionsError,
@@ -24,8 +23,8 @@ import {
   UnknownTargetError,
 } from '../../runtime/kernel/errors.ts';
 import type { CallGuard } from './call-guard.ts';
-import { connector } from './connector-actor.ts';
 import type { ConnectorDirectory } from './connector-directory.ts';
+import { explainNobody } from './nobody-there.ts';
 import { assertTarget, assertWord } from './system-id.ts';
 
 /** Of the call itself. */
@@ -144,7 +143,8 @@ export class OutgoingCalls {
     try {
       return await this.#ports.guardOf(dependency).run(call, { repeatable, signal: options.signal, timeoutMs });
     } catch (error) {
-      const explained = await this.#explained(error, draft);
+      const { directory, host } = this.#ports;
+      const explained = await explainNobody(error, draft, directory, host);
       if (explained instanceof UnknownTargetError) this.#ports.forget(dependency);
       throw explained;
     } finally {
@@ -182,28 +182,6 @@ export class OutgoingCalls {
     throw new NoSubscriberError(`"${target}" is connected, and has no handler for the command "${action}"`, {
       details: { target, action },
     });
-  }
-
-  /** Nobody takes it: is there such a system at all? */
-  async #explained(error: unknown, { target, type }: MessageDraft): Promise<unknown> {
-    if (target === undefined || !(error instanceof NoSubscriberError || error instanceof NoHandlerError)) return error;
-    if (error.details['target'] === target || (await this.#isKnown(target))) return error;
-    return new UnknownTargetError(
-      `no system "${target}" is known, and nobody takes "${type}" for it: is the id right, and was a connector of it started?`,
-      { cause: error, details: { target, type } },
-    );
-  }
-
-  async #isKnown(target: string): Promise<boolean> {
-    const { directory, host } = this.#ports;
-    if (directory.isKnown(target)) return true;
-    if (host === undefined) return false;
-    try {
-      return (await host.refOf(keyOf(connector.name, target)).snapshot()).status !== 'absent';
-    } catch {
-      // Not to be found out now: say no more than the broker did.
-      return true;
-    }
   }
 }
 

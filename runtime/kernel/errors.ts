@@ -244,6 +244,15 @@ export class ConnectorUnavailableError extends BlocksError {
   readonly code = 'CONNECTOR_UNAVAILABLE';
   override readonly retryable = true;
 }
+/** The other side answered that it will not do this; the same call would be refused again. `details.status` is its code. */
+export class RemoteRefusedError extends BlocksError {
+  readonly code = 'REMOTE_REFUSED';
+}
+/** The other side answered that it failed. `details.status` is its code. */
+export class RemoteFailedError extends BlocksError {
+  readonly code = 'REMOTE_FAILED';
+  override readonly retryable = true;
+}
 /** No system of this name is known. */
 export class UnknownTargetError extends BlocksError {
   readonly code = 'UNKNOWN_TARGET';
@@ -335,6 +344,8 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     BULKHEAD_FULL: BulkheadFullError,
     RATE_LIMITED: RateLimitedError,
     CONNECTOR_UNAVAILABLE: ConnectorUnavailableError,
+    REMOTE_REFUSED: RemoteRefusedError,
+    REMOTE_FAILED: RemoteFailedError,
     UNKNOWN_TARGET: UnknownTargetError,
   }),
 );
