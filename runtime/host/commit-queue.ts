@@ -14,6 +14,7 @@ import type { Cell } from '../cell/cell.ts';
 import type { Recorder } from '../cell/step.ts';
 import type { BatchBuilder, HostJournal } from '../journal/host-journal.ts';
 import type { DeadLetter, ImageRow, TurnRecord } from '../journal/turn-record.ts';
+import type { CellReport } from './items.ts';
 
 /** A turn that waits for its commit. */
 export interface PendingTurn {
@@ -22,7 +23,7 @@ export interface PendingTurn {
   readonly intents: readonly Intent[];
   readonly sequence: number;
   /** What observers are to see; taken when the turn ran, since the cell runs ahead. */
-  readonly view: { readonly status: string; readonly view: unknown } | undefined;
+  readonly view: { readonly status: CellReport['status']; readonly view: unknown } | undefined;
   /** The behavior never saw it. */
   readonly refused: boolean;
   /** Why it was refused or parked. */
