@@ -202,6 +202,11 @@ export class RequestTimeoutError extends BlocksError {
   readonly code = 'REQUEST_TIMEOUT';
   override readonly retryable = true;
 }
+/** A handler took longer than its subscription allows: its message is tried again. */
+export class AckTimeoutError extends BlocksError {
+  readonly code = 'ACK_TIMEOUT';
+  override readonly retryable = true;
+}
 /** As many messages wait as may. */
 export class QueueFullError extends BlocksError {
   readonly code = 'QUEUE_FULL';
@@ -335,6 +340,7 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     NO_SUBSCRIBER: NoSubscriberError,
     NO_HANDLER: NoHandlerError,
     REQUEST_TIMEOUT: RequestTimeoutError,
+    ACK_TIMEOUT: AckTimeoutError,
     QUEUE_FULL: QueueFullError,
     BROKER_UNAVAILABLE: BrokerUnavailableError,
     BROKER_CONFIGURATION: BrokerConfigurationError,
