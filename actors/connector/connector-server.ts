@@ -100,6 +100,7 @@ export class ConnectorServer implements AsyncDisposable {
   #requests = 0;
   #underWay = 0;
   #abandoned = 0;
+  #url = '';
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
 
@@ -134,8 +135,7 @@ export class ConnectorServer implements AsyncDisposable {
 
   /** Where messages are posted. */
   get url(): string {
-    const { address, port, family } = this.#server.address() as AddressInfo;
-    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}${this.#options.path}`;
+    return this.#url;
   }
 
   figures(): ServerFigures {
@@ -164,6 +164,8 @@ export class ConnectorServer implements AsyncDisposable {
       this.#server.once('error', fail);
       this.#server.listen(port, host, () => {
         this.#server.removeListener('error', fail);
+        const { address, port: given, family } = this.#server.address() as AddressInfo;
+        this.#url = `http://${family === 'IPv6' ? `[${address}]` : address}:${given}${this.#options.path}`;
         // What comes later concerns one connection, which Node ends.
         this.#server.on('error', () => {});
         resolve();

@@ -8,12 +8,15 @@
  * Invariants:
  * EM1. Every attribute at fault is named, all at once.
  */
+import { createHash } from 'node:crypto';
 import type { DeliveryGuarantee, Message, MessageDraft, MessageKind } from '../../runtime/broker/contract/message.ts';
 import { MalformedCloudEventError } from '../../runtime/kernel/errors.ts';
 import type { EventObject } from './http-binding.ts';
 
 const KINDS: readonly MessageKind[] = ['COMMAND', 'EVENT', 'QUERY'];
 const DELIVERIES: readonly DeliveryGuarantee[] = ['AT_MOST_ONCE', 'AT_LEAST_ONCE', 'EXACTLY_ONCE'];
+/** A message's id. */
+const ID_LENGTH_LIMIT = 256;
 const EXTENSION = /^[a-z0-9]{1,20}$/;
 const OWN = new Set([
   'specversion',
@@ -97,8 +100,10 @@ export function draftOf(event: EventObject, nowMs: number): MessageDraft {
   const id = text('id', true);
   const source = text('source', true);
   const type = text('type', true);
-  const kind = oneOf('kind', KINDS);
   const target = text('target');
+  // Without a target, a kind that is none of ours is an extension of whoever sent it.
+  const isOurs = target !== undefined || KINDS.includes(event['kind'] as MessageKind);
+  const kind = isOurs ? oneOf('kind', KINDS) : undefined;
   const expiresMs = time('expirytime');
   time('time');
   if (kind !== undefined && kind !== 'EVENT' && target === undefined) faults.push(`target: is missing, for a ${kind}`);
@@ -107,9 +112,9 @@ export function draftOf(event: EventObject, nowMs: number): MessageDraft {
   if (contractVersion !== undefined && !Number.isInteger(contractVersion)) {
     faults.push(`contractversion: ${JSON.stringify(version)} is no whole number`);
   }
-  const extensions = extensionsOf(event, faults);
+  const extensions = extensionsOf(event, isOurs, faults);
   const draft = {
-    id,
+    id: isOurs || id === undefined || source === undefined ? id : foreignId(source, id),
     source,
     type,
     kind: kind ?? 'EVENT',
@@ -134,6 +139,12 @@ export function draftOf(event: EventObject, nowMs: number): MessageDraft {
   ) as unknown as MessageDraft;
 }
 
+/** CloudEvents' ids are unique for each source, those of messages everywhere. */
+export function foreignId(source: string, id: string): string {
+  const whole = `${source}#${id}`;
+  return whole.length <= ID_LENGTH_LIMIT ? whole : createHash('sha256').update(whole).digest('hex');
+}
+
 function payloadOf(event: EventObject, faults: string[]): unknown {
   const { data, data_base64: base64 } = event;
   if (base64 === undefined) return data;
@@ -145,10 +156,14 @@ function payloadOf(event: EventObject, faults: string[]): unknown {
   return new Uint8Array(Buffer.from(base64, 'base64'));
 }
 
-function extensionsOf(event: EventObject, faults: string[]): Record<string, string | number | boolean> {
+function extensionsOf(
+  event: EventObject,
+  isOurs: boolean,
+  faults: string[],
+): Record<string, string | number | boolean> {
   const extensions: Record<string, string | number | boolean> = {};
   for (const [name, value] of Object.entries(event)) {
-    if (OWN.has(name)) continue;
+    if (OWN.has(name) && !(name === 'kind' && !isOurs)) continue;
     const isScalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
     if (EXTENSION.test(name) && isScalar) extensions[name] = value;
     else

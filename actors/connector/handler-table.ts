@@ -10,7 +10,7 @@ import type { DeliveryContext } from '../../runtime/broker/contract/broker-contr
 import type { Message, MessageDraft } from '../../runtime/broker/contract/message.ts';
 import type { Receipt } from '../../runtime/broker/contract/receipt.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
-import { HandlerError, InvalidOptionsError } from '../../runtime/kernel/errors.ts';
+import { AckTimeoutError, InvalidOptionsError, NoHandlerError } from '../../runtime/kernel/errors.ts';
 import { timedCall } from './timed-call.ts';
 
 /** What a handler is told beside the payload. */
@@ -69,7 +69,7 @@ export class HandlerTable {
   /** Runs the handler of `message.type`, which must be there. */
   run(message: Message, context: DeliveryContext, clock: Clock): Promise<unknown> {
     const entry = this.#entries.get(message.type);
-    if (entry === undefined) return Promise.reject(new HandlerError(`"${message.type}" has no handler any more`));
+    if (entry === undefined) return Promise.reject(new NoHandlerError(`"${message.type}" has no handler any more`));
     return runHandler(entry.handler, message, context, { clock, timeoutMs: entry.timeoutMs });
   }
 }
@@ -91,7 +91,7 @@ export function runHandler(
       timeoutMs,
       signal: context.signal,
       overdue: () =>
-        new HandlerError(`the handler of "${message.type}" took longer than ${timeoutMs} ms`, {
+        new AckTimeoutError(`the handler of "${message.type}" took longer than ${timeoutMs} ms`, {
           details: { timeoutMs, type: message.type },
         }),
     },

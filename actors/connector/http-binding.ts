@@ -82,7 +82,7 @@ export function decodeBody(contentType: string, body: Uint8Array): unknown {
   if (body.length === 0) return undefined;
   const mediaType = mediaTypeOf(contentType);
   if (isJson(mediaType)) return parse(body, 'body');
-  return mediaType.startsWith('text/') ? textOf(body, 'body') : body;
+  return mediaType.startsWith('text/') ? textOf(body, 'body') : new Uint8Array(body);
 }
 
 function structured(body: Uint8Array): EventObject {

@@ -55,6 +55,9 @@ const matches = (pattern: string, subject: string): boolean => {
   return wanted.length === given.length;
 };
 
+/** How long a subscription's end waits for its handlers. */
+const DRAIN_MS = 500;
+
 export class MemoryBroker implements Broker {
   readonly name = 'memory';
   /** Everything that was accepted, in order. */
@@ -142,8 +145,9 @@ export class MemoryBroker implements Broker {
     const close = async (): Promise<void> => {
       const at = queue.listeners.indexOf(listener);
       if (at !== -1) queue.listeners.splice(at, 1);
-      listener.closing.abort(new Error('closing'));
-      while (listener.running > 0) await this.#nextSettled();
+      const late = AbortSignal.timeout(DRAIN_MS);
+      while (listener.running > 0 && !late.aborted) await this.#nextSettled(late);
+      listener.closing.abort(new Error('the subscription was closed'));
     };
     return {
       name,
@@ -215,7 +219,7 @@ export class MemoryBroker implements Broker {
       const reply = await listener.handler(message, {
         attempt,
         subscription: queue.name,
-        signal: new AbortController().signal,
+        signal: listener.closing.signal,
         publish: (draft) => this.publish({ correlationId: message.correlationId, causationId: message.id, ...draft }),
       });
       statuses?.set(queue.name, { status: 'handled', atMs, attempt, reply });
@@ -237,8 +241,9 @@ export class MemoryBroker implements Broker {
     this.#work(queue);
   }
 
-  #nextSettled(): Promise<void> {
+  #nextSettled(late: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      late.addEventListener('abort', () => resolve(), { once: true });
       const wake = (): void => {
         this.#settled.delete(wake);
         resolve();

@@ -267,7 +267,11 @@ describe('deadlines', () => {
       signals.push(signal);
       return new Promise(() => {});
     };
-    const policies = { tryTimeoutMs: 100, timeoutMs: 250, retry: { maxAttempts: 9, initialMs: 10, jitter: 'none' as const } };
+    const policies = {
+      tryTimeoutMs: 100,
+      timeoutMs: 250,
+      retry: { maxAttempts: 9, initialMs: 10, jitter: 'none' as const },
+    };
     const guard = guardOf(policies, clock);
     const result = errorOf(guard.run(hang, repeatable));
     await clock.advance(260);
@@ -380,28 +384,36 @@ test('the error rate: of the last calls, within its time, and only of enough of 
 test('every call is in the figures once', async () => {
   const clock = new ManualClock();
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.constantFrom('ok', 'fail', 'wrong', 'abort', 'hang'), { maxLength: 30 }), async (kinds) => {
-      const guard = guardOf({ bulkhead: { concurrency: 2, queue: 3 }, rateLimit: { permits: 12, perMs: 1e9 }, tryTimeoutMs: 50 }, clock);
-      const calls = kinds.map((kind) => {
-        const controller = new AbortController();
-        const call = (signal: AbortSignal): Promise<string> => {
-          if (kind === 'fail') throw new Error('broken');
-          if (kind === 'wrong') return Promise.reject(new ContractViolationError('wrong'));
-          if (kind === 'ok') return Promise.resolve('ok');
-          return new Promise((_resolve, reject) => {
-            signal.addEventListener('abort', () => reject(signal.reason as Error));
-          });
-        };
-        const result = guard.run(call, { ...once, signal: controller.signal }).catch(() => {});
-        if (kind === 'abort') controller.abort(new Error('enough'));
-        return result;
-      });
-      await clock.advance(1_000);
-      await Promise.all(calls);
-      const { succeeded, failed, cancelled, refused, ...figures } = guard.figures();
-      expect(succeeded + failed + cancelled + refused.bulkhead + refused.rateLimit + refused.breaker).toBe(kinds.length);
-      expect(figures).toMatchObject({ calls: kinds.length, running: 0, waiting: 0 });
-    }),
+    fc.asyncProperty(
+      fc.array(fc.constantFrom('ok', 'fail', 'wrong', 'abort', 'hang'), { maxLength: 30 }),
+      async (kinds) => {
+        const guard = guardOf(
+          { bulkhead: { concurrency: 2, queue: 3 }, rateLimit: { permits: 12, perMs: 1e9 }, tryTimeoutMs: 50 },
+          clock,
+        );
+        const calls = kinds.map((kind) => {
+          const controller = new AbortController();
+          const call = (signal: AbortSignal): Promise<string> => {
+            if (kind === 'fail') throw new Error('broken');
+            if (kind === 'wrong') return Promise.reject(new ContractViolationError('wrong'));
+            if (kind === 'ok') return Promise.resolve('ok');
+            return new Promise((_resolve, reject) => {
+              signal.addEventListener('abort', () => reject(signal.reason as Error));
+            });
+          };
+          const result = guard.run(call, { ...once, signal: controller.signal }).catch(() => {});
+          if (kind === 'abort') controller.abort(new Error('enough'));
+          return result;
+        });
+        await clock.advance(1_000);
+        await Promise.all(calls);
+        const { succeeded, failed, cancelled, refused, ...figures } = guard.figures();
+        expect(succeeded + failed + cancelled + refused.bulkhead + refused.rateLimit + refused.breaker).toBe(
+          kinds.length,
+        );
+        expect(figures).toMatchObject({ calls: kinds.length, running: 0, waiting: 0 });
+      },
+    ),
     { numRuns: 50 },
   );
 });

@@ -28,7 +28,10 @@ describe('commands', () => {
       return { charged: cents };
     });
     const receipt = await orders.sendCommand('billing', 'charge', { cents: 990 });
-    expect(await receipt.settled()).toMatchObject({ status: 'handled', subscriptions: { billing: { reply: { charged: 990 } } } });
+    expect(await receipt.settled()).toMatchObject({
+      status: 'handled',
+      subscriptions: { billing: { reply: { charged: 990 } } },
+    });
     expect(await orders.sendCommand('billing', 'charge', { cents: 5 }, { reply: true })).toEqual({ charged: 5 });
     expect(seen).toEqual([
       [990, 'orders', 'billing', 'charge', 'COMMAND', 1],
@@ -41,10 +44,12 @@ describe('commands', () => {
     const shipping = new SystemConnector('shipping', broker);
     const log: string[] = [];
     let failures = 2;
-    const note = (word: string) => async (n: unknown, { message }: HandlerContext) => {
-      if (word === 'open' && n === 1 && failures-- > 0) throw new Error('not yet');
-      log.push(`${message.source} ${word} ${String(n)}`);
-    };
+    const note =
+      (word: string) =>
+      async (n: unknown, { message }: HandlerContext) => {
+        if (word === 'open' && n === 1 && failures-- > 0) throw new Error('not yet');
+        log.push(`${message.source} ${word} ${String(n)}`);
+      };
     await billing.onCommand('open', note('open'));
     await billing.onCommand('close', note('close'));
     const receipts = [
@@ -54,7 +59,11 @@ describe('commands', () => {
       await orders.sendCommand('billing', 'open', 2),
     ];
     await Promise.all(receipts.map((receipt) => receipt.settled()));
-    expect(log.filter((line) => line.startsWith('orders'))).toEqual(['orders open 1', 'orders close 1', 'orders open 2']);
+    expect(log.filter((line) => line.startsWith('orders'))).toEqual([
+      'orders open 1',
+      'orders close 1',
+      'orders open 2',
+    ]);
     expect(log[0]).toBe('shipping close 9');
   });
 
@@ -95,7 +104,9 @@ describe('commands', () => {
     const receipt = await orders.sendCommand('billing', 'charge', {}, { retry: { maxAttempts: 1 } });
     expect(await receipt.settled()).toMatchObject({
       status: 'dead',
-      subscriptions: { billing: { error: { code: 'HANDLER_FAILED', message: expect.stringContaining('longer than 5 ms') } } },
+      subscriptions: {
+        billing: { error: { code: 'ACK_TIMEOUT', message: expect.stringContaining('longer than 5 ms') } },
+      },
     });
     expect(aborted?.aborted).toBe(true);
   });
@@ -108,7 +119,8 @@ describe('commands', () => {
     });
     const { id } = await orders.sendCommand('billing', 'charge', {}, { correlationId: 'case-7' });
     const follows = await until('both events', () => broker.accepted.length === 3 && broker.accepted.slice(1));
-    for (const event of follows) expect(event).toMatchObject({ correlationId: 'case-7', causationId: id, kind: 'EVENT' });
+    for (const event of follows)
+      expect(event).toMatchObject({ correlationId: 'case-7', causationId: id, kind: 'EVENT' });
   });
 });
 
@@ -185,7 +197,13 @@ describe('queries and events', () => {
     });
     const signal = AbortSignal.abort(new Error('no longer wanted'));
     await expect(orders.query('billing', 'never', {}, { signal })).rejects.toThrow('no longer wanted');
-    expect(orders.health().dependencies['billing']).toMatchObject({ calls: 3, succeeded: 1, failed: 1, timedOut: 1, cancelled: 1 });
+    expect(orders.health().dependencies['billing']).toMatchObject({
+      calls: 3,
+      succeeded: 1,
+      failed: 1,
+      timedOut: 1,
+      cancelled: 1,
+    });
   });
 
   test('events reach all who listen; a durable one also what came while it did not', async () => {
@@ -216,7 +234,12 @@ test('bad names, options and handlers are refused before anything happens, all f
     lostAfterChecks: 1.5,
     colour: 'red',
     transport: { kind: 'x', open: async () => {} },
-    policies: { bulkhead: { concurrency: 0, size: 3 }, rateLimit: { permits: '5' }, breaker: {}, retry: { maxAttempts: 0 } },
+    policies: {
+      bulkhead: { concurrency: 0, size: 3 },
+      rateLimit: { permits: '5' },
+      breaker: {},
+      retry: { maxAttempts: 0 },
+    },
     commands: { order: 'random' },
     degraded: { errorRate: 2 },
     forward: 'orders.>',
@@ -344,9 +367,13 @@ describe('coming and going', () => {
   test('disposal finishes what is being handled', async () => {
     const { orders, billing } = await pair();
     let finish = (): void => {};
-    await billing.onCommand('charge', () => new Promise<void>((resolve) => {
-      finish = resolve;
-    }));
+    await billing.onCommand(
+      'charge',
+      () =>
+        new Promise<void>((resolve) => {
+          finish = resolve;
+        }),
+    );
     const receipt = await orders.sendCommand('billing', 'charge', {});
     await until('the handler', () => billing.health().deliveries.underWay === 1);
     let disposed = false;
