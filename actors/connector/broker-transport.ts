@@ -8,10 +8,8 @@ import type { Broker } from '../../runtime/broker/contract/broker-contract.ts';
 import type { Message, MessageDraft } from '../../runtime/broker/contract/message.ts';
 import { type Clock, systemClock } from '../../runtime/kernel/clock.ts';
 import { BrokerUnavailableError, ConnectorUnavailableError, InvalidOptionsError } from '../../runtime/kernel/errors.ts';
+import { probeBroker } from './broker-probe.ts';
 import type { ConnectorTransport, DeliverOptions, TransportContext } from './transport.ts';
-
-/** An id that nobody has: asking for its receipt shows whether the broker answers. */
-const PROBE_ID = '$connector.check';
 
 /**
  * `other` is the broker, or what connects to it (then it is also closed by this transport, when it can be).
@@ -52,7 +50,7 @@ class BrokerTransport implements ConnectorTransport {
   }
 
   async check(): Promise<void> {
-    await asConnection(this.#opened().receipt(PROBE_ID));
+    await asConnection(probeBroker(this.#opened()));
   }
 
   async close(): Promise<void> {

@@ -64,6 +64,10 @@ export class ConnectorLife implements SeatListener {
     return this.#state === 'connected' || this.#state === 'degraded';
   }
 
+  get isEnded(): boolean {
+    return this.#state === 'stopped' || this.#state === 'disconnected';
+  }
+
   /** How long until the next try to connect, at most, ms. */
   get retryAfterMs(): number {
     return this.#view?.context.waitMs ?? 0;

@@ -6,7 +6,8 @@
  *
  * Invariants:
  * DL1. One queue holds all commands of a system, so that those of one sender are handled in their order, whatever their actions.
- * DL2. While a transport is not connected its queues are closed: commands wait in the broker and lose no tries. A query is refused at once.
+ * DL2. While a transport is not connected its queues are closed: commands wait in the broker and lose no tries. Before it was connected
+ *      for the first time they are open for as long as one hand-out lasts, since an unknown queue takes nothing. A query is refused at once.
  * DL3. A command that meets a lost connection, an open breaker or a rate limit waits for its end as long as its hand-out lasts, and
  *      only then loses a try.
  */
@@ -14,9 +15,9 @@ import type { Broker, DeliveryContext, SubscribeOptions } from '../../runtime/br
 import type { Message } from '../../runtime/broker/contract/message.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import { ConnectorUnavailableError, InvalidOptionsError, NoSubscriberError } from '../../runtime/kernel/errors.ts';
-import type { CallGuard } from './call-guard.ts';
 import type { ConnectorLife } from './connector-life.ts';
 import type { CheckedOptions } from './connector-options.ts';
+import type { GuardSet } from './guard-set.ts';
 import { type ConnectorHandler, type HandlerOptions, HandlerTable, runHandler } from './handler-table.ts';
 import { Intake } from './intake.ts';
 import { pause } from './timed-call.ts';
@@ -50,8 +51,8 @@ export interface DeliveryPorts {
   readonly clock: Clock;
   readonly options: CheckedOptions;
   readonly life: ConnectorLife;
-  /** Around what goes over the transport. */
-  readonly guard: CallGuard;
+  /** That of `id` is around what goes over the transport. */
+  readonly guards: GuardSet;
   failed(message: Message, attempt: number, error: Error): void;
   /** A call over the transport has ended. */
   judged(): void;
@@ -68,6 +69,8 @@ export class Deliveries {
   #failed = 0;
   #underWay = 0;
   #isOpen = false;
+  /** Not connected yet: the queues are there from the start, so that commands find them. */
+  #expects = true;
 
   constructor(ports: DeliveryPorts) {
     this.#ports = ports;
@@ -121,7 +124,8 @@ export class Deliveries {
   /** Opens or closes everything by the state of the connection. */
   async follow(isOnline: boolean, isEnded: boolean): Promise<void> {
     const carries = this.#ports.options.transport !== undefined;
-    this.#isOpen = carries ? isOnline : !isEnded;
+    if (isOnline) this.#expects = false;
+    this.#isOpen = !isEnded && (!carries || isOnline || this.#expects);
     await Promise.all(
       [...this.#intakes.keys()].map((word) => this.#set(word, word === 'query >' ? !isEnded : this.#isOpen)),
     );
@@ -232,7 +236,7 @@ export class Deliveries {
 
   /** Hands a message over the transport. */
   async #carry(transport: ConnectorTransport, message: Message, context: DeliveryContext): Promise<unknown> {
-    const { clock, options, life, guard } = this.#ports;
+    const { id, clock, options, life, guards } = this.#ports;
     const { ackTimeoutMs } = options.commands;
     const mayWait = message.kind !== 'QUERY' && message.delivery !== 'AT_MOST_ONCE';
     const patienceMs = mayWait
@@ -243,14 +247,13 @@ export class Deliveries {
     for (;;) {
       await this.#online(left(), context.signal);
       try {
-        return await guard.run(
-          (signal) => transport.deliver(message, { signal, replyWithinMs: this.#replyWithin(message) }),
-          {
+        return await guards
+          .of(id)
+          .run((signal) => transport.deliver(message, { signal, replyWithinMs: this.#replyWithin(message) }), {
             repeatable: message.kind === 'QUERY' || message.idempotencyKey !== undefined,
             signal: context.signal,
             patienceMs: left(),
-          },
-        );
+          });
       } catch (error) {
         if (!(error instanceof ConnectorUnavailableError)) throw error;
         await life.lost(error);
@@ -264,21 +267,35 @@ export class Deliveries {
 
   /** Resolves once the transport is connected. */
   async #online(patienceMs: number, signal: AbortSignal): Promise<void> {
-    const { life, clock, id } = this.#ports;
+    const { life, clock } = this.#ports;
     if (life.isOnline) return;
+    if (patienceMs <= 0) throw this.#unreachable();
     const giveUp = new AbortController();
-    const wait = clock.wait(patienceMs, () =>
-      giveUp.abort(
-        new ConnectorUnavailableError(`"${id}" cannot be reached: it is ${life.state} (${life.reason})`, {
-          details: { system: id, state: life.state, reason: life.reason, retryAfterMs: life.retryAfterMs },
-        }),
-      ),
-    );
+    const wait = clock.wait(patienceMs, () => {
+      giveUp.abort(this.#unreachable());
+      this.#expectNoMore();
+    });
     try {
       await life.settled(() => life.isOnline, AbortSignal.any([giveUp.signal, signal]));
     } finally {
       wait.cancel();
     }
+  }
+
+  /** The other side was not there in time: what waits for it waits in the broker from here on. */
+  #expectNoMore(): void {
+    const { life, trouble } = this.#ports;
+    if (!this.#expects) return;
+    this.#expects = false;
+    this.follow(life.isOnline, life.isEnded).catch(trouble);
+  }
+
+  #unreachable(): ConnectorUnavailableError {
+    const { life, id } = this.#ports;
+    const { state, reason, retryAfterMs } = life;
+    return new ConnectorUnavailableError(`"${id}" cannot be reached: it is ${state} (${reason})`, {
+      details: { system: id, state, reason, retryAfterMs },
+    });
   }
 
   #replyWithin({ kind, replyTo, expiresAtMs }: Message): number | undefined {

@@ -11,6 +11,7 @@ import type { Message, MessageDraft } from '../../runtime/broker/contract/messag
 import type { Receipt } from '../../runtime/broker/contract/receipt.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import { AckTimeoutError, InvalidOptionsError, NoHandlerError } from '../../runtime/kernel/errors.ts';
+import { assertWord } from './system-id.ts';
 import { timedCall } from './timed-call.ts';
 
 /** What a handler is told beside the payload. */
@@ -96,4 +97,16 @@ export function runHandler(
         }),
     },
   );
+}
+
+/** Throws for what cannot be a handler, or the word of one. Patterns are the broker's to check. */
+export function assertHandler(
+  call: string,
+  what: 'action' | 'query' | undefined,
+  word: unknown,
+  handler: unknown,
+): void {
+  if (what !== undefined) assertWord(what, word);
+  if (typeof handler === 'function') return;
+  throw new InvalidOptionsError(`${call}(${JSON.stringify(word)}): handler is ${typeof handler}, expected a function`);
 }

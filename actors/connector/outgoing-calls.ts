@@ -22,8 +22,8 @@ import {
   NoSubscriberError,
   UnknownTargetError,
 } from '../../runtime/kernel/errors.ts';
-import type { CallGuard } from './call-guard.ts';
 import type { ConnectorDirectory } from './connector-directory.ts';
+import type { GuardSet } from './guard-set.ts';
 import { explainNobody } from './nobody-there.ts';
 import { assertTarget, assertWord } from './system-id.ts';
 
@@ -71,9 +71,7 @@ export interface OutgoingPorts {
   readonly broker: Broker;
   readonly directory: ConnectorDirectory;
   readonly host: ActorHost | undefined;
-  guardOf(dependency: string): CallGuard;
-  /** It was none. */
-  forget(dependency: string): void;
+  readonly guards: GuardSet;
   judged(): void;
 }
 
@@ -141,11 +139,11 @@ export class OutgoingCalls {
   ): Promise<T> {
     const repeatable = draft.kind === 'QUERY' || draft.id !== undefined || draft.idempotencyKey !== undefined;
     try {
-      return await this.#ports.guardOf(dependency).run(call, { repeatable, signal: options.signal, timeoutMs });
+      return await this.#ports.guards.of(dependency).run(call, { repeatable, signal: options.signal, timeoutMs });
     } catch (error) {
       const { directory, host } = this.#ports;
       const explained = await explainNobody(error, draft, directory, host);
-      if (explained instanceof UnknownTargetError) this.#ports.forget(dependency);
+      if (explained instanceof UnknownTargetError) this.#ports.guards.forget(dependency);
       throw explained;
     } finally {
       this.#ports.judged();

@@ -15,15 +15,17 @@ import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
 import { type Clock, systemClock } from '../../runtime/kernel/clock.ts';
 import { ConnectorUnavailableError, InvalidOptionsError } from '../../runtime/kernel/errors.ts';
 import { type Random, systemRandom } from '../../runtime/kernel/random.ts';
-import { type CallFigures, CallGuard } from './call-guard.ts';
+import { probeBroker } from './broker-probe.ts';
 import { type ConnectorDirectory, type DirectoryEntry, directoryOf } from './connector-directory.ts';
 import { type ConnectorEvent, ConnectorFeed } from './connector-feed.ts';
+import type { ConnectorHealth } from './connector-health.ts';
 import { ConnectorLife } from './connector-life.ts';
 import type { ConnectorState } from './connector-machine.ts';
 import { type CheckedOptions, checkOptions, type ConnectorOptions } from './connector-options.ts';
 import { hostedSeat, localSeat } from './connector-seat.ts';
-import { Deliveries, type DeliveryFigures, type EventOptions, type Registration } from './deliveries.ts';
-import type { ConnectorHandler, HandlerOptions } from './handler-table.ts';
+import { Deliveries, type EventOptions, type Registration } from './deliveries.ts';
+import { GuardSet } from './guard-set.ts';
+import { assertHandler, type ConnectorHandler, type HandlerOptions } from './handler-table.ts';
 import { type CommandOptions, OutgoingCalls, type OutgoingOptions, type PublishOptions } from './outgoing-calls.ts';
 import { timedCall } from './timed-call.ts';
 
@@ -41,37 +43,15 @@ export interface ConnectorSeams {
   readonly random?: Random;
 }
 
-export interface ConnectorHealth {
-  readonly id: string;
-  readonly state: ConnectorState;
-  /** Since when, ms since 1970. */
-  readonly sinceMs: number;
-  /** Why it is not connected, or degraded; else empty. */
-  readonly reason: string;
-  /** `handlers` of its own, or the kind of its transport. */
-  readonly transport: string;
-  readonly checks: { readonly passed: number; readonly failed: number };
-  /** Times that it was connected. */
-  readonly connections: number;
-  /** What came in. */
-  readonly deliveries: DeliveryFigures;
-  /** What went out, by target; events are `$events`; over a transport, its own id. */
-  readonly dependencies: Readonly<Record<string, CallFigures>>;
-}
-
-/** An id that nobody has, to see whether the broker answers. */
-const PROBE_ID = '$connector.check';
-
 export class SystemConnector implements AsyncDisposable {
   readonly id: string;
   readonly broker: Broker;
   readonly #options: CheckedOptions;
   readonly #host: ActorHost | undefined;
   readonly #clock: Clock;
-  readonly #random: Random;
   readonly #directory: ConnectorDirectory;
   readonly #entry: DirectoryEntry;
-  readonly #guards = new Map<string, CallGuard>();
+  readonly #guards: GuardSet;
   readonly #feed = new ConnectorFeed();
   readonly #life: ConnectorLife;
   readonly #deliveries: Deliveries;
@@ -106,7 +86,8 @@ export class SystemConnector implements AsyncDisposable {
     this.broker = broker;
     this.#host = seams.host;
     this.#clock = seams.clock ?? systemClock;
-    this.#random = seams.random ?? systemRandom;
+    const { policies, degraded } = this.#options;
+    this.#guards = new GuardSet(policies, degraded, { clock: this.#clock, random: seams.random ?? systemRandom });
     this.#sinceMs = this.#clock.now();
     this.#directory = directoryOf(broker);
     this.#entry = {
@@ -127,7 +108,7 @@ export class SystemConnector implements AsyncDisposable {
       clock: this.#clock,
       options: this.#options,
       life: this.#life,
-      guard: this.#options.transport === undefined ? this.#newGuard(id) : this.#guardOf(id),
+      guards: this.#guards,
       failed: (message, attempt, error) => this.#deliveryFailed(message, attempt, error),
       judged,
       trouble: (error) => this.#trouble(error),
@@ -137,8 +118,7 @@ export class SystemConnector implements AsyncDisposable {
       broker,
       directory: this.#directory,
       host: this.#host,
-      guardOf: (dependency) => this.#guardOf(dependency),
-      forget: (dependency) => this.#guards.delete(dependency),
+      guards: this.#guards,
       judged,
     });
   }
@@ -260,7 +240,7 @@ export class SystemConnector implements AsyncDisposable {
     handler: ConnectorHandler<TPayload>,
     options: HandlerOptions = {},
   ): Promise<Registration> {
-    this.#assertHandler('onCommand', action, handler);
+    assertHandler('onCommand', 'action', action, handler);
     await this.#ready({ evenOffline: true });
     return this.#deliveries.onCommand(action, handler as ConnectorHandler, options);
   }
@@ -275,7 +255,7 @@ export class SystemConnector implements AsyncDisposable {
     handler: ConnectorHandler<TParams>,
     options: HandlerOptions = {},
   ): Promise<Registration> {
-    this.#assertHandler('onQuery', query, handler);
+    assertHandler('onQuery', 'query', query, handler);
     await this.#ready({ evenOffline: true });
     return this.#deliveries.onQuery(query, handler as ConnectorHandler, options);
   }
@@ -292,7 +272,7 @@ export class SystemConnector implements AsyncDisposable {
     handler: ConnectorHandler<TData>,
     options: EventOptions = {},
   ): Promise<Registration> {
-    this.#assertHandler('onEvent', pattern, handler);
+    assertHandler('onEvent', undefined, pattern, handler);
     await this.#ready({ evenOffline: true });
     return this.#deliveries.onEvent(pattern, handler as ConnectorHandler, options);
   }
@@ -304,11 +284,11 @@ export class SystemConnector implements AsyncDisposable {
       state: this.state,
       sinceMs: this.#sinceMs,
       reason: this.#life.reason,
-      transport: this.#options.transport?.kind ?? 'handlers',
+      transport: this.#options.transport?.kind ?? 'none',
       checks: { passed: this.#passed, failed: this.#failed },
       connections: this.#connections,
       deliveries: this.#deliveries.figures,
-      dependencies: Object.fromEntries([...this.#guards].map(([name, guard]) => [name, guard.figures()])),
+      dependencies: this.#guards.figures(),
     };
   }
 
@@ -395,13 +375,9 @@ export class SystemConnector implements AsyncDisposable {
     await transport.check?.(signal);
   }
 
-  /** Asks for a receipt that nobody has: the broker's server answers, or it does not. */
-  async #checkBroker(signal: AbortSignal): Promise<void> {
-    await timedCall(() => this.broker.receipt(PROBE_ID), {
-      clock: this.#clock,
-      signal,
-      overdue: () => this.#overdue('answer'),
-    });
+  #checkBroker(signal: AbortSignal): Promise<void> {
+    const overdue = (): Error => this.#overdue('answer');
+    return timedCall(() => probeBroker(this.broker), { clock: this.#clock, signal, overdue });
   }
 
   #checked(error: Error | undefined): void {
@@ -423,7 +399,7 @@ export class SystemConnector implements AsyncDisposable {
     }
     if (state === 'stopped') this.#directory.leave(this.id, this.#entry);
     this.#feed.publish({ kind: 'state', from: before, to: state, reason, atMs: this.#sinceMs });
-    const isEnded = state === 'stopped' || state === 'disconnected';
+    const { isEnded } = this.#life;
     this.#following = this.#following
       .then(() => this.#deliveries.follow(isOnline, isEnded))
       .catch((error: Error) => {
@@ -434,25 +410,12 @@ export class SystemConnector implements AsyncDisposable {
 
   /** Tells the chart when too many calls fail, and when they do no more. */
   #judge(): void {
-    const faulty = [...this.#guards.values()].filter((guard) => guard.isFaulty).map(({ dependency }) => dependency);
+    const faulty = this.#guards.faulty();
     const isFaulty = faulty.length > 0;
     if (isFaulty === this.#isFaulty) return;
     this.#isFaulty = isFaulty;
     if (isFaulty) this.#life.faulty(`too many of the last calls failed: ${faulty.join(', ')}`);
     else this.#life.calm();
-  }
-
-  #guardOf(dependency: string): CallGuard {
-    const known = this.#guards.get(dependency);
-    if (known !== undefined) return known;
-    const guard = this.#newGuard(dependency);
-    this.#guards.set(dependency, guard);
-    return guard;
-  }
-
-  #newGuard(dependency: string): CallGuard {
-    const { policies, degraded } = this.#options;
-    return new CallGuard(dependency, policies, degraded, { clock: this.#clock, random: this.#random });
   }
 
   #deliveryFailed(message: Message, attempt: number, error: Error): void {
@@ -467,13 +430,6 @@ export class SystemConnector implements AsyncDisposable {
   #assertLives(): void {
     if (this.#disposed === undefined) return;
     throw new ConnectorUnavailableError(`the connector "${this.id}" has been disposed: make a new one`);
-  }
-
-  #assertHandler(call: string, word: string, handler: unknown): void {
-    if (typeof handler === 'function') return;
-    throw new InvalidOptionsError(
-      `${call}(${JSON.stringify(word)}): handler is ${typeof handler}, expected a function`,
-    );
   }
 
   #overdue(what: string): ConnectorUnavailableError {
