@@ -158,8 +158,8 @@ export interface BrokerAdapter {
   >;
 
   receipt(id: string): Promise<ReceiptState | undefined>;
-  /** Resolves when `id` is settled everywhere; rejects with the reason of `signal`. `token` is that of its `Accepted`, if at hand. */
-  settled(id: string, signal: AbortSignal, token?: unknown): Promise<ReceiptState>;
+  /** Resolves when `id` is settled everywhere; rejects with the reason of `signal`, if there is one. `token` is that of its `Accepted`, if at hand. */
+  settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState>;
 
   deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetterRecord[]>;
   /**

@@ -293,13 +293,11 @@ export class MessageBroker implements Broker, AsyncDisposable {
       });
       return Promise.resolve({ duplicate: false, subscriptions: [] });
     }
-    return this.#adapter
-      .broadcast(message)
-      .then((listeners) => ({
-        duplicate: false,
-        subscriptions: [],
-        ...(listeners === undefined ? {} : { listeners }),
-      }));
+    return this.#adapter.broadcast(message).then((listeners) => ({
+      duplicate: false,
+      subscriptions: [],
+      ...(listeners === undefined ? {} : { listeners }),
+    }));
   }
 
   #invoke(

@@ -26,7 +26,7 @@ export class MessageReceipt implements Receipt {
     if (this.subscriptions === 0) return Promise.resolve(this.#nowhere());
     const { timeoutMs, signal } = options;
     if (timeoutMs === undefined && signal === undefined) {
-      return this.#adapter.settled(this.id, NEVER, this.#token);
+      return this.#adapter.settled(this.id, undefined, this.#token);
     }
     const ending = new AbortController();
     const abort = (): void => ending.abort(signal?.reason);
@@ -55,5 +55,3 @@ export class MessageReceipt implements Receipt {
     return { id: this.id, status: 'accepted', subscriptions: {} };
   }
 }
-
-const NEVER = new AbortController().signal;

@@ -77,7 +77,7 @@ interface Job {
 
 /** Work that is fetched ahead, as time: enough that no handler waits for the next message, little enough to share with others. */
 const AHEAD_MS = 50;
-const AHEAD_LIMIT = 1_024;
+const AHEAD_LIMIT = 4_096;
 
 export class SubscriptionRunner {
   readonly #ports: RunnerPorts;

@@ -172,8 +172,8 @@ export class EmbeddedAdapter implements BrokerAdapter {
     return statuses.size === 0 ? undefined : receiptStateOf(id, statuses);
   }
 
-  async settled(id: string, signal: AbortSignal, token?: unknown): Promise<ReceiptState> {
-    signal.throwIfAborted();
+  settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     const known = token as Token | undefined;
     const statuses = new Map<string, DeliveryStatus>();
     let asked: Route[] = [];
@@ -187,10 +187,11 @@ export class EmbeddedAdapter implements BrokerAdapter {
       }
     }
     if (known === undefined) asked = [...this.#hub.routes.values()];
+    if (open.size === 0 && asked.length === 0) return Promise.resolve(receiptStateOf(id, statuses));
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         if (open.size > 0) return;
-        signal.removeEventListener('abort', abort);
+        signal?.removeEventListener('abort', abort);
         resolve(receiptStateOf(id, statuses));
       };
       const waiter = {
@@ -205,11 +206,12 @@ export class EmbeddedAdapter implements BrokerAdapter {
       };
       const abort = (): void => {
         leave();
-        reject(signal.reason as Error);
+        reject(signal?.reason as Error);
       };
-      signal.addEventListener('abort', abort);
+      signal?.addEventListener('abort', abort);
       for (const route of asked) open.add(route);
       for (const route of open) route.wait(id, waiter);
+      if (asked.length === 0) return;
       const answers = asked.map(async (route) => {
         const status = await route.status(id);
         if (!open.has(route)) return;
@@ -221,7 +223,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
       });
       Promise.all(answers).then(finish, (error: unknown) => {
         leave();
-        signal.removeEventListener('abort', abort);
+        signal?.removeEventListener('abort', abort);
         reject(error as Error);
       });
     });

@@ -31,6 +31,10 @@ export interface ConsumerPorts {
 }
 
 const TIMEOUT_MS = 60_000;
+/** Questions that may wait at the queue: while the answer to one is on its way, the next is there already. */
+const PULLS = 4;
+/** Outcomes in one turn: most are two numbers. */
+const OUTCOMES = 2_048;
 
 export class EmbeddedConsumer implements AdapterConsumer {
   readonly #ports: ConsumerPorts;
@@ -79,7 +83,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
       return;
     }
     if (this.#outcomes.length > 0) this.#settle();
-    else if (this.#wanted > 0 && this.#pulls === 0) this.#pull();
+    else if (this.#wanted > 0 && this.#pulls < PULLS) this.#pull();
   }
 
   #pull(): void {
@@ -101,7 +105,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
   }
 
   #settle(): void {
-    const settlings = this.#outcomes.splice(0, BATCH_MESSAGES);
+    const settlings = this.#outcomes.splice(0, OUTCOMES);
     const handled: number[] = [];
     const other: WireOutcome[] = [];
     for (const { handOut, outcome } of settlings) {

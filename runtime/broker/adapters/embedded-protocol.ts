@@ -129,6 +129,6 @@ export type RegistryMessage =
   | { readonly type: 'DELETE'; readonly kind: string; readonly name: string };
 
 /** Messages of one hand-out, or of one call of `accept`. */
-export const BATCH_MESSAGES = 256;
+export const BATCH_MESSAGES = 512;
 /** Their bytes; a larger message goes alone. */
 export const BATCH_BYTES = 512 << 10;

@@ -34,11 +34,11 @@ export interface EndWaiter {
 }
 
 /** Batches under way to one queue before messages collect. */
-const BATCHES_UNDER_WAY = 4;
+const BATCHES_UNDER_WAY = 16;
 /** How long a batch may take: longer than any disk. */
 const ACCEPT_TIMEOUT_MS = 60_000;
 /** Ends that are known without a question. */
-const RECENT_ENDS = 16_384;
+const RECENT_ENDS = 8_192;
 
 export class Route {
   readonly name: string;
@@ -52,7 +52,9 @@ export class Route {
   #questions: { id: string; answer: (status: DeliveryStatus | undefined) => void; fail: (error: unknown) => void }[] =
     [];
   readonly #waiters = new Map<string, Set<EndWaiter>>();
-  readonly #recent = new Map<string, DeliveryStatus>();
+  /** Two halves: the older one is dropped as a whole. */
+  #recent = new Map<string, DeliveryStatus>();
+  #older = new Map<string, DeliveryStatus>();
   /** How many messages have ended here, in this process. */
   ends = 0;
 
@@ -87,7 +89,7 @@ export class Route {
 
   /** The end of a message, if it came lately. */
   recentEnd(id: string): DeliveryStatus | undefined {
-    return this.#recent.get(id);
+    return this.#recent.get(id) ?? this.#older.get(id);
   }
 
   /** Whether an end since there were `ends` would be among the recent ones. */
@@ -110,13 +112,11 @@ export class Route {
   /** A message has ended, durably. */
   ended(id: string, status: DeliveryStatus): void {
     this.ends += 1;
-    this.#recent.set(id, status);
-    if (this.#recent.size > RECENT_ENDS) {
-      for (const oldest of this.#recent.keys()) {
-        this.#recent.delete(oldest);
-        break;
-      }
+    if (this.#recent.size >= RECENT_ENDS) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
     }
+    this.#recent.set(id, status);
     if (this.#waiters.size === 0) return;
     const waiters = this.#waiters.get(id);
     if (waiters === undefined) return;
@@ -126,7 +126,8 @@ export class Route {
 
   /** Some messages are to be handled again: what is known of ends holds no more. */
   reopened(): void {
-    this.#recent.clear();
+    this.#recent = new Map();
+    this.#older = new Map();
     this.ends += RECENT_ENDS + 1;
   }
 
