@@ -1,9 +1,11 @@
 /** A circuit breaker in a real system: on the calling thread, on one host, shared by callers on two hosts and in the application. */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CircuitBreaker, defineCircuitBreaker } from '../../../actors/index.ts';
 import { ActorSystem } from '../../../runtime/index.ts';
 import { placementOf } from '../../../runtime/kernel/address.ts';
-import { breakerUser, type CallReport, hasty, shared, steady } from '../../support/actors/guarded.ts';
+import { breakerUser, type CallReport, gated, hasty, shared, steady } from '../../support/actors/guarded.ts';
 import { type TmpDir, tmpDir } from '../../support/tmp-dir.ts';
 import { codeOf, errorOf, until } from '../../support/until.ts';
 
@@ -137,24 +139,25 @@ describe.each([0, 1, 2])('threads: %i', (threads) => {
     await here.flush();
     await until('half open', () => here.state === 'half_open');
     const before = here.snapshot().generation;
-    // Twenty at once on every thread, each longer than anything else here.
-    let mine = 0;
-    const slow = async (): Promise<string> => {
-      mine += 1;
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      return 'ok';
-    };
+    // Twenty at once on every thread. Those that are let through end only when all others have been refused.
+    const gate = dir.at('gate');
+    mkdirSync(gate);
     const outcomes = Array.from({ length: 20 }, () => 'well' as const);
-    const [own, ...theirs] = await Promise.all([
-      Promise.all(outcomes.map(() => here.execute(slow).catch((error: { code?: string }) => error.code))),
-      ...users.map((user) =>
-        user.ask<CallReport>({ type: 'CALL', breaker: 'hasty', outcomes, ms: 300 }).then(({ results }) => results),
-      ),
+    const calls = Promise.all([
+      Promise.all(outcomes.map((outcome) => gated(here, outcome, gate))),
+      ...users.map(async (user) => {
+        const errand = { type: 'CALL', breaker: 'hasty', outcomes, gate } as const;
+        return (await user.ask<CallReport>(errand, { timeoutMs: 30_000 })).results;
+      }),
     ]);
-    const all = [...own, ...theirs.flat()];
+    const total = 20 * (1 + users.length);
+    await until('all have begun or been refused', () => readdirSync(gate).length === total);
+    expect(readdirSync(gate).filter((name) => name.startsWith('begun'))).toHaveLength(3);
+    expect(here.snapshot()).toMatchObject({ state: 'half_open', probes: { limit: 3, out: 3 } });
+    writeFileSync(join(gate, 'open'), '');
+    const all = (await calls).flat();
     expect(all.filter((result) => result === 'ok')).toHaveLength(3);
-    expect(all.filter((result) => result === 'CIRCUIT_OPEN')).toHaveLength(all.length - 3);
-    expect(mine).toBeLessThanOrEqual(3);
+    expect(all.filter((result) => result === 'CIRCUIT_OPEN')).toHaveLength(total - 3);
     await until('closed', () => here.state === 'closed');
     expect(here.snapshot()).toMatchObject({
       generation: before + 1,

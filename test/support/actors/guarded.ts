@@ -1,4 +1,8 @@
 /** Circuit breakers for tests, and an actor whose effects call a dependency through one of them. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { threadId } from 'node:worker_threads';
 import {
   type ActorDefinition,
   CircuitBreaker,
@@ -38,32 +42,47 @@ const BREAKERS: Readonly<Record<string, CircuitBreakerDefinition>> = { steady, h
 export interface Calls {
   readonly type: 'CALL';
   readonly breaker: string;
-  /** One a call, all at once; each call takes `ms`. */
+  /** One a call, all at once. */
   readonly outcomes: readonly ('well' | 'badly')[];
-  readonly ms?: number;
+  /** See `gated`. */
+  readonly gate?: string;
 }
 
-/** Of each call: `ok`, `failed`, or the code of the refusal. `peak`: most calls under way at once, by the counters in shared memory. */
+/** Of each call: `ok`, `failed`, or the code of the refusal. */
 export interface CallReport {
   readonly results: readonly string[];
   readonly state: string;
 }
 
+let marks = 0;
+const mark = (gate: string | undefined, what: string): void => {
+  marks += 1;
+  if (gate !== undefined) writeFileSync(join(gate, `${what}-${process.pid}-${threadId}-${marks}`), '');
+};
+
+/**
+ * One call through a breaker. With a gate, a folder: it leaves a file `begun-…` when the dependency is called, and ends when there is a
+ * file `open`; a refused one leaves `refused-…`.
+ */
+export async function gated(breaker: CircuitBreaker, outcome: 'well' | 'badly', gate?: string): Promise<string> {
+  try {
+    return await breaker.execute(async () => {
+      mark(gate, 'begun');
+      while (gate !== undefined && !existsSync(join(gate, 'open'))) await pause(5);
+      if (outcome === 'badly') throw new Error('the dependency is ill');
+      return 'ok';
+    });
+  } catch (error) {
+    const code = (error as { code?: string }).code ?? 'failed';
+    if (code === 'CIRCUIT_OPEN') mark(gate, 'refused');
+    return code;
+  }
+}
+
 async function call({ input, actors }: EffectContext): Promise<CallReport> {
-  const { breaker: name, outcomes, ms = 0 } = input as Calls;
+  const { breaker: name, outcomes, gate } = input as Calls;
   const breaker = await CircuitBreaker.of(actors, BREAKERS[name] as CircuitBreakerDefinition);
-  const one = async (outcome: string): Promise<string> => {
-    try {
-      return await breaker.execute(async () => {
-        await new Promise((resolve) => setTimeout(resolve, ms));
-        if (outcome === 'badly') throw new Error('the dependency is ill');
-        return 'ok';
-      });
-    } catch (error) {
-      return (error as { code?: string }).code ?? 'failed';
-    }
-  };
-  const results = await Promise.all(outcomes.map(one));
+  const results = await Promise.all(outcomes.map((outcome) => gated(breaker, outcome, gate)));
   await breaker.flush();
   return { results, state: breaker.state };
 }
