@@ -5,10 +5,11 @@
  * reply, once it was handled; ids are kept, so that the other broker drops what comes twice.
  */
 import type { Broker } from '../../runtime/broker/contract/broker-contract.ts';
-import type { Message, MessageDraft } from '../../runtime/broker/contract/message.ts';
+import type { Message } from '../../runtime/broker/contract/message.ts';
 import { type Clock, systemClock } from '../../runtime/kernel/clock.ts';
 import { BrokerUnavailableError, ConnectorUnavailableError, InvalidOptionsError } from '../../runtime/kernel/errors.ts';
 import { probeBroker } from './broker-probe.ts';
+import { republished } from './republished.ts';
 import type { ConnectorTransport, DeliverOptions, TransportContext } from './transport.ts';
 
 /**
@@ -41,7 +42,7 @@ class BrokerTransport implements ConnectorTransport {
 
   async deliver(message: Message, { signal, replyWithinMs }: DeliverOptions): Promise<unknown> {
     const broker = this.#opened();
-    const draft = draftOf(message, this.#clock.now());
+    const draft = republished(message, this.#clock.now());
     if (replyWithinMs !== undefined) {
       return asConnection(broker.request(draft, { timeoutMs: replyWithinMs, signal }));
     }
@@ -65,12 +66,6 @@ class BrokerTransport implements ConnectorTransport {
     if (this.#broker !== undefined) return this.#broker;
     throw new ConnectorUnavailableError('the other broker is not connected');
   }
-}
-
-/** A message as it is published anew. Its reply comes to this side, and so do its waits. */
-function draftOf(message: Message, nowMs: number): MessageDraft {
-  const { replyTo: _replyTo, timeMs: _timeMs, expiresAtMs, notBeforeMs: _notBeforeMs, ...rest } = message;
-  return { ...rest, ...(expiresAtMs === undefined ? {} : { ttlMs: Math.max(1, expiresAtMs - nowMs) }) };
 }
 
 /** That the other broker's server is away is a matter of the connection, not of the message. */

@@ -11,6 +11,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { dataOf } from '../../runtime/broker/cloud-event-data.ts';
 import type { Broker } from '../../runtime/broker/contract/broker-contract.ts';
 import type { MessageDraft } from '../../runtime/broker/contract/message.ts';
 import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
@@ -24,10 +25,8 @@ import {
 } from '../../runtime/kernel/errors.ts';
 import { MESSAGE_BYTES_LIMIT } from '../../runtime/kernel/limits.ts';
 import { directoryOf } from './connector-directory.ts';
-import { draftOf } from './event-message.ts';
-import { eventFrom } from './http-binding.ts';
 import { failureOf } from './http-failure.ts';
-import { readBody } from './http-intake.ts';
+import { readBody, readDraft } from './http-intake.ts';
 import { explainNobody } from './nobody-there.ts';
 import { pause } from './timed-call.ts';
 
@@ -257,7 +256,7 @@ export class ConnectorServer implements AsyncDisposable {
   }
 
   #draft(request: IncomingMessage, body: Uint8Array): MessageDraft {
-    const draft = draftOf(eventFrom(request.headers, body), this.#clock.now());
+    const draft = readDraft(request.headers, body, this.#clock.now());
     const { targets, events } = this.#options;
     if (draft.target !== undefined && targets !== undefined && !targets.includes(draft.target)) {
       throw new UnknownTargetError(`system "${draft.target}" cannot be reached here`, {
@@ -330,11 +329,11 @@ function waitOf(prefer: string | string[] | undefined): number | undefined {
 }
 
 function replyAnswer(reply: unknown): Answer {
-  if (reply === undefined) return { status: 204, headers: {} };
-  if (reply instanceof Uint8Array) {
-    return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: reply };
-  }
-  return json(200, reply);
+  const data = dataOf(reply, undefined);
+  if (data.kind === 'none') return { status: 204, headers: {} };
+  const headers = { 'content-type': data.contentType };
+  if (data.kind === 'bytes') return { status: 200, headers, body: data.bytes };
+  return { status: 200, headers, body: data.kind === 'json' ? JSON.stringify(data.value) : data.text };
 }
 
 function json(status: number, value: unknown): Answer {

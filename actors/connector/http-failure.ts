@@ -24,7 +24,7 @@ import {
   RequestTimeoutError,
 } from '../../runtime/kernel/errors.ts';
 import { retryAfterOf } from './call-guard.ts';
-import { UnsupportedContentError } from './http-binding.ts';
+import { UnsupportedContentError } from './http-intake.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 

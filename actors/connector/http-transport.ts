@@ -7,6 +7,8 @@
  * HT1. A request carries the message's id, and its idempotency key as the header `idempotency-key`: the same for every try.
  * HT2. No more than `replyLimitBytes` of an answer is kept, and a message above `bodyLimitBytes` is not sent.
  */
+import { payloadOfBytes } from '../../runtime/broker/cloud-event-data.ts';
+import { binaryHttpOf, structuredHttpOf } from '../../runtime/broker/cloud-events-http.ts';
 import type { Message } from '../../runtime/broker/contract/message.ts';
 import { type Clock, systemClock } from '../../runtime/kernel/clock.ts';
 import {
@@ -19,8 +21,6 @@ import {
   RequestTimeoutError,
 } from '../../runtime/kernel/errors.ts';
 import { MESSAGE_BYTES_LIMIT } from '../../runtime/kernel/limits.ts';
-import { eventOf } from './event-message.ts';
-import { type ContentMode, decodeBody, encodeEvent } from './http-binding.ts';
 import { errorOf, type HttpAnswer } from './http-failure.ts';
 import { timedCall } from './timed-call.ts';
 import type { ConnectorTransport, DeliverOptions, TransportContext } from './transport.ts';
@@ -33,7 +33,7 @@ export interface HttpTransportOptions {
   /** Asked with GET to see whether the other side is well; false: never. Default: `url` with `/health` behind its path. */
   readonly healthUrl?: string | URL | false;
   /** Attributes in headers (`binary`, default), or all in the body (`structured`). */
-  readonly mode?: ContentMode;
+  readonly mode?: 'binary' | 'structured';
   /** Of every request; a function is asked each time (for tokens that change). */
   readonly headers?: Headers | (() => Headers | Promise<Headers>);
   /** Of one request, ms. Default 30,000. */
@@ -92,9 +92,10 @@ class HttpTransport implements ConnectorTransport {
   }
 
   async deliver(message: Message, { signal, replyWithinMs }: DeliverOptions): Promise<unknown> {
-    const { headers, body } = encodeEvent(eventOf(message), this.#options.mode ?? 'binary');
+    const { replyTo: _replyTo, ...event } = message;
+    const { headers, body } = this.#options.mode === 'structured' ? structuredHttpOf(event) : binaryHttpOf(event);
     const limitBytes = this.#options.bodyLimitBytes ?? MESSAGE_BYTES_LIMIT;
-    if (body !== undefined && body.length > limitBytes) {
+    if (body.length > limitBytes) {
       throw new MessageTooLargeError(
         `message "${message.id}" has ${body.length} bytes, more than the ${limitBytes} that ${this.#url.href} is sent`,
         { details: { bytes: body.length, limitBytes } },
@@ -110,7 +111,7 @@ class HttpTransport implements ConnectorTransport {
         ...(message.tracestate === undefined ? {} : { tracestate: message.tracestate }),
         ...(replyWithinMs === undefined ? {} : { prefer: `wait=${Math.ceil(replyWithinMs / 1_000)}` }),
       },
-      ...(body === undefined ? {} : { body }),
+      ...(body.length === 0 ? {} : { body }),
     };
     const answer = await this.#fetch(this.#url, request, signal);
     if (answer.status >= 300) throw this.#failure(answer);
@@ -138,7 +139,9 @@ class HttpTransport implements ConnectorTransport {
 
   #reply({ contentType, body }: HttpAnswer): unknown {
     try {
-      return decodeBody(contentType, body);
+      return body.length === 0
+        ? undefined
+        : payloadOfBytes(body, contentType === '' ? 'application/json' : contentType);
     } catch (error) {
       throw new RemoteFailedError(`${this.#url.href} answered with a body that is not what it says: ${contentType}`, {
         cause: error,
@@ -188,7 +191,7 @@ class HttpTransport implements ConnectorTransport {
       }
       chunks.push(chunk);
     }
-    return Buffer.concat(chunks);
+    return new Uint8Array(Buffer.concat(chunks));
   }
 }
 

@@ -352,8 +352,8 @@ describe('what comes to a server', () => {
     expect(await post(there.server.url, type, JSON.stringify(structured))).toMatchObject({ status: 202 });
     await until('three events', () => seen.length === 3);
     expect(seen).toEqual([
-      [{ total: 990 }, '/shop', { kind: 'order', tenant: 'café' }],
-      ['text', '/other', undefined],
+      [{ total: 990 }, '/shop', { kind: 'order', tenant: 'café', datacontenttype: 'application/json' }],
+      ['text', '/other', { datacontenttype: 'application/json' }],
       [[1], '/third', undefined],
     ]);
   });
@@ -361,23 +361,8 @@ describe('what comes to a server', () => {
   test.each<readonly [string, Record<string, string>, string | undefined, number, string, RegExp]>([
     ['no event', { 'content-type': 'application/json' }, '{}', 415, 'INVALID_MESSAGE', /no ce- headers/],
     ['no body at all', {}, undefined, 415, 'INVALID_MESSAGE', /send a CloudEvent/],
-    ['a batch', { 'content-type': 'application/cloudevents-batch+json' }, '[]', 415, 'INVALID_MESSAGE', /batches/],
-    [
-      'another format',
-      { 'content-type': 'application/cloudevents+avro' },
-      'x',
-      415,
-      'INVALID_MESSAGE',
-      /only application/,
-    ],
-    [
-      'another content',
-      { ...event, 'content-type': 'application/xml' },
-      '<a/>',
-      415,
-      'INVALID_MESSAGE',
-      /application\/xml/,
-    ],
+    ['a batch', { 'content-type': 'application/cloudevents-batch+json' }, '[]', 415, 'INVALID_MESSAGE', /batch/],
+    ['another format', { 'content-type': 'application/cloudevents+avro' }, 'x', 415, 'INVALID_MESSAGE', /avro/],
     [
       'another charset',
       { ...event, 'content-type': 'application/json; charset=utf-16' },
@@ -393,7 +378,7 @@ describe('what comes to a server', () => {
       '[]',
       400,
       'MALFORMED_CLOUD_EVENT',
-      /no JSON object/,
+      /an event is an object/,
     ],
     [
       'nothing in it',
@@ -401,17 +386,10 @@ describe('what comes to a server', () => {
       '{}',
       400,
       'MALFORMED_CLOUD_EVENT',
-      /specversion.*id: is missing; source: is missing; type: is missing/,
+      /specversion/,
     ],
-    [
-      'another version',
-      { ...event, 'ce-specversion': '0.3' },
-      undefined,
-      400,
-      'MALFORMED_CLOUD_EVENT',
-      /specversion: "0.3"/,
-    ],
-    ['a wrong escape', { ...event, 'ce-type': 'a%ZZ' }, undefined, 400, 'MALFORMED_CLOUD_EVENT', /ce-type/],
+    ['another version', { ...event, 'ce-specversion': '0.3' }, undefined, 400, 'MALFORMED_CLOUD_EVENT', /"0.3"/],
+    ['a wrong escape', { ...event, 'ce-type': 'a%ZZ' }, undefined, 400, 'MALFORMED_CLOUD_EVENT', /type: a percent/],
     ['a wrong extension', { ...event, 'ce-my-thing': 'x' }, undefined, 400, 'MALFORMED_CLOUD_EVENT', /my-thing/],
     [
       'a command without target',
@@ -419,7 +397,7 @@ describe('what comes to a server', () => {
       undefined,
       400,
       'MALFORMED_CLOUD_EVENT',
-      /target: is missing/,
+      /target: it is missing/,
     ],
     [
       'a wrong kind',
