@@ -37,7 +37,10 @@ import { type RateLimitOptions, TokenBucket } from './token-bucket.ts';
 export interface CallBreaker {
   readonly state: string;
   /** Runs the call, or throws `CircuitOpenError` without running it. What it rejects with counts as a failure. */
-  execute<T>(call: (signal: AbortSignal) => Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T>;
+  execute<T>(
+    call: (signal: AbortSignal | undefined) => Promise<T>,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<T>;
 }
 
 /** Each is optional; without it nothing is limited. */
@@ -51,8 +54,9 @@ export interface CallPolicies {
   /** One breaker, or what gives the breaker of a dependency. */
   readonly breaker?: CallBreaker | ((dependency: string) => CallBreaker | Promise<CallBreaker>);
   /**
-   * Of calls that may be repeated: queries, and what has an id or an idempotency key of the caller's. Default of `maxAttempts`: 1, no
-   * retries. Waits: 100 ms, doubling, 30 s at most, full jitter; never shorter than the other side asked for.
+   * Of calls that may be repeated: queries, and what has an id or an idempotency key of the caller's. Default: no retries; of
+   * `maxAttempts`, where the rest is given: `MAX_RETRY_ATTEMPTS`, or 3. Waits: 100 ms, doubling, 30 s at most, full jitter; never shorter
+   * than the other side asked for.
    */
   readonly retry?: Backoff & { readonly maxAttempts?: number };
   /** What counts as a failure of the other side. Default: everything but this library's errors that are not `retryable`. */

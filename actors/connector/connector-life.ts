@@ -46,6 +46,7 @@ export class ConnectorLife implements SeatListener {
   #isOpen = false;
   #closing: Promise<void> = Promise.resolve();
   #released = false;
+  #isStale = false;
 
   constructor(id: string, ports: LifePorts) {
     this.#id = id;
@@ -138,7 +139,7 @@ export class ConnectorLife implements SeatListener {
   }
 
   changed(view: ConnectorView): void {
-    if (this.#released) return;
+    if (this.#released || this.#isStale) return;
     this.#view = view;
     this.#follow(stateOf(view), view.context.reason);
     this.#work(view);
@@ -155,8 +156,16 @@ export class ConnectorLife implements SeatListener {
 
   returned(): void {
     if (this.#view === undefined || this.#released) return;
-    this.#say({ type: 'ATTACH', settings: this.#view.context.settings });
-    this.#say({ type: 'CONNECT' });
+    const { settings } = this.#view.context;
+    // What its chart says is of its earlier life, until it knows who holds the transport now.
+    this.#isStale = true;
+    this.#tell({ type: 'ATTACH', settings }).then(
+      () => {
+        this.#isStale = false;
+        this.#say({ type: 'CONNECT' });
+      },
+      (error: Error) => this.#ports.trouble(error),
+    );
   }
 
   #follow(state: ConnectorState, reason: string): void {

@@ -4,8 +4,13 @@
  * Owns: the checks. What an option does is where it is used.
  */
 import type { RetryPolicy } from '../../runtime/broker/contract/message.ts';
+import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
+import type { Clock } from '../../runtime/kernel/clock.ts';
+import { type Environment, numberFrom } from '../../runtime/kernel/environment.ts';
 import { InvalidOptionsError } from '../../runtime/kernel/errors.ts';
-import type { CallPolicies } from './call-guard.ts';
+import { type CircuitBreakerOptions, resolveBreaker } from '../circuit-breaker/breaker-settings.ts';
+import { CircuitBreaker } from '../circuit-breaker/circuit-breaker.ts';
+import type { CallBreaker, CallPolicies } from './call-guard.ts';
 import { type ConnectionSettings, DEFAULT_SETTINGS } from './connector-machine.ts';
 import type { DegradedOptions } from './error-rate.ts';
 import { assertSystemId } from './system-id.ts';
@@ -25,11 +30,20 @@ export interface CommandQueueOptions {
   readonly waitingLimit?: number;
 }
 
+export interface ConnectorPolicies extends Omit<CallPolicies, 'breaker'> {
+  /**
+   * A breaker for each dependency: `true` or options for one of the actor system, durable and shared by all threads, of the name
+   * `<connector>.<dependency>` (defaults: `CIRCUIT_BREAKER_FAILURE_THRESHOLD`, `CIRCUIT_BREAKER_TIMEOUT_SECONDS`); or one of your own,
+   * or what gives one. Default: none.
+   */
+  readonly breaker?: true | CircuitBreakerOptions | NonNullable<CallPolicies['breaker']>;
+}
+
 export interface ConnectorOptions extends Partial<ConnectionSettings> {
   /** Leads to a system that is not behind the broker. Default: handlers given with `onCommand` and `onQuery`. */
   readonly transport?: ConnectorTransport;
   /** Around every outgoing call; each target has its own. With a transport: around what goes over it. */
-  readonly policies?: CallPolicies;
+  readonly policies?: ConnectorPolicies;
   readonly commands?: CommandQueueOptions;
   /** Patterns of events that are handed to the transport, from durable subscriptions. */
   readonly forward?: readonly string[];
@@ -48,6 +62,7 @@ export interface CheckedOptions {
 
 const COMMANDS_CONCURRENCY = 16;
 const ACK_TIMEOUT_MS = 30_000;
+const ATTEMPTS = 3;
 
 type Check = (name: string, value: unknown) => string | undefined;
 
@@ -97,9 +112,9 @@ const SHAPE: Shape = {
     bulkhead: { concurrency: whole1, queue: whole0 },
     rateLimit: { permits: whole1, perMs: above0, burst: whole1 },
     breaker: (name, value) =>
-      typeof value === 'function' || typeof (value as { execute?: unknown } | null)?.execute === 'function'
+      value === true || typeof value === 'function' || (typeof value === 'object' && value !== null)
         ? undefined
-        : `${name}: ${show(value)} is no circuit breaker, and no function that gives one`,
+        : `${name}: ${show(value)} is neither true, options of a circuit breaker, a breaker, nor a function that gives one`,
     retry: RETRY,
     isFailure: func,
   },
@@ -124,12 +139,19 @@ interface Shape {
 export function checkOptions(
   id: unknown,
   options: ConnectorOptions,
-  alsoKnown: readonly string[] = [],
+  ports: { readonly host: ActorHost | undefined; readonly clock: Clock; readonly environment?: Environment },
 ): CheckedOptions {
   const where = 'SystemConnector';
   assertSystemId(where, id);
-  const faults = faultsOf(options, SHAPE, '', alsoKnown);
-  const { bulkhead, rateLimit } = options.policies ?? {};
+  const faults = faultsOf(options, SHAPE, '');
+  const envAttempts = numberFrom(
+    ports.environment ?? process.env,
+    'MAX_RETRY_ATTEMPTS',
+    { least: 1, whole: true },
+    faults,
+  );
+  const { bulkhead, rateLimit, breaker } = options.policies ?? {};
+  faults.push(...breakerFaults(breaker, ports.host));
   if (faults.length === 0) {
     if (bulkhead !== undefined && bulkhead.concurrency === undefined)
       faults.push('policies.bulkhead.concurrency: is missing');
@@ -155,7 +177,7 @@ export function checkOptions(
       backoff: options.backoff ?? DEFAULT_SETTINGS.backoff,
     },
     transport,
-    policies,
+    policies: policiesOf(id, policies, ports, envAttempts ?? ATTEMPTS),
     commands: {
       ...commands,
       concurrency: commands.concurrency ?? policies.bulkhead?.concurrency ?? COMMANDS_CONCURRENCY,
@@ -166,17 +188,64 @@ export function checkOptions(
   };
 }
 
-function faultsOf(given: unknown, shape: Shape, path: string, alsoKnown: readonly string[]): string[] {
+function policiesOf(
+  id: string,
+  { breaker, retry, ...policies }: ConnectorPolicies,
+  { host, clock }: { readonly host: ActorHost | undefined; readonly clock: Clock },
+  attempts: number,
+): CallPolicies {
+  return {
+    ...policies,
+    ...(retry === undefined ? {} : { retry: { maxAttempts: attempts, ...retry } }),
+    ...(breaker === undefined ? {} : { breaker: breakerOf(id, breaker, host, clock) }),
+  };
+}
+
+function breakerOf(
+  id: string,
+  given: NonNullable<ConnectorPolicies['breaker']>,
+  host: ActorHost | undefined,
+  clock: Clock,
+): NonNullable<CallPolicies['breaker']> {
+  if (typeof given === 'function' || isBreaker(given)) return given;
+  const options = given === true ? {} : given;
+  return (dependency) =>
+    CircuitBreaker.of(host as ActorHost, dependency === id ? id : `${id}.${dependency}`, { ...options, clock });
+}
+
+function breakerFaults(given: ConnectorPolicies['breaker'], host: ActorHost | undefined): readonly string[] {
+  if (given === undefined || typeof given === 'function' || isBreaker(given)) return [];
+  if (host === undefined) {
+    return [
+      'policies.breaker: a breaker is an actor, and there is no system: use SystemConnector.start with one, or give a breaker',
+    ];
+  }
+  if (given === true) return [];
+  try {
+    resolveBreaker('policies.breaker', given);
+    return [];
+  } catch (error) {
+    const faults =
+      error instanceof InvalidOptionsError ? (error.details['faults'] as readonly string[]) : [String(error)];
+    return faults.map((fault) => `policies.breaker.${fault}`);
+  }
+}
+
+function isBreaker(given: unknown): given is CallBreaker {
+  return typeof (given as { execute?: unknown } | null)?.execute === 'function';
+}
+
+function faultsOf(given: unknown, shape: Shape, path: string): string[] {
   if (typeof given !== 'object' || given === null)
     return [`${path === '' ? 'options' : path}: ${show(given)} is no object`];
   return Object.entries(given).flatMap(([name, value]) => {
     const here = path === '' ? name : `${path}.${name}`;
-    if (value === undefined || alsoKnown.includes(here)) return [];
+    if (value === undefined) return [];
     const check = Object.hasOwn(shape, name) ? shape[name] : undefined;
     if (check === undefined) {
-      return [`${here}: no such option (known: ${[...alsoKnown, ...Object.keys(shape)].join(', ')})`];
+      return [`${here}: no such option (known: ${Object.keys(shape).join(', ')})`];
     }
-    if (typeof check !== 'function') return faultsOf(value, check, here, []);
+    if (typeof check !== 'function') return faultsOf(value, check, here);
     const fault = check(here, value);
     return fault === undefined ? [] : [fault];
   });

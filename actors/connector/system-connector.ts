@@ -78,14 +78,14 @@ export class SystemConnector implements AsyncDisposable {
     options: ConnectorOptions = {},
     seams: ConnectorSeams & { readonly host?: ActorHost } = {},
   ) {
-    this.#options = checkOptions(id, options);
+    this.#clock = seams.clock ?? systemClock;
+    this.#options = checkOptions(id, options, { host: seams.host, clock: this.#clock });
     if (typeof (broker as Broker | undefined)?.publish !== 'function') {
       throw new InvalidOptionsError(`SystemConnector "${id}": broker is no broker: give a MessageBroker`);
     }
     this.id = id;
     this.broker = broker;
     this.#host = seams.host;
-    this.#clock = seams.clock ?? systemClock;
     const { policies, degraded } = this.#options;
     this.#guards = new GuardSet(policies, degraded, { clock: this.#clock, random: seams.random ?? systemRandom });
     this.#sinceMs = this.#clock.now();

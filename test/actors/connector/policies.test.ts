@@ -304,7 +304,7 @@ class FakeBreaker implements CallBreaker {
     this.#retryAfterMs = retryAfterMs;
   }
 
-  async execute<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async execute<T>(call: (signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
     if (this.state === 'open') {
       throw new CircuitOpenError('open', { details: { retryAfterMs: this.#retryAfterMs } });
     }

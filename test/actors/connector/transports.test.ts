@@ -94,7 +94,7 @@ class TimedBreaker implements CallBreaker {
     this.#openMs = openMs;
   }
 
-  async execute<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async execute<T>(call: (signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
     const leftMs = this.#untilMs - this.#clock.now();
     if (this.state === 'open' && leftMs > 0) throw new CircuitOpenError('open', { details: { retryAfterMs: leftMs } });
     if (this.state === 'open') this.#enter('half-open');
