@@ -13,7 +13,8 @@
  * BA4. Messages are handed out in the order of their acceptance, per source; one that waits for its next try holds back what has its key
  *      (`order: 'hold'`).
  *      What the broker gives back (`released`) comes again in its old place, as the same attempt. The broker gives back what has the key
- *      of a message that is to be tried again, as long as the settling of that one is under way; afterwards the adapter holds it back.
+ *      of a message that is to be tried again, as long as the settling of that one is under way. The adapter itself takes back what else
+ *      of that key is handed out when it settles it, or something that is given back a moment later would come behind its followers.
  * BA5. `settle` resolves once the outcome is as durable as the adapter's `accept`.
  */
 import type { EncodedError } from '../kernel/errors.ts';

@@ -9,6 +9,7 @@ import { BrokerConfigurationError, InvalidOptionsError } from '../kernel/errors.
 import type { Random } from '../kernel/random.ts';
 import type { BrokerAdapter } from './broker-adapter.ts';
 import type { RetryPolicy } from './contract/message.ts';
+import type { ContractRegistry } from './contracts/contract-registry.ts';
 
 /** Options of `MessageBroker.start`. All have defaults; those of the environment are read when an option is not given. */
 export interface MessageBrokerOptions {
@@ -24,6 +25,8 @@ export interface MessageBrokerOptions {
   readonly ttlMs?: number;
   /** How messages are tried again that name no policy, nor does their subscription. `maxAttempts`: default `MAX_RETRY_ATTEMPTS`, or 3. */
   readonly retry?: RetryPolicy;
+  /** What payloads must be like, by type of message: checked when they are sent and when they are handled. */
+  readonly contracts?: ContractRegistry;
   /** Whether there are spans and measurements, where a provider is registered. Default: `DISTRIBUTED_TRACING_ENABLED`, or true. */
   readonly tracing?: boolean;
   /** How often a dead letter may be redriven. Default 10. */
@@ -52,6 +55,7 @@ export interface ResolvedBrokerOptions {
   readonly adapter: BrokerAdapter | undefined;
   readonly ttlMs: number | undefined;
   readonly retry: RetryPolicy & { readonly maxAttempts: number };
+  readonly contracts: ContractRegistry | undefined;
   readonly tracing: boolean;
   readonly redrivesLimit: number;
   readonly deadLettersLimit: number;
@@ -66,6 +70,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MessageBrokerOptions>([
   'adapter',
   'ttlMs',
   'retry',
+  'contracts',
   'tracing',
   'redrivesLimit',
   'deadLettersLimit',
@@ -134,6 +139,7 @@ export function resolveBrokerOptions(options: MessageBrokerOptions): ResolvedBro
     adapter,
     ttlMs: ttlMs ?? (ttlSeconds === undefined ? undefined : ttlSeconds * 1_000),
     retry: { ...retry, maxAttempts },
+    contracts: options.contracts,
     tracing: tracing ?? tracingEnv ?? true,
     redrivesLimit: number('redrivesLimit', options.redrivesLimit, REDRIVES_LIMIT, 0),
     deadLettersLimit: number('deadLettersLimit', options.deadLettersLimit, DEAD_LETTERS_LIMIT, 1),

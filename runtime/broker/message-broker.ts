@@ -10,20 +10,15 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Clock, systemClock } from '../kernel/clock.ts';
-import {
-  BrokerClosedError,
-  decodeError,
-  encodeError,
-  NoHandlerError,
-  NoSubscriberError,
-  RemoteError,
-} from '../kernel/errors.ts';
+import { BrokerClosedError, decodeError, encodeError, RemoteError } from '../kernel/errors.ts';
 import { type Random, systemRandom } from '../kernel/random.ts';
 import { Reference } from '../kernel/reference.ts';
+import { inProcessSpan, isObserved } from '../telemetry/messaging.ts';
 import { currentTrace } from '../telemetry/trace-carrier.ts';
-import { decodeValue, encodeValue } from '../wire/value-codec.ts';
+import { decodeValue } from '../wire/value-codec.ts';
 import { adapterOf } from './adapter-choice.ts';
-import type { Accepted, BrokerAdapter, CarriedMessage } from './broker-adapter.ts';
+import type { BrokerAdapter, CarriedMessage } from './broker-adapter.ts';
+import { BrokerDeadLetters } from './broker-dead-letters.ts';
 import { type BrokerEvents, BrokerEventHub } from './broker-events.ts';
 import {
   type BrokerSeams,
@@ -42,10 +37,11 @@ import type {
 import type { Message, MessageDraft } from './contract/message.ts';
 import type { Receipt, ReceiptState } from './contract/receipt.ts';
 import { actorHandler } from './actor-handler.ts';
+import type { Checked } from './contracts/contract-registry.ts';
 import { LocalSource } from './local-source.ts';
 import { messageIds } from './message-id.ts';
 import { type Header, MessageMaker } from './message-maker.ts';
-import { MessageReceipt } from './message-receipt.ts';
+import { MessagePublisher } from './message-publisher.ts';
 import { Requests, type ResponsePayload } from './requests.ts';
 import { resolveSubscribeOptions } from './subscribe-options.ts';
 import { type Ending, SubscriptionRunner } from './subscription-runner.ts';
@@ -56,11 +52,13 @@ const handling = new AsyncLocalStorage<Header>();
 
 export class MessageBroker implements Broker, AsyncDisposable {
   readonly name: string;
+  /** Messages that were set aside: list, redrive, purge. */
+  readonly deadLetters: BrokerDeadLetters;
   readonly #options: ResolvedBrokerOptions;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #adapter: BrokerAdapter;
-  readonly #maker: MessageMaker;
+  readonly #publisher: MessagePublisher;
   readonly #events = new BrokerEventHub();
   readonly #requests: Requests;
   readonly #instance: string;
@@ -77,14 +75,22 @@ export class MessageBroker implements Broker, AsyncDisposable {
     this.#adapter = adapter;
     const nowMs = (): number => clock.now();
     const newId = messageIds(nowMs, random);
+    this.deadLetters = new BrokerDeadLetters(adapter, options.redrivesLimit, nowMs);
     this.#instance = newId();
     this.#requests = new Requests(clock);
-    this.#maker = new MessageMaker({
-      source: options.name,
-      ttlMs: options.ttlMs,
-      nowMs,
-      newId,
-      trace: options.tracing ? currentTrace : () => undefined,
+    this.#publisher = new MessagePublisher({
+      adapter,
+      clock,
+      contracts: options.contracts,
+      isTracing: options.tracing,
+      maker: new MessageMaker({
+        source: options.name,
+        ttlMs: options.ttlMs,
+        nowMs,
+        newId,
+        trace: options.tracing ? currentTrace : () => undefined,
+      }),
+      failed: (error) => this.#failed(error),
     });
   }
 
@@ -157,7 +163,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
       ackTimeoutMs: resolved.ackTimeoutMs,
       retry: resolved.retry,
       invoke: (message, attempt, signal) => this.#invoke(handle, message, name, attempt, signal),
-      check: () => {},
+      check: (message) => this.#check(message),
       ended: (ending) => this.#ended(name, ending),
       failed: (error) => this.#failed(error),
     });
@@ -260,44 +266,9 @@ export class MessageBroker implements Broker, AsyncDisposable {
     if (this.#closing !== undefined) throw new BrokerClosedError('the broker is closed');
   }
 
-  async #publish(draft: MessageDraft, cause: Header | undefined): Promise<Receipt> {
-    this.#assertOpen();
-    const header = this.#maker.header(draft, cause);
-    const message: CarriedMessage = { header, payload: encodeValue(draft.payload) };
-    const accepted = await this.#accept(message);
-    if (accepted.subscriptions.length === 0 && !accepted.duplicate && (accepted.listeners ?? 1) === 0) {
-      if (header.kind === 'COMMAND') {
-        throw new NoSubscriberError(
-          `no subscription takes command "${header.type}" for "${header.target ?? header.subject}": subscribe to ${header.subject}`,
-          { details: { subject: header.subject } },
-        );
-      }
-      if (header.kind === 'QUERY') {
-        throw new NoHandlerError(
-          `nobody answers query "${header.type}" of "${header.target ?? header.subject}": subscribe to ${header.subject}`,
-          { details: { subject: header.subject } },
-        );
-      }
-    }
-    return new MessageReceipt(header.id, accepted, this.#adapter, this.#clock);
-  }
-
-  #accept(message: CarriedMessage): Promise<Accepted> {
-    const { header } = message;
-    if (header.delivery !== 'AT_MOST_ONCE') return this.#adapter.accept(message);
-    const { notBeforeMs } = header;
-    const waitMs = notBeforeMs === undefined ? 0 : notBeforeMs - this.#clock.now();
-    if (waitMs > 0) {
-      this.#clock.wait(waitMs, () => {
-        if (this.#closing === undefined) void this.#adapter.broadcast(message).catch((error) => this.#failed(error));
-      });
-      return Promise.resolve({ duplicate: false, subscriptions: [] });
-    }
-    return this.#adapter.broadcast(message).then((listeners) => ({
-      duplicate: false,
-      subscriptions: [],
-      ...(listeners === undefined ? {} : { listeners }),
-    }));
+  #publish(draft: MessageDraft, cause: Header | undefined): Promise<Receipt> {
+    if (this.#closing !== undefined) return Promise.reject(new BrokerClosedError('the broker is closed'));
+    return this.#publisher.publish(draft, cause);
   }
 
   #invoke(
@@ -315,7 +286,32 @@ export class MessageBroker implements Broker, AsyncDisposable {
       },
       publish: (draft) => this.#publish(draft, message),
     };
-    return handling.run(message, handle, message, context);
+    const run = (): unknown => handling.run(message, handle, message, context);
+    if (!this.#options.tracing || !isObserved()) return run();
+    const { id, subject, correlationId, traceparent, tracestate } = message;
+    return inProcessSpan(
+      {
+        system: this.#adapter.kind,
+        destination: subject,
+        id,
+        conversationId: correlationId,
+        group: subscription,
+        parent: traceparent === undefined ? undefined : { traceparent, tracestate },
+      },
+      run,
+    );
+  }
+
+  #check(message: Message): Message | Promise<Message> {
+    const { contracts } = this.#options;
+    if (contracts === undefined) return message;
+    const read = ({ payload, version }: Checked): Message => ({
+      ...message,
+      payload,
+      ...(version === undefined ? {} : { contractVersion: version }),
+    });
+    const checked = contracts.checkReceived(message.type, message.payload, message.contractVersion);
+    return checked instanceof Promise ? checked.then(read) : read(checked);
   }
 
   #ended(subscription: string, { header, attempt, outcome, value, error }: Ending): void {

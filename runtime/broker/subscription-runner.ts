@@ -52,8 +52,8 @@ export interface RunnerPorts {
   readonly retry: RetryPolicy & { readonly maxAttempts: number };
   /** Calls the handler. */
   readonly invoke: (message: Message, attempt: number, signal: () => AbortSignal) => unknown;
-  /** Throws for a payload that its contract does not allow. */
-  readonly check: (message: Message) => void;
+  /** The message as handlers get it; throws for a payload that its contract does not allow. */
+  readonly check: (message: Message) => Message | Promise<Message>;
   /** What came of a message is durable. */
   readonly ended: (ending: Ending) => void;
   readonly failed: (error: unknown) => void;
@@ -189,8 +189,9 @@ export class SubscriptionRunner {
       this.#bury(lane, handOut, 'undecodable', error);
       return;
     }
+    let checked: Message | Promise<Message>;
     try {
-      check(message);
+      checked = check(message);
     } catch (error) {
       this.#bury(lane, handOut, 'contract', error);
       return;
@@ -203,7 +204,12 @@ export class SubscriptionRunner {
     };
     let result: unknown;
     try {
-      result = invoke(message, attempt, signal);
+      result = isThenable(checked)
+        ? checked.then(
+            (read) => invoke(read, attempt, signal),
+            (error: unknown) => Promise.reject(new CheckFailure(error)),
+          )
+        : invoke(checked, attempt, signal);
     } catch (error) {
       this.#thrown(job, error);
       return;
@@ -251,7 +257,8 @@ export class SubscriptionRunner {
     const { header } = handOut.message;
     const policy = this.#policyOf(header);
     const isFinal = (error as { retryable?: unknown } | null)?.retryable === false;
-    if (isFinal) this.#bury(lane, handOut, 'refused', error);
+    if (error instanceof CheckFailure) this.#bury(lane, handOut, 'contract', error.cause);
+    else if (isFinal) this.#bury(lane, handOut, 'refused', error);
     else if (handOut.attempt >= policy.maxAttempts) this.#bury(lane, handOut, 'attempts', error);
     else this.#again(lane, handOut, delayMs(policy, handOut.attempt, this.#ports.random.next()), error);
   }
@@ -360,9 +367,16 @@ export class SubscriptionRunner {
   }
 }
 
+/** The contract's no, as opposed to the handler's. */
+class CheckFailure extends Error {
+  constructor(cause: unknown) {
+    super('the contract does not allow this payload', { cause });
+  }
+}
+
 const HANDLED: Outcome = { kind: 'handled' };
 const RELEASED: Outcome = { kind: 'released' };
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

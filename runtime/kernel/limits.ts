@@ -98,3 +98,5 @@ export const SCHEMA_STEPS_LIMIT = 20_000;
 
 /** Attributes of a CloudEvent: the specification has 8, and asks for few extensions. */
 export const CLOUD_EVENT_ATTRIBUTES_LIMIT = 128;
+/** A cron expression: every minute of an hour listed is 170 characters. */
+export const SCHEDULE_LENGTH_LIMIT = 512;

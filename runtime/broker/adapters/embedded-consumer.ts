@@ -15,6 +15,9 @@ import { unpackMessage } from './embedded-frame.ts';
 import { BATCH_MESSAGES, type HandOuts, type WireHandOut, type WireOutcome } from './embedded-protocol.ts';
 import type { Route } from './embedded-route.ts';
 
+/** Its number in the queue, and the number of this hand-out. */
+type Token = readonly [seq: number, lease: number];
+
 interface Settling {
   readonly handOut: HandOut;
   readonly outcome: Outcome;
@@ -109,21 +112,20 @@ export class EmbeddedConsumer implements AdapterConsumer {
     const handled: number[] = [];
     const other: WireOutcome[] = [];
     for (const { handOut, outcome } of settlings) {
-      const seq = handOut.token as number;
-      const { attempt } = handOut;
+      const [seq, lease] = handOut.token as Token;
       switch (outcome.kind) {
         case 'handled':
-          if (outcome.reply === undefined) handled.push(seq, attempt);
-          else other.push([seq, attempt, 'handled', outcome.reply]);
+          if (outcome.reply === undefined) handled.push(seq, lease);
+          else other.push([seq, lease, 'handled', outcome.reply]);
           break;
         case 'retry':
-          other.push([seq, attempt, 'retry', outcome.delayMs, outcome.error]);
+          other.push([seq, lease, 'retry', outcome.delayMs, outcome.error]);
           break;
         case 'dead':
-          other.push([seq, attempt, 'dead', outcome.reason, outcome.error]);
+          other.push([seq, lease, 'dead', outcome.reason, outcome.error]);
           break;
         case 'released':
-          other.push([seq, attempt, 'released']);
+          other.push([seq, lease, 'released']);
           break;
       }
     }
@@ -164,8 +166,13 @@ export class EmbeddedConsumer implements AdapterConsumer {
   }
 }
 
-function handOutOf([seq, attempt, firstDeliveredMs, redrives, bytes]: WireHandOut): HandOut {
-  return { message: unpackMessage(bytes, redrives > 0), attempt, firstDeliveredMs, token: seq };
+function handOutOf([seq, lease, attempt, firstDeliveredMs, redrives, bytes]: WireHandOut): HandOut {
+  return {
+    message: unpackMessage(bytes, redrives > 0),
+    attempt,
+    firstDeliveredMs,
+    token: [seq, lease] satisfies Token,
+  };
 }
 
 function endOf({ attempt }: HandOut, outcome: Outcome, atMs: number): DeliveryStatus | undefined {
