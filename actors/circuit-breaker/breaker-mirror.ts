@@ -136,6 +136,11 @@ export class BreakerMirror {
     return { refused: this.#refused, unreported: this.#pendingCalls, lostReports: this.#lostReports };
   }
 
+  /** Undefined unless calls pass without asking. */
+  get pass(): Pass | undefined {
+    return this.#pass;
+  }
+
   /** A pass, or `CircuitOpenError`. */
   check(): Pass {
     return this.#pass ?? this.#checkAgain();

@@ -102,7 +102,7 @@ export function defineCircuitBreaker(
   const resolved = resolveBreaker(`circuit breaker ${JSON.stringify(name)}`, options);
   const definition = defineActor(module, name, { machine: circuitBreakerMachine, version: 1 });
   BREAKERS.set(definition, resolved);
-  return definition as CircuitBreakerDefinition;
+  return definition;
 }
 
 /**
@@ -209,18 +209,19 @@ export class CircuitBreaker {
    */
   async execute<TResult, TFallback = never>(
     run: (signal: AbortSignal | undefined) => TResult | PromiseLike<TResult>,
-    options: ExecuteOptions<TFallback> = NO_OPTIONS as ExecuteOptions<TFallback>,
+    options: ExecuteOptions<TFallback> = NO_OPTIONS,
   ): Promise<TResult | TFallback> {
     const mirror = this.#mirror;
     const { signal, fallback } = options;
     signal?.throwIfAborted();
-    let pass: Pass;
-    try {
-      const entering = mirror.enter(signal);
-      pass = entering instanceof Promise ? await entering : entering;
-    } catch (refusal) {
-      if (fallback === undefined || signal?.aborted === true) throw refusal;
-      return fallback(refusal);
+    let { pass } = mirror;
+    if (pass === undefined) {
+      try {
+        pass = await mirror.enter(signal);
+      } catch (refusal) {
+        if (fallback === undefined || signal?.aborted === true) throw refusal;
+        return fallback(refusal);
+      }
     }
     const startMs = mirror.slowMs === Number.POSITIVE_INFINITY ? 0 : this.#clock.monotonicMs();
     try {

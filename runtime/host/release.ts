@@ -52,7 +52,7 @@ export class Releaser {
 
   /** Executes what a turn asked for. `position` is -1 for a turn in memory: its messages have no ids. */
   release(turn: PendingTurn, position: number): void {
-    const { cell, envelope, intents } = turn;
+    const { envelope, intents } = turn;
     if (intents.length > 0) this.#execute(turn, position);
     if (
       envelope.id !== undefined &&

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CircuitBreaker, defineCircuitBreaker } from '../../../actors/index.ts';
 import { ActorSystem } from '../../../runtime/index.ts';
 import { placementOf } from '../../../runtime/kernel/address.ts';
-import { breakerUser, type CallReport, gated, hasty, shared, steady } from '../../support/actors/guarded.ts';
+import { breakerUser, type CallReport, gated, hasty, payer, shared, steady } from '../../support/actors/guarded.ts';
 import { type TmpDir, tmpDir } from '../../support/tmp-dir.ts';
 import { codeOf, errorOf, until } from '../../support/until.ts';
 
@@ -186,6 +186,19 @@ describe.each([0, 1, 2])('threads: %i', (threads) => {
     expect(here.snapshot()).toMatchObject({ state: 'half_open', probes: { limit: 3, succeeded: 0, failed: 0 } });
     await here.execute(fail).catch(() => {});
     await until('open again', () => here.snapshot().openings === 2);
+  });
+
+  test("a machine's effect goes through it", async () => {
+    let paid = 0;
+    const pay = async (isWell: boolean): Promise<string> => {
+      const ref = await system.spawn(payer, { id: `p${paid++}`, input: { isWell } });
+      const { view } = await ref.waitFor((seen) => seen.view?.hasTag('over') === true);
+      return view.context.code;
+    };
+    expect(await pay(true)).toBe('ok');
+    for (let i = 0; i < 3; i++) expect(await pay(false)).toBe('failed');
+    // On another host they may not have heard yet.
+    await until('refused', async () => (await pay(true)) === 'CIRCUIT_OPEN');
   });
 
   test('by name, with options that change while it lives', async () => {

@@ -9,7 +9,10 @@ import {
   type CircuitBreakerDefinition,
   defineActor,
   defineCircuitBreaker,
+  effect,
+  type EffectArgument,
 } from '../../../actors/index.ts';
+import { assign, setup } from 'xstate';
 import type { EffectContext } from '../../../runtime/index.ts';
 import type { ReplyTo } from '../../../runtime/kernel/message.ts';
 
@@ -111,4 +114,30 @@ export const breakerUser: ActorDefinition<Calls> = defineActor(import.meta.url, 
     },
     effects: { call: { kind: 'call', run: call } },
   },
+});
+
+/** A machine that pays through a breaker: `paid`, or `refused` while the circuit is open. */
+export const payer = defineActor(import.meta.url, 'payer', {
+  machine: setup({
+    types: { context: {} as { readonly code: string }, input: {} as { readonly isWell: boolean } },
+    actors: {
+      pay: effect(async ({ input, actors }: EffectArgument<boolean>) => {
+        const breaker = await CircuitBreaker.of(actors, steady);
+        return gated(breaker, input ? 'well' : 'badly');
+      }),
+    },
+  }).createMachine({
+    context: { code: '' },
+    initial: 'paying',
+    states: {
+      paying: {
+        invoke: {
+          src: 'pay',
+          input: ({ event }) => (event as unknown as { readonly input: { readonly isWell: boolean } }).input.isWell,
+          onDone: { target: 'over', actions: assign({ code: ({ event }) => event.output }) },
+        },
+      },
+      over: { tags: 'over' },
+    },
+  }),
 });
