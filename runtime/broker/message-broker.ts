@@ -41,6 +41,7 @@ import { actorHandler } from './actor-handler.ts';
 import type { Checked } from './contracts/contract-registry.ts';
 import { LocalSource } from './local-source.ts';
 import { messageIds } from './message-id.ts';
+import { publishOutgoing } from './outgoing-drafts.ts';
 import { type Header, MessageMaker } from './message-maker.ts';
 import { MessagePublisher } from './message-publisher.ts';
 import { Requests, responseOf, type ResponsePayload } from './requests.ts';
@@ -49,9 +50,6 @@ import { BrokerSubscription } from './broker-subscription.ts';
 import { resolveSubscribeOptions } from './subscribe-options.ts';
 import { type Ending, SubscriptionRunner } from './subscription-runner.ts';
 import { assertPattern, replySubject } from './subjects.ts';
-
-/** Drafts of actors that are published beside each other; those of one actor are not. */
-const OUTGOING_AT_A_TIME = 64;
 
 /** The message that is being handled, for what is published by its handler. */
 const handling = new AsyncLocalStorage<Header>();
@@ -331,7 +329,15 @@ export class MessageBroker implements Broker, AsyncDisposable {
     this.#unlistenReplies = await this.#adapter.listen(`${replySubject(this.#instance)}.*`, undefined, (message) =>
       this.#replied(message),
     );
-    this.#outgoing = this.#publishOutgoing();
+    this.#outgoing = publishOutgoing({
+      adapter: this.#adapter,
+      clock: this.#clock,
+      random: this.#random,
+      retry: this.#options.retry,
+      publish: (draft) => this.#publish(draft, undefined),
+      ended: (ending) => this.#ended('$exchange', ending),
+      failed: (error) => this.#failed(error),
+    });
     await this.#schedules.open();
   }
 
@@ -342,28 +348,6 @@ export class MessageBroker implements Broker, AsyncDisposable {
     this.#requests.close(new BrokerClosedError('the broker was closed before the answer came'));
     await this.#unlistenReplies?.();
     await this.#adapter.close();
-  }
-
-  /** Publishes what actors have sent to the exchange. */
-  #publishOutgoing(): SubscriptionRunner | undefined {
-    const { outgoing } = this.#adapter;
-    if (outgoing === undefined) return undefined;
-    const runner = new SubscriptionRunner({
-      clock: this.#clock,
-      random: this.#random,
-      concurrency: OUTGOING_AT_A_TIME,
-      order: 'hold',
-      ackTimeoutMs: Number.POSITIVE_INFINITY,
-      retry: this.#options.retry,
-      // Its id makes it the same message, however often it is handed out.
-      invoke: ({ id, source, payload }) =>
-        this.#publish({ id, source, ...(payload as MessageDraft) }, undefined).then(() => undefined),
-      check: (message) => message,
-      ended: (ending) => this.#ended('$exchange', ending),
-      failed: (error) => this.#failed(error),
-    });
-    runner.begin(outgoing.call(this.#adapter, runner.deliver));
-    return runner;
   }
 
   #assertOpen(): void {

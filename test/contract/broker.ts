@@ -187,7 +187,7 @@ export const brokerContract: readonly BrokerCase[] = [
       // The one that was redriven twice stays.
       expect(await broker.deadLetters.redrive({ subscription: 'w' })).toBe(6);
       await until('six are done', () => done.length === 6);
-      expect([...done].sort()).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(new Set(done)).toEqual(new Set([1, 2, 3, 4, 5, 6]));
       expect(await broker.receipt(receipts[1]?.id ?? '')).toMatchObject({ status: 'handled' });
       expect(await listed()).toBe(1);
       expect(await broker.deadLetters.purge({})).toBe(1);

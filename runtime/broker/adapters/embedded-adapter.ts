@@ -120,7 +120,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
     return new Promise((resolve, reject) => {
       const acceptance = new Acceptance(targets, (duplicateOf, error) => {
         if (error !== undefined) {
-          reject(error);
+          reject(error as Error);
           return;
         }
         const isDuplicate = duplicateOf !== undefined;
@@ -229,7 +229,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
       Promise.all(answers).then(finish, (error: unknown) => {
         leave();
         signal?.removeEventListener('abort', abort);
-        reject(error as Error);
+        reject(error);
       });
     });
   }

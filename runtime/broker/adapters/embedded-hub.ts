@@ -293,7 +293,7 @@ export class EmbeddedHub {
         const { error, attempts } = letter;
         const atMs = (letter as { deadMs?: number }).deadMs ?? 0;
         route.ended(letter.messageId, { status: 'dead', atMs, attempt: attempts, error });
-        for (const { dead } of this.#subscribers) dead(route.name, letter);
+        for (const events of this.#subscribers) events.dead(route.name, letter);
       }
     } catch (error) {
       if (!this.#observing.signal.aborted) this.#failed(error);
@@ -314,7 +314,7 @@ export class EmbeddedHub {
 
   #failed(error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
-    for (const { failed } of this.#subscribers) failed(cause);
+    for (const events of this.#subscribers) events.failed(cause);
   }
 }
 

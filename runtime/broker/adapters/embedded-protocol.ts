@@ -20,7 +20,6 @@ export const EXCHANGE_QUEUE = '$exchange';
 
 export const queueKey = (broker: string, subscription: string): CellKey => keyOf(QUEUE, `${broker}.${subscription}`);
 export const streamKey = (broker: string, pattern: string): CellKey => keyOf(STREAM, `${broker}.${pattern}`);
-export const exchangeKey = (broker: string): CellKey => keyOf(EXCHANGE, broker);
 export const lettersKey = (queue: CellKey): CellKey => keyOf(LETTERS, queue.slice(QUEUE.length + 1));
 export const segmentKey = (owner: CellKey, number: number): CellKey => keyOf(SEGMENT, `${owner}.${number}`);
 export const letterKey = (letters: CellKey, slot: number): CellKey => keyOf(LETTER, `${letters}.${slot}`);
