@@ -16,6 +16,7 @@ import type { MessageDraft } from './contract/message.ts';
 import type { Receipt } from './contract/receipt.ts';
 import type { Checked, ContractRegistry } from './contracts/contract-registry.ts';
 import type { Header, MessageMaker } from './message-maker.ts';
+import { responseOf } from './requests.ts';
 import { MessageReceipt } from './message-receipt.ts';
 
 export interface PublisherPorts {
@@ -34,6 +35,11 @@ export class MessagePublisher {
 
   constructor(ports: PublisherPorts) {
     this.#ports = ports;
+  }
+
+  /** @throws InvalidMessageError, InvalidSubjectError */
+  assertDraft(draft: MessageDraft): void {
+    this.#ports.maker.header(draft, undefined);
   }
 
   async publish(draft: MessageDraft, cause: Header | undefined): Promise<Receipt> {
@@ -73,7 +79,16 @@ export class MessagePublisher {
     const { adapter, clock } = this.#ports;
     const accepted = await this.#accept({ header, payload: encodeValue(payload) });
     if (accepted.subscriptions.length === 0 && !accepted.duplicate && accepted.listeners === 0) assertTaken(header);
-    return new MessageReceipt(header.id, accepted, adapter, clock);
+    const receipt = new MessageReceipt(header.id, accepted, adapter, clock);
+    if (accepted.ended === true && header.replyTo !== undefined) {
+      void this.#respond(header, header.replyTo, receipt).catch(this.#ports.failed);
+    }
+    return receipt;
+  }
+
+  async #respond(header: Header, subject: string, receipt: Receipt): Promise<void> {
+    const payload = responseOf(await receipt.settled());
+    await this.publish({ type: header.type, kind: 'RESPONSE', subject, payload, target: header.source }, header);
   }
 
   #accept(message: CarriedMessage): Promise<Accepted> {

@@ -7,6 +7,7 @@
  * one that failed is repeated with the same id.
  */
 import type { ActorHost } from '../../kernel/actor-host.ts';
+import type { CellKey } from '../../kernel/address.ts';
 import { BrokerClosedError } from '../../kernel/errors.ts';
 import type {
   Accepted,
@@ -22,7 +23,9 @@ import type {
 } from '../broker-adapter.ts';
 import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
 import { matchesSubject } from '../subjects.ts';
+import { Acceptance } from './embedded-acceptance.ts';
 import { EmbeddedConsumer } from './embedded-consumer.ts';
+import { outgoingOf, tellActor } from './embedded-actor-routes.ts';
 import { packMessage, unpackMessage } from './embedded-frame.ts';
 import { EmbeddedHub, type HubLimits } from './embedded-hub.ts';
 import {
@@ -30,11 +33,12 @@ import {
   letterKey,
   type LettersMessage,
   type LettersPage,
+  type RetentionLimits,
   type WireLetter,
   type WireMessage,
 } from './embedded-protocol.ts';
-import type { QueueView } from './embedded-queue.ts';
-import { isEnd, type Offering, type Route } from './embedded-route.ts';
+import type { QueueView } from './embedded-queue-state.ts';
+import { isEnd, type Route } from './embedded-route.ts';
 import { receiptStateOf } from '../receipt-state.ts';
 
 export interface EmbeddedPorts extends HubLimits {
@@ -99,7 +103,9 @@ export class EmbeddedAdapter implements BrokerAdapter {
     const hub = this.#hub;
     const { header } = message;
     const routes = hub.routesOf(header.subject);
-    if (routes.length === 0) {
+    const streams = hub.streamsOf(header.subject);
+    const targets = streams.length === 0 ? routes : [...routes, ...streams];
+    if (targets.length === 0) {
       return Promise.resolve({ duplicate: false, subscriptions: [], listeners: hub.broadcast(message) });
     }
     const wire: WireMessage = [
@@ -110,10 +116,11 @@ export class EmbeddedAdapter implements BrokerAdapter {
       header.notBeforeMs ?? 0,
       packMessage(message),
     ];
+    const isLater = wire[4] > this.#ports.nowMs();
     return new Promise((resolve, reject) => {
-      const acceptance = new Acceptance(routes, (duplicateOf, error) => {
+      const acceptance = new Acceptance(targets, (duplicateOf, error) => {
         if (error !== undefined) {
-          reject(error);
+          reject(error as Error);
           return;
         }
         const isDuplicate = duplicateOf !== undefined;
@@ -121,11 +128,16 @@ export class EmbeddedAdapter implements BrokerAdapter {
           duplicate: isDuplicate,
           ...(isDuplicate ? { id: duplicateOf } : {}),
           subscriptions: routes.map(({ name }) => name),
+          ended: routes.length > 0 && routes.every((route) => route.actor !== undefined && !isLater),
           listeners: isDuplicate ? 0 : hub.broadcast(message),
           token: { routes, ends: acceptance.ends } satisfies Token,
         });
       });
-      for (const route of routes) route.offer(wire, acceptance);
+      for (const route of targets) {
+        // What has to wait waits in the queue, whoever handles it.
+        if (route.actor === undefined || isLater) route.offer(wire, acceptance);
+        else void tellActor(route, route.actor, message, this.#ports.nowMs(), acceptance);
+      }
     });
   }
 
@@ -143,14 +155,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   }
 
   async subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer> {
-    const route = await this.#hub.join(spec);
-    return new EmbeddedConsumer({
-      route,
-      name: this.#hub.consumerName(),
-      deliver,
-      nowMs: this.#ports.nowMs,
-      failed: (error) => this.#events?.failed(error),
-    });
+    return this.#consumer(await this.#hub.join(spec), deliver, unpackMessage);
   }
 
   unsubscribe(name: string): Promise<void> {
@@ -224,7 +229,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
       Promise.all(answers).then(finish, (error: unknown) => {
         leave();
         signal?.removeEventListener('abort', abort);
-        reject(error as Error);
+        reject(error);
       });
     });
   }
@@ -232,7 +237,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   async deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetterRecord[]> {
     const found: DeadLetterRecord[] = [];
     const [afterName, afterId] = query.after === undefined ? [undefined, null] : splitLetterId(query.after);
-    const routes = [...this.#hub.routes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const routes = [...this.#hub.routes.values(), this.#hub.exchange].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const route of routes) {
       if (query.subscription !== undefined && route.name !== query.subscription) continue;
       if (afterName !== undefined && route.name < afterName) continue;
@@ -261,8 +266,20 @@ export class EmbeddedAdapter implements BrokerAdapter {
     return this.#perRoute(ids, (route, own) => this.#lettersOf<number>(route, { type: 'PURGE', ids: own }));
   }
 
-  retain(): Promise<void> {
-    return Promise.resolve();
+  retain(pattern: string, limits: RetentionLimits): Promise<void> {
+    return this.#hub.retain(pattern, limits);
+  }
+
+  /** Hands a subscription's messages to an actor from now on, or (undefined) to functions again. */
+  async direct(name: string, actor: CellKey | undefined): Promise<void> {
+    const route = this.#hub.routes.get(name);
+    if (route === undefined) return;
+    await (actor === undefined ? this.#hub.undirect(route) : this.#hub.direct(route, actor));
+  }
+
+  /** What actors have sent to the exchange. */
+  outgoing(deliver: (handOuts: readonly HandOut[]) => void): AdapterConsumer {
+    return this.#consumer(this.#hub.exchange, deliver, outgoingOf);
   }
 
   readonly records: AdapterRecords = {
@@ -290,6 +307,21 @@ export class EmbeddedAdapter implements BrokerAdapter {
     if (shared.users > 0) return;
     shared.hub.close();
     hubs.get(this.#ports.system)?.delete(this.#ports.broker);
+  }
+
+  #consumer(
+    route: Route,
+    deliver: (handOuts: readonly HandOut[]) => void,
+    unpack: (bytes: Uint8Array, redriven: boolean) => CarriedMessage,
+  ): EmbeddedConsumer {
+    return new EmbeddedConsumer({
+      route,
+      name: this.#hub.consumerName(),
+      deliver,
+      unpack,
+      nowMs: this.#ports.nowMs,
+      failed: (error) => this.#events?.failed(error),
+    });
   }
 
   async #statuses(routes: readonly Route[], id: string): Promise<Map<string, DeliveryStatus>> {
@@ -321,7 +353,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
     const byRoute = new Map<Route, string[]>();
     for (const id of ids) {
       const [name, own] = splitLetterId(id);
-      const route = this.#hub.routes.get(name);
+      const route = this.#hub.route(name);
       if (route === undefined) continue;
       const list = byRoute.get(route);
       if (list === undefined) byRoute.set(route, [own]);
@@ -329,40 +361,6 @@ export class EmbeddedAdapter implements BrokerAdapter {
     }
     const counts = await Promise.all([...byRoute].map(([route, own]) => act(route, own)));
     return counts.reduce((sum, count) => sum + count, 0);
-  }
-}
-
-/** Counts the queues that have a message, until all do. */
-class Acceptance implements Offering {
-  readonly #done: (duplicateOf: string | undefined, error: unknown) => void;
-  #left: number;
-  #accepted = 0;
-  #duplicateOf: string | undefined;
-  #error: unknown;
-  /** How many messages had ended at each route when this one was offered. */
-  readonly ends: number[];
-
-  constructor(routes: readonly Route[], done: (duplicateOf: string | undefined, error: unknown) => void) {
-    this.#left = routes.length;
-    this.#done = done;
-    this.ends = routes.map(({ ends }) => ends);
-  }
-
-  accepted(_route: Route, duplicateOf: string | undefined): void {
-    if (duplicateOf === undefined) this.#accepted += 1;
-    else this.#duplicateOf = duplicateOf;
-    this.#one();
-  }
-
-  refused(error: unknown): void {
-    this.#error ??= error;
-    this.#one();
-  }
-
-  #one(): void {
-    this.#left -= 1;
-    // One that some had and others had not is accepted now: it was published again because of those.
-    if (this.#left === 0) this.#done(this.#accepted > 0 ? undefined : this.#duplicateOf, this.#error);
   }
 }
 

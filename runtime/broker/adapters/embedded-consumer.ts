@@ -9,9 +9,8 @@
  */
 import { BrokerClosedError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
-import type { AdapterConsumer, HandOut, Outcome } from '../broker-adapter.ts';
+import type { AdapterConsumer, CarriedMessage, HandOut, Outcome } from '../broker-adapter.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
-import { unpackMessage } from './embedded-frame.ts';
 import { BATCH_MESSAGES, type HandOuts, type WireHandOut, type WireOutcome } from './embedded-protocol.ts';
 import type { Route } from './embedded-route.ts';
 
@@ -29,6 +28,8 @@ export interface ConsumerPorts {
   readonly route: Route;
   readonly name: string;
   readonly deliver: (handOuts: readonly HandOut[]) => void;
+  /** The message in what was packed. */
+  readonly unpack: (bytes: Uint8Array, redriven: boolean) => CarriedMessage;
   readonly nowMs: () => number;
   readonly failed: (error: Error) => void;
 }
@@ -157,7 +158,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
   #found(found: HandOuts, asked: number): void {
     this.#wanted += asked - found.length;
     if (this.#wanted > 0 && !this.#closed) this.#schedule();
-    if (found.length > 0) this.#ports.deliver(found.map(handOutOf));
+    if (found.length > 0) this.#ports.deliver(found.map((one) => handOutOf(one, this.#ports.unpack)));
   }
 
   #lost(error: unknown): void {
@@ -166,13 +167,12 @@ export class EmbeddedConsumer implements AdapterConsumer {
   }
 }
 
-function handOutOf([seq, lease, attempt, firstDeliveredMs, redrives, bytes]: WireHandOut): HandOut {
-  return {
-    message: unpackMessage(bytes, redrives > 0),
-    attempt,
-    firstDeliveredMs,
-    token: [seq, lease] satisfies Token,
-  };
+function handOutOf(
+  [seq, lease, attempt, firstDeliveredMs, redrives, bytes]: WireHandOut,
+  unpack: ConsumerPorts['unpack'],
+): HandOut {
+  const token: Token = [seq, lease];
+  return { message: unpack(bytes, redrives > 0), attempt, firstDeliveredMs, token };
 }
 
 function endOf({ attempt }: HandOut, outcome: Outcome, atMs: number): DeliveryStatus | undefined {

@@ -41,14 +41,16 @@ const ACCEPT_TIMEOUT_MS = 60_000;
 const RECENT_ENDS = 8_192;
 
 export class Route {
+  /** The actor that gets its messages directly, if its handler is one. */
+  actor: ActorHandle | undefined;
   readonly name: string;
   readonly pattern: string;
   readonly queue: ActorHandle;
   #messages: WireMessage[] = [];
   #offerings: Offering[] = [];
-  #bytes = 0;
   #underWay = 0;
   #isScheduled = false;
+  #isHeld = false;
   #questions: { id: string; answer: (status: DeliveryStatus | undefined) => void; fail: (error: unknown) => void }[] =
     [];
   readonly #waiters = new Map<string, Set<EndWaiter>>();
@@ -68,14 +70,25 @@ export class Route {
     return this.#waiters;
   }
 
+  /** Keeps what is offered from now on until `release`: something older has to reach the queue first. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    if (this.#messages.length > 0) this.#schedule();
+  }
+
+  /** Gives older messages to the queue, past what is held. Resolves with how many it had no room for. */
+  async fill(messages: readonly WireMessage[]): Promise<number> {
+    const verdicts = await this.say<readonly Verdict[]>({ type: 'ACCEPT', messages });
+    return verdicts.filter((verdict) => verdict === 0).length;
+  }
+
   offer(message: WireMessage, offering: Offering): void {
-    const { length } = message[5];
-    if (this.#messages.length > 0 && (this.#messages.length >= BATCH_MESSAGES || this.#bytes + length > BATCH_BYTES)) {
-      this.#flush();
-    }
     this.#messages.push(message);
     this.#offerings.push(offering);
-    this.#bytes += length;
     this.#schedule();
   }
 
@@ -136,20 +149,19 @@ export class Route {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#underWay >= BATCHES_UNDER_WAY) return;
+    if (this.#isScheduled || this.#isHeld || this.#underWay >= BATCHES_UNDER_WAY) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
-      if (this.#messages.length > 0) this.#flush();
+      while (this.#messages.length > 0 && !this.#isHeld && this.#underWay < BATCHES_UNDER_WAY) this.#flush();
     });
   }
 
+  /** Sends the first batch of what has collected. */
   #flush(): void {
-    const messages = this.#messages;
-    const offerings = this.#offerings;
-    this.#messages = [];
-    this.#offerings = [];
-    this.#bytes = 0;
+    const count = this.#batch();
+    const messages = this.#messages.splice(0, count);
+    const offerings = this.#offerings.splice(0, count);
     this.#underWay += 1;
     this.say<readonly Verdict[]>({ type: 'ACCEPT', messages }).then(
       (verdicts) => {
@@ -165,6 +177,17 @@ export class Route {
         for (const offering of offerings) offering.refused(error);
       },
     );
+  }
+
+  #batch(): number {
+    let bytes = 0;
+    let count = 0;
+    for (const message of this.#messages) {
+      bytes += message[5].length;
+      if (count > 0 && (count >= BATCH_MESSAGES || bytes > BATCH_BYTES)) break;
+      count += 1;
+    }
+    return count;
   }
 
   #answered(): void {
