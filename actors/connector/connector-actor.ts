@@ -25,6 +25,9 @@ export const connector: ActorDefinition<ConnectorMachineEvent, unknown, Connecto
   { machine: connectorMachine, version: 1 },
 ) as never;
 
+/** Loaded with it: after a restart a breaker may come to life before its connector does. */
+export { namedBreaker } from '../circuit-breaker/named-breaker.ts';
+
 /** A child spec as `defineSupervisor` takes it. */
 export interface ConnectorChildSpec {
   readonly id: string;

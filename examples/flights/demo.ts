@@ -3,6 +3,7 @@
  *
  * Flies the flights of a real file as actors in another process (`run.ts`), takes away one of its threads when a quarter has
  * landed and the whole process when half has, lets it go on from the journal, and checks the books of every airport against the file.
+ * Meanwhile the ground service of one airport, another system, goes on strike (`strike.ts`).
  *
  * Owns: the order of events, and the verdict: exit code 0 when everything is equal, 1 when not, 2 for wrong options.
  */
@@ -61,9 +62,9 @@ class Demo {
     if (fresh) {
       await rm(dataDir, { recursive: true, force: true });
       await rm(groundFile(this.#options), { force: true });
-      this.#ground.forget();
     }
     const groundUrl = await this.#ground.start();
+    this.#strike.begin();
     try {
       return await this.#fly({ ...this.#options, groundUrl });
     } finally {

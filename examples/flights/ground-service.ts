@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net';
 export class GroundService {
   readonly #file: string;
   readonly #server: Server;
-  readonly #serviced: Set<number>;
+  readonly #serviced = new Set<number>();
   readonly #onServiced: (serviced: number) => void;
   #onStrike = false;
   #refused = 0;
@@ -19,21 +19,16 @@ export class GroundService {
   constructor(file: string, onServiced: (serviced: number) => void) {
     this.#file = file;
     this.#onServiced = onServiced;
-    this.#serviced = new Set(linesOf(file).map(Number));
     this.#server = createServer((request, response) => void this.#take(request, response));
   }
 
-  /** Resolves with where it is. */
+  /** Opens the books of earlier runs; resolves with where it is. */
   async start(): Promise<string> {
+    for (const line of linesOf(this.#file)) this.#serviced.add(Number(line));
     await new Promise<void>((resolve) => {
       this.#server.listen(0, '127.0.0.1', resolve);
     });
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
-  }
-
-  /** Begins new books; their file is gone. */
-  forget(): void {
-    this.#serviced.clear();
   }
 
   /** Flights that it has serviced. */

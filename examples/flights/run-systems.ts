@@ -6,8 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CircuitBreaker, httpTransport, SystemConnector } from '../../actors/index.ts';
-import { MessageBroker } from '../../runtime/broker/message-broker.ts';
-import type { ActorRef, ActorSystem } from '../../runtime/index.ts';
+import { type ActorRef, type ActorSystem, MessageBroker } from '../../runtime/index.ts';
 import type { RunMessage } from './run-messages.ts';
 import { statistics, type StatisticsState } from './statistics.ts';
 import { GROUND, type Landing, STATISTICS } from './systems.ts';
@@ -112,8 +111,8 @@ export class RunSystems {
 
   async stop(): Promise<void> {
     this.#ended.abort();
+    await this.#watched;
     for (const connector of this.#connectors) await connector[Symbol.asyncDispose]();
     await this.#broker.close();
-    await this.#watched;
   }
 }

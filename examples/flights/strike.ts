@@ -13,10 +13,7 @@ const BEGINS_AT = 1 / 10;
 const DEAD_ENOUGH = 3;
 const PATIENCE_MS = 3_000;
 
-type Phase =
-  | { readonly kind: 'planned' }
-  | { readonly kind: 'under_way' }
-  | { readonly kind: 'over' };
+type Phase = { readonly kind: 'planned' } | { readonly kind: 'under_way' } | { readonly kind: 'over' };
 
 type Tell = (style: 'yellow' | 'green', text: string) => void;
 
@@ -38,8 +35,11 @@ export class Strike {
     this.#ground = ground;
     this.#commands = commands;
     this.#tell = tell;
-    // Of an earlier run of the same folder.
-    if (ground.serviced.size > commands * BEGINS_AT + 1) this.#phase = { kind: 'over' };
+  }
+
+  /** The ground service is there, with what it did in earlier runs: there is one strike a folder. */
+  begin(): void {
+    if (this.#ground.serviced.size > this.#commands * BEGINS_AT + 1) this.#phase = { kind: 'over' };
   }
 
   serviced(flights: number): void {

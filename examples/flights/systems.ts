@@ -3,9 +3,8 @@
  *
  * Owns: their names, the one connector of the flights on each host thread, and what is said over it.
  */
-import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
-import { MessageBroker } from '../../runtime/broker/message-broker.ts';
-import { SystemConnector } from '../../actors/index.ts';
+import { type EffectArgument, SystemConnector } from '../../actors/index.ts';
+import { MessageBroker } from '../../runtime/index.ts';
 
 /** The airport whose departures are serviced by another system. */
 export const HUB = 'ORD';
@@ -14,16 +13,19 @@ export const GROUND = 'ground';
 /** The system that counts landings. */
 export const STATISTICS = 'statistics';
 
+/** An effect's way to the actors of its system. */
+type Actors = EffectArgument['actors'];
+
 export interface Landing {
   readonly number: number;
   readonly origin: string;
   readonly delay: number;
 }
 
-const CONNECTORS = new WeakMap<ActorHost, Promise<SystemConnector>>();
+const CONNECTORS = new WeakMap<Actors, Promise<SystemConnector>>();
 
 /** The connector of the flights, one a thread: effects run on the thread of their flight. */
-function flightsOn(actors: ActorHost): Promise<SystemConnector> {
+function flightsOn(actors: Actors): Promise<SystemConnector> {
   let made = CONNECTORS.get(actors);
   if (made === undefined) {
     made = MessageBroker.start({ system: actors }).then((broker) => new SystemConnector('flights', broker));
@@ -34,14 +36,14 @@ function flightsOn(actors: ActorHost): Promise<SystemConnector> {
 }
 
 /** Resolves once the command is on disk, whether the ground service works or not. The key makes a second one the same. */
-export async function commandService(actors: ActorHost, number: number): Promise<void> {
+export async function commandService(actors: Actors, number: number): Promise<void> {
   const flights = await flightsOn(actors);
   const key = `service-${number}`;
   await flights.sendCommand(GROUND, 'service', { number }, { idempotencyKey: key, key, delivery: 'EXACTLY_ONCE' });
 }
 
 /** Tells everybody who is interested. */
-export async function publishLanding(actors: ActorHost, landing: Landing): Promise<void> {
+export async function publishLanding(actors: Actors, landing: Landing): Promise<void> {
   const flights = await flightsOn(actors);
   await flights.publishEvent(`flights.landed.${landing.origin}`, landing, {
     idempotencyKey: `landed-${landing.number}`,
