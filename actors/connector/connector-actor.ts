@@ -25,7 +25,7 @@ export const connector: ActorDefinition<ConnectorMachineEvent, unknown, Connecto
   { machine: connectorMachine, version: 1 },
 ) as never;
 
-/** Loaded with it: after a restart a breaker may come to life before its connector does. */
+/** Loaded with it: after a restart a breaker may come to life before its connector does. @public */
 export { namedBreaker } from '../circuit-breaker/named-breaker.ts';
 
 /** A child spec as `defineSupervisor` takes it. */

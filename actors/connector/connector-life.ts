@@ -196,7 +196,7 @@ export class ConnectorLife implements SeatListener {
     this.#working = working;
     const done =
       work.kind === 'open' ? this.#open(work.round, working.signal) : this.#check(work.round, working.signal);
-    done.finally(() => {
+    void done.finally(() => {
       if (this.#working === working) this.#working = undefined;
     });
   }

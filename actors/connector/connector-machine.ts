@@ -106,7 +106,7 @@ export const connectorMachine = setup({
   types: {
     context: {} as ConnectorContext,
     events: {} as ConnectorMachineEvent,
-    input: {} as ConnectorInput | undefined,
+    input: undefined as unknown as ConnectorInput | undefined,
   },
   delays: {
     checkEvery: ({ context }) => context.settings.checkEveryMs,

@@ -284,10 +284,10 @@ export class Deliveries {
 
   /** The other side was not there in time: what waits for it waits in the broker from here on. */
   #expectNoMore(): void {
-    const { life, trouble } = this.#ports;
+    const { life } = this.#ports;
     if (!this.#expects) return;
     this.#expects = false;
-    this.follow(life.isOnline, life.isEnded).catch(trouble);
+    this.follow(life.isOnline, life.isEnded).catch((error: Error) => this.#ports.trouble(error));
   }
 
   #unreachable(): ConnectorUnavailableError {

@@ -73,7 +73,8 @@ interface GivenAttributes {
 function attributesOf(kind: unknown, target: unknown, type: unknown): GivenAttributes {
   if (kind === 'RESPONSE') throw malformed('kind', 'a RESPONSE is not taken here: it comes as the answer to a request');
   if (!KINDS.has(kind)) {
-    if (kind !== undefined && target !== undefined) throw malformed('kind', `${String(kind)} is no kind of message`);
+    if (kind !== undefined && target !== undefined)
+      throw malformed('kind', `${JSON.stringify(kind)} is no kind of message`);
     return { isForeign: true, subject: undefined, delivery: undefined };
   }
   if (kind !== 'EVENT' && (typeof target !== 'string' || target === '')) throw malformed('target', 'it is missing');

@@ -204,6 +204,7 @@ function urlOf(name: string, given: string | URL): URL {
 /** What fetch says is "fetch failed"; what happened is its cause. */
 function messageOf(error: unknown): string {
   const cause: unknown = error instanceof Error ? error.cause : undefined;
-  const { code, message } = (cause ?? error) as { code?: unknown; message?: unknown };
-  return typeof code === 'string' ? `${code} ${String(message ?? '')}`.trim() : String(message ?? error);
+  if (!(cause instanceof Error)) return error instanceof Error ? error.message : String(error);
+  const { code } = cause as { code?: unknown };
+  return typeof code === 'string' ? `${code} ${cause.message}` : cause.message;
 }

@@ -16,12 +16,7 @@ import type {
 } from '../../runtime/broker/contract/message.ts';
 import type { Receipt } from '../../runtime/broker/contract/receipt.ts';
 import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
-import {
-  InvalidOptionsError,
-  NoHandlerError,
-  NoSubscriberError,
-  UnknownTargetError,
-} from '../../runtime/kernel/errors.ts';
+import { InvalidOptionsError, NoSubscriberError, UnknownTargetError } from '../../runtime/kernel/errors.ts';
 import type { ConnectorDirectory } from './connector-directory.ts';
 import type { GuardSet } from './guard-set.ts';
 import { explainNobody } from './nobody-there.ts';

@@ -45,9 +45,9 @@ export function timedCall<T>(call: (signal: AbortSignal) => Promise<T>, limits: 
           end();
           resolve(value);
         },
-        (error: unknown) => {
+        (error: Error) => {
           end();
-          reject(error as Error);
+          reject(error);
         },
       );
   });

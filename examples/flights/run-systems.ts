@@ -45,10 +45,7 @@ export class RunSystems {
   static async start(system: ActorSystem, groundUrl: string, say: (message: RunMessage) => void): Promise<RunSystems> {
     const broker = await MessageBroker.start({ system });
     const breaker = await CircuitBreaker.of(system, GROUND, BREAKER);
-    const books = (await system.spawn(statistics, { id: 'flights', ifExists: 'attach' })) as ActorRef<
-      Landing,
-      StatisticsState
-    >;
+    const books = await system.spawn(statistics, { id: 'flights', ifExists: 'attach' });
     const systems = new RunSystems(broker, breaker, books, say);
     await systems.#connect(system, groundUrl);
     systems.#watched = Promise.all([systems.#watchBreaker(), systems.#redrive()]);

@@ -540,7 +540,7 @@ describe('what comes to a server', () => {
     const asking = fetch(there.server.url, { method: 'POST', headers: query, signal: giveUp.signal });
     await until('the query', () => there.billing.health().deliveries.underWay === 1);
     giveUp.abort();
-    await expect(asking).rejects.toThrow();
+    await expect(asking).rejects.toThrow(/abort/);
     await until('the end of the request', () => there.server.figures().abandoned === 2);
     expect(there.server.figures().underWay).toBe(0);
     expect(aborted).toBe(false);
@@ -588,7 +588,7 @@ describe('what comes to a server', () => {
     const asking = fetch(there.server.url, { method: 'POST', headers: query });
     await until('the query', () => there.billing.health().deliveries.underWay === 1);
     const closing = there.server.close();
-    await expect(fetch(there.server.url)).rejects.toThrow();
+    await expect(fetch(there.server.url)).rejects.toThrow('fetch failed');
     finish();
     const response = await asking;
     expect([response.status, await response.json(), response.headers.get('connection')]).toEqual([
@@ -607,7 +607,7 @@ describe('what comes to a server', () => {
     const query = { ...event, 'ce-kind': 'QUERY', 'ce-target': 'billing', 'ce-type': 'never' };
     const asking = fetch(there.server.url, { method: 'POST', headers: query });
     await until('the query', () => there.billing.health().deliveries.underWay === 1);
-    await Promise.all([expect(asking).rejects.toThrow(), there.server.close()]);
+    await Promise.all([expect(asking).rejects.toThrow('fetch failed'), there.server.close()]);
   });
 
   test('faults of its options are named, all at once; a taken port has a name', async () => {
