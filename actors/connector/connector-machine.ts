@@ -103,10 +103,10 @@ const retryAfterOf = (event: ConnectorMachineEvent): number =>
   ('retryAfterMs' in event ? event.retryAfterMs : undefined) ?? 0;
 
 export const connectorMachine = setup({
-  types: {
-    context: {} as ConnectorContext,
-    events: {} as ConnectorMachineEvent,
-    input: undefined as unknown as ConnectorInput | undefined,
+  types: {} as {
+    readonly context: ConnectorContext;
+    readonly events: ConnectorMachineEvent;
+    readonly input: ConnectorInput | undefined;
   },
   delays: {
     checkEvery: ({ context }) => context.settings.checkEveryMs,

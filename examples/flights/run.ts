@@ -157,8 +157,11 @@ async function flyAll(options: RunOptions): Promise<void> {
   process.on('message', ({ kind }: RunOrder) => {
     if (kind === 'crash_host') crashHost(system).catch((error: unknown) => trouble(String(error)));
   });
-  const systems = await RunSystems.start(system, options.groundUrl, say);
-  const run = await openAirports(system, options);
+  // Both before the first flight is filed: what it says is then heard.
+  const [systems, run] = await Promise.all([
+    RunSystems.start(system, options.groundUrl, say),
+    openAirports(system, options),
+  ]);
   const [, books] = await Promise.all([fileFlights(run), watchAirports(run)]);
   const counted = await systems.finish(run.landed);
   const deadLetters = (await system.deadLetters.list()).length;

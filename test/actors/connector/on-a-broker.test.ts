@@ -7,12 +7,17 @@ import { handlerTransport } from '../../../actors/connector/handler-transport.ts
 import { SystemConnector } from '../../../actors/connector/system-connector.ts';
 import { brokerRegistry } from '../../../runtime/broker/adapters/embedded-actors.ts';
 import { MessageBroker } from '../../../runtime/broker/message-broker.ts';
+import { ContractRegistry } from '../../../runtime/broker/contracts/contract-registry.ts';
 import { ActorSystem } from '../../../runtime/index.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 import { codeOf, errorOf, until } from '../../support/until.ts';
 
 const start = (dataDir?: string): Promise<ActorSystem> =>
-  ActorSystem.start({ threads: 1, actors: [connector.module, brokerRegistry.module], ...(dataDir === undefined ? {} : { dataDir }) });
+  ActorSystem.start({
+    threads: 1,
+    actors: [connector.module, brokerRegistry.module],
+    ...(dataDir === undefined ? {} : { dataDir }),
+  });
 
 describe('the snippets of the specification, in camel case', () => {
   test('as written', async () => {
@@ -74,6 +79,37 @@ test('who is not there, what is expired, what comes twice: typed errors, and a s
   });
   expect(await twice.settled()).toMatchObject({ status: 'handled' });
   expect(handled).toEqual(['once']);
+});
+
+test('a payload that its contract does not allow: the sender is told path and rule, also over HTTP, and nothing is sent', async () => {
+  await using system = await start();
+  const contracts = new ContractRegistry();
+  contracts.register({
+    type: 'charge',
+    schema: { type: 'object', required: ['cents'], properties: { cents: { type: 'number' } } },
+  });
+  await using far = await MessageBroker.start({ system, contracts });
+  await using near = await MessageBroker.start({ system, name: 'near' });
+  await using billing = await SystemConnector.start('billing', { broker: far });
+  const handled: unknown[] = [];
+  await billing.onCommand('charge', (payload) => void handled.push(payload));
+  await using orders = await SystemConnector.start('orders', { broker: far });
+  const faults = [{ path: '/cents', rule: 'type' }];
+  expect(await errorOf(orders.sendCommand('billing', 'charge', { cents: '990' }))).toMatchObject({
+    code: 'CONTRACT_VIOLATION',
+    details: { faults },
+  });
+  await using server = await ConnectorServer.start({ broker: far });
+  const transport = httpTransport({ url: server.url });
+  await using _bridge = await SystemConnector.start('billing', { broker: near, transport });
+  await using shop = await SystemConnector.start('shop', { broker: near });
+  expect(await errorOf(shop.sendCommand('billing', 'charge', { cents: '990' }, { reply: true }))).toMatchObject({
+    code: 'CONTRACT_VIOLATION',
+    details: { faults },
+  });
+  expect(server.figures().answers['422']).toBe(1);
+  await shop.sendCommand('billing', 'charge', { cents: 990 }, { reply: true });
+  expect(handled).toEqual([{ cents: 990 }]);
 });
 
 test('commands that were accepted survive the process, and are handled in order by the next one', async () => {
