@@ -29,7 +29,7 @@ const HOSTS = 2;
 /** A tenth of a millisecond of work and more; without trimming it is the amount that shows. */
 const SPIN = order.planted === 'no trim' ? 1_000 : 30_000;
 /** Kept of every turn of the flooder's loop, in the control that leaks. */
-const LEAK_BYTES = 100_000;
+const LEAK_BYTES = 1_000_000;
 /** Calls in one turn of the loop: more would keep the flooder itself from its other work. */
 const BURST = 300;
 const PATIENT_MS = 3_600_000;
@@ -251,7 +251,7 @@ const sweeping = reported(sweep());
 const all = [flood(), sample(), operate(), read()].map(reported);
 await pause(order.seconds * 1_000);
 /** A control must have had the processor time in which its fault shows, on a busy machine too; a run of the proof goes by the clock. */
-const SHOWS_MB = order.planted === 'no back-pressure' ? 300 : 48;
+const SHOWS_MB = { none: 0, 'no trim': 48, 'native leak': 100, 'no back-pressure': 300 }[order.planted];
 while (order.planted !== 'none' && secondsGone() < CONTROL_S_MAX) {
   const grown =
     order.planted === 'no trim' ? samples.at(-1)?.fileMb : (samples.at(-1)?.heldMb ?? 0) - (samples[0]?.heldMb ?? 0);
