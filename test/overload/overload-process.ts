@@ -281,7 +281,14 @@ if (order.planted !== 'none') {
 }
 
 // What was accepted is handled now, and nothing more comes.
-for (const { ref } of pumps) await ref.tell({ type: 'STOP' });
+/** The flood may have left no room for another call: then some of it has to be handled first. */
+const stopped = (pumping: ActorRef): Promise<unknown> =>
+  pumping.tell({ type: 'STOP' }).catch(async (error: unknown) => {
+    if ((error as { code?: unknown }).code !== 'MAILBOX_FULL') throw error;
+    await pause(50);
+    return stopped(pumping);
+  });
+for (const { ref } of pumps) await stopped(ref);
 const countsOf = async (ref: ActorRef): Promise<Counts> =>
   ref.ask<Counts>({ type: 'COUNTS' }, { timeoutMs: PATIENT_MS });
 const underWay = (): boolean =>
