@@ -172,6 +172,23 @@ test('a thousand runs are reported, too', async () => {
   expect(reports(thread)[0]?.runs.length).toBeGreaterThan(990);
 });
 
+test('what waits while the actor does not answer is bounded, in one report and in all', async () => {
+  const actor = new CircuitActor();
+  const thread = await actor.mirror({
+    ...WINDOW,
+    policy: { kind: 'count_window', size: 1, minimumCalls: 1, failureRate: 1 },
+  });
+  // Slow ones do not trip here, and make short runs.
+  for (let i = 0; i < 60_000; i++) call(thread, i % 2 === 0 ? 'success' : 'slow');
+  expect(reports(thread)).toHaveLength(1);
+  expect(thread.mirror.here.unreported).toBeLessThanOrEqual(10_001);
+  expect(thread.mirror.here.lostReports).toBeGreaterThan(0);
+  await thread.deliverAll();
+  await thread.mirror.flush();
+  for (const { runs } of reports(thread)) expect(runs.length).toBeLessThanOrEqual(1_000);
+  expect(thread.mirror.here.unreported).toBe(0);
+});
+
 test.each([
   ['consecutive', THREE, 0],
   ['a full count window', WINDOW, 1],
