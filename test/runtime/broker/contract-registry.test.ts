@@ -153,6 +153,17 @@ describe('registering', () => {
     expect(contracts.find('t', 1)).toBeUndefined();
   });
 
+  test('CR1: a schema that is changed afterwards changes nothing, and one that contains itself is refused', () => {
+    const contracts = new ContractRegistry();
+    const schema: Record<string, unknown> = { type: 'string' };
+    contracts.register({ type: 't', schema });
+    schema['type'] = 'number';
+    expect(contracts.find('t')?.jsonSchema).toEqual({ type: 'string' });
+    expect(() => contracts.register({ type: 't', schema })).toThrow(InvalidContractError);
+    schema['items'] = schema;
+    expect(() => contracts.register({ type: 'u', schema })).toThrow(InvalidContractError);
+  });
+
   test('two versions may have the same $id', () => {
     const contracts = new ContractRegistry();
     contracts.register({ type: 't', version: 1, schema: { $id: 'https://a.example/t', ...(order as object) } });
