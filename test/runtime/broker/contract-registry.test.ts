@@ -164,6 +164,16 @@ describe('registering', () => {
     expect(() => contracts.register({ type: 'u', schema })).toThrow(InvalidContractError);
   });
 
+  test("somebody's own words are let be", () => {
+    const contracts = new ContractRegistry();
+    contracts.register({ type: 't', version: 1, schema: closed({ id: { type: 'string', 'x-label': 'Id' } }) });
+    contracts.register({ type: 't', version: 2, schema: closed({ id: { type: 'string', 'x-label': 'Number' } }) });
+    expect(() => contracts.checkSent('t', { id: 7 })).toThrow(ContractViolationError);
+    // A property of that name is none of them.
+    contracts.register({ type: 'u', schema: closed({ 'x-label': { type: 'string' } }) });
+    expect(() => contracts.checkSent('u', { 'x-label': 7 })).toThrow(ContractViolationError);
+  });
+
   test('two versions may have the same $id', () => {
     const contracts = new ContractRegistry();
     contracts.register({ type: 't', version: 1, schema: { $id: 'https://a.example/t', ...(order as object) } });
