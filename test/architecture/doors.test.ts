@@ -12,6 +12,9 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   // The driver, and the charts of the actors that this library brings.
   xstate: ['actors/machine/**', 'actors/*/*-machine.ts'],
   '@opentelemetry/api': ['runtime/telemetry/**'],
+  ajv: ['runtime/broker/contracts/ajv-door.ts'],
+  'ajv-formats': ['runtime/broker/contracts/ajv-door.ts'],
+  croner: ['runtime/broker/schedule.ts'],
   // Optional peers of the adapters.
   '@redis/client': ['runtime/broker/adapters/**'],
   redis: ['runtime/broker/adapters/**'],
