@@ -35,8 +35,8 @@ export const WORKLOADS: readonly Workload[] = [
   restartAll,
   idleHeap,
   million,
-  subjectMatch,
   breakerCheck,
+  subjectMatch,
 ];
 
 /** Those of each command. */

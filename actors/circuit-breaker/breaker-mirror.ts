@@ -13,8 +13,9 @@
  *
  * Invariants:
  * BM1. `check` reads one field while calls pass: no message, no clock, no allocation.
- * BM2. Outcomes are reported in the order in which they were recorded, in at most one report at a time, each within `reportDelayMs` (in a
- *      time window without failures: a tenth of it, as nothing is judged by them) and within `REPORT_CALLS_LIMIT` calls; one that trips at once. The outcomes of a report whose answer is lost are not sent again.
+ * BM2. Outcomes are reported in the order in which they were recorded, in one report at a time, within `reportDelayMs` (in a time window
+ *      without failures: a tenth of it, as nothing is judged by them), or when there are 10,000 of them; one that trips at once. The
+ *      outcomes of a report whose answer is lost are not sent again.
  * BM3. What a thread refuses on its own estimate it refuses until the actor has answered, and no longer than `openMs`: never for good.
  * BM4. While half open, no more tickets are asked for than there are. A ticket that nobody wants any more goes back unused.
  */
@@ -32,6 +33,7 @@ import {
   tallyOf,
 } from './call-window.ts';
 import type { CircuitContext, CircuitEvent, CircuitState, ProbeAnswer } from './circuit-breaker-machine.ts';
+import { UnreportedCalls } from './unreported-calls.ts';
 
 /** The right to make one call. Hand it back to `record` with what became of the call. */
 export interface Pass {
@@ -53,10 +55,6 @@ interface Report {
   sequence: number | undefined;
 }
 
-/** Calls of which a thread tells at the latest, however short the time was. */
-const REPORT_CALLS_LIMIT = 10_000;
-/** Runs of one report: outcomes that alternate make short ones. */
-const REPORT_RUNS_LIMIT = 1_000;
 /** Wait before the actor is looked for again when it cannot be followed. */
 const FOLLOW_AGAIN_MS = 1_000;
 /** What a caller is told to wait while probes are under way. */
@@ -75,11 +73,7 @@ export class BreakerMirror {
   /** Outcomes from `slowMs` on are slow. */
   slowMs = Number.POSITIVE_INFINITY;
 
-  #pending: (readonly [outcome: CallOutcome, calls: number])[] = [];
-  /** The run that is being added to, successes mostly; not yet in `#pending`. */
-  #tailOutcome: CallOutcome = 'success';
-  #tailCalls = 0;
-  #pendingCalls = 0;
+  readonly #unreported = new UnreportedCalls();
   #report: Report | undefined;
   /** Settles with the report that is under way. */
   #reported: Promise<void> = Promise.resolve();
@@ -87,7 +81,7 @@ export class BreakerMirror {
   /** The wait is one for successes alone. */
   #isLazy = false;
 
-  /** The window as the actor will have it, but for the successes of the tail. */
+  /** The window as the actor will have it, but for successes of the run that is being added to. */
   #estimate: CallWindow | undefined;
   /** Successes change nothing: none need be told. */
   #saturated = false;
@@ -133,7 +127,11 @@ export class BreakerMirror {
 
   /** What concerns this thread alone. */
   get here(): { readonly refused: number; readonly unreported: number; readonly lostReports: number } {
-    return { refused: this.#refused, unreported: this.#pendingCalls, lostReports: this.#lostReports };
+    return {
+      refused: this.#refused,
+      unreported: this.#unreported.size,
+      lostReports: this.#lostReports + this.#unreported.forgotten,
+    };
   }
 
   /** Undefined unless calls pass without asking. */
@@ -160,18 +158,12 @@ export class BreakerMirror {
     }
     // A late one, of an earlier generation.
     if (pass.generation !== this.#context?.generation) return;
-    if (outcome === this.#tailOutcome) {
-      if (this.#saturated && outcome === 'success') return;
-      this.#tailCalls += 1;
-    } else {
-      this.#pushTail();
-      this.#tailOutcome = outcome;
-      this.#tailCalls = 1;
-    }
-    this.#pendingCalls += 1;
+    if (this.#saturated && outcome === 'success') return;
+    const ended = this.#unreported.add(outcome);
+    if (ended !== undefined) this.#include(ended);
     if (outcome !== 'success') this.#foresee(outcome);
     if (this.#wait === undefined && this.#report === undefined) this.#arm();
-    if (this.#pendingCalls >= REPORT_CALLS_LIMIT || this.#pending.length >= REPORT_RUNS_LIMIT) this.#flush();
+    if (this.#unreported.isFull) this.#flush();
   }
 
   /** The pass was not needed, or what came of it says nothing. */
@@ -193,7 +185,7 @@ export class BreakerMirror {
 
   /** Reports what is still to be told; resolves when the actor has counted it. */
   async flush(): Promise<void> {
-    while (!this.#ended && (this.#pendingCalls > 0 || this.#report !== undefined)) {
+    while (!this.#ended && (this.#unreported.size > 0 || this.#report !== undefined)) {
       this.#flush();
       const report = this.#report;
       if (report === undefined) return;
@@ -265,7 +257,6 @@ export class BreakerMirror {
     this.#saturated = false;
     const nowMs = this.#clock.now();
     const settings = this.#settings;
-    // What was in the tail before it is in the estimate already, unless these are successes: they are pushed first.
     const counted = countCalls(this.#estimate ?? emptyWindow(settings.policy), [[outcome, 1]], settings, nowMs);
     this.#estimate = counted.window;
     if (counted.trip !== undefined) this.#trip(nowMs);
@@ -279,20 +270,12 @@ export class BreakerMirror {
     this.#flush();
   }
 
-  /** Ends the run that is being added to. */
-  #pushTail(): void {
-    if (this.#tailCalls === 0) return;
-    const run: Run = [this.#tailOutcome, this.#tailCalls];
-    this.#pending.push(run);
-    this.#tailCalls = 0;
+  /** A run of successes has ended: failures to come are judged beside it. Those of others are in the estimate one by one. */
+  #include(run: Run): void {
     if (run[0] !== 'success') return;
     const settings = this.#settings;
-    this.#estimate = countCalls(
-      this.#estimate ?? emptyWindow(settings.policy),
-      [run],
-      settings,
-      this.#clock.now(),
-    ).window;
+    const estimate = this.#estimate ?? emptyWindow(settings.policy);
+    this.#estimate = countCalls(estimate, [run], settings, this.#clock.now()).window;
   }
 
   #arm(): void {
@@ -321,15 +304,14 @@ export class BreakerMirror {
 
   #flush(): void {
     if (this.#report !== undefined || this.#context === undefined) return;
-    this.#pushTail();
-    if (this.#pending.length === 0) return;
+    const ended = this.#unreported.endRun();
+    if (ended !== undefined) this.#include(ended);
+    if (this.#unreported.size === 0) return;
     this.#wait?.cancel();
     this.#wait = undefined;
-    const report: Report = { runs: this.#pending, sequence: undefined };
+    const report: Report = { runs: this.#unreported.take(), sequence: undefined };
     const { generation } = this.#context;
     this.#report = report;
-    this.#pending = [];
-    this.#pendingCalls = 0;
     const event: CircuitEvent = { type: 'REPORT', generation, runs: report.runs };
     this.#reported = this.handle.ask<number>(event).then(
       (sequence) => {
@@ -346,8 +328,8 @@ export class BreakerMirror {
   /** The report is in the window that the mirror shows, or lost. */
   #reportDone(): void {
     this.#report = undefined;
-    if (this.#pendingCalls === 0) return;
-    if (this.#tripped !== undefined) this.#flush();
+    if (this.#unreported.size === 0) return;
+    if (this.#tripped !== undefined || this.#unreported.isFull) this.#flush();
     else if (this.#wait === undefined) this.#arm();
   }
 
@@ -407,9 +389,7 @@ export class BreakerMirror {
 
   /** Outcomes of an earlier generation are of no use to anybody. */
   #forget(): void {
-    this.#pending = [];
-    this.#tailCalls = 0;
-    this.#pendingCalls = 0;
+    this.#unreported.clear();
     this.#tripped = undefined;
     this.#report = undefined;
   }
@@ -424,12 +404,13 @@ export class BreakerMirror {
     const settings = this.#settings;
     const start = window ?? emptyWindow(settings.policy);
     const nowMs = this.#clock.now();
-    const unseen = [...(this.#report?.runs ?? []), ...this.#pending];
-    const tail: Run[] =
-      this.#tailCalls > 0 && this.#tailOutcome !== 'success' ? [[this.#tailOutcome, this.#tailCalls]] : [];
-    const { window: estimate, trip } = countCalls(start, [...unseen, ...tail], settings, nowMs);
+    const { ended, last } = this.#unreported;
+    const unseen = [...(this.#report?.runs ?? []), ...ended];
+    // Successes of the run that is being added to are included when it ends.
+    if (last !== undefined && last[0] !== 'success') unseen.push(last);
+    const { window: estimate, trip } = countCalls(start, unseen, settings, nowMs);
     this.#estimate = estimate;
-    this.#saturated = unseen.length === 0 && this.#tailCalls === 0 && isSaturated(start, settings.policy);
+    this.#saturated = unseen.length === 0 && last === undefined && isSaturated(start, settings.policy);
     if (trip !== undefined) {
       this.#trip(nowMs);
       return;

@@ -78,6 +78,9 @@ export type ProbeAnswer =
   | { readonly granted: true; readonly ticket: number; readonly generation: number }
   | { readonly granted: false };
 
+/** Of every definition with this chart. A chart that does anything else needs the next one, and this one as `previous`. */
+export const CIRCUIT_VERSION = 1;
+
 const NO_PROBES: Probing = { out: [], succeeded: 0, failed: 0 };
 
 /** The turn's; that of the machine at hand where the chart runs without a runtime. */

@@ -20,6 +20,7 @@ import {
 import { verdictOn } from './call-fault.ts';
 import { tallyOf } from './call-window.ts';
 import {
+  CIRCUIT_VERSION,
   type CircuitChange,
   circuitBreakerMachine,
   type CircuitEvent,
@@ -100,7 +101,7 @@ export function defineCircuitBreaker(
   options?: CircuitBreakerOptions,
 ): CircuitBreakerDefinition {
   const resolved = resolveBreaker(`circuit breaker ${JSON.stringify(name)}`, options);
-  const definition = defineActor(module, name, { machine: circuitBreakerMachine, version: 1 });
+  const definition = defineActor(module, name, { machine: circuitBreakerMachine, version: CIRCUIT_VERSION });
   BREAKERS.set(definition, resolved);
   return definition;
 }

@@ -52,6 +52,11 @@ type News =
   | readonly ['sight', key: CellKey, sequence: number, status: CellReport['status'], view: unknown]
   | readonly ['event', key: CellKey, event: unknown];
 
+function isNews(message: unknown): message is News {
+  if (!Array.isArray(message) || typeof message[1] !== 'string') return false;
+  return message[0] === 'event' || (message[0] === 'sight' && typeof message[2] === 'number');
+}
+
 /** A committed state, for a follower. */
 export function sightFor(follower: CellKey, { key, sequence, status, view }: Omit<CellReport, 'mailbox'>): Envelope {
   return newsFor(follower, ['sight', key, sequence, status, view]);
@@ -130,12 +135,13 @@ export class ActorPort implements ActorHost {
     });
   }
 
-  /** Takes what was sent to this port's address; returns whether it was. */
-  takes({ to, control, message }: Envelope): boolean {
+  /** Takes the answers and news for this port; returns whether it was one. Anything else for its address is as for an actor that is not there. */
+  takes({ to, control, message, id, replyTo }: Envelope): boolean {
     if (to !== this.key) return false;
     if (control?.kind === 'reply') this.#settle(control.ask)?.resolve(control.value);
     else if (control?.kind === 'ask.failed') this.#settle(control.ask)?.reject(decodeError(control.error));
-    else if (Array.isArray(message)) this.#hear(message as unknown as News);
+    else if (id === undefined && replyTo === undefined && isNews(message)) this.#hear(message);
+    else return false;
     return true;
   }
 

@@ -118,9 +118,9 @@ export class MirrorThread extends Reference implements ActorHandle {
     await this.#actor.clock.settle();
   }
 
-  /** The actor's present state arrives. */
-  async show(): Promise<void> {
-    this.#sights.push(this.#actor.sight());
+  /** The actor's present state arrives, or one that was. */
+  async show(sight = this.#actor.sight()): Promise<void> {
+    this.#sights.push(sight);
     this.#wake();
     await this.#actor.clock.settle();
   }

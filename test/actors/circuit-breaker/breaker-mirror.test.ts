@@ -85,6 +85,48 @@ test('a report sent before, and counted after the circuit had opened and closed,
   expect(slow.passes).toBe(true);
 });
 
+test('a pass of an earlier generation is good for nothing in the next one', async () => {
+  const actor = new CircuitActor();
+  const thread = await actor.mirror(THREE);
+  const pass = thread.mirror.check();
+  actor.take({ type: 'RESET' });
+  await thread.show();
+  for (let i = 0; i < 5; i++) thread.mirror.record(pass, 'failure');
+  await actor.advance(1_000);
+  expect(thread.passes).toBe(true);
+  expect(thread.sent).toEqual([]);
+  expect(thread.mirror.check()).not.toBe(pass);
+});
+
+test.each(['under way', 'answered'])(
+  'a state from before a report that is %s does not take its outcomes back',
+  async (how) => {
+    const actor = new CircuitActor();
+    const thread = await actor.mirror(THREE);
+    const before = actor.sight();
+    call(thread, 'failure', 'failure');
+    await actor.advance(100);
+    if (how === 'answered') await thread.deliver(true);
+    await thread.show(before);
+    call(thread, 'failure');
+    expect(thread.passes).toBe(false);
+  },
+);
+
+test('a trip while a report is under way is reported as soon as that is over', async () => {
+  const actor = new CircuitActor();
+  const thread = await actor.mirror(THREE);
+  call(thread, 'failure');
+  await actor.advance(100);
+  call(thread, 'failure', 'failure');
+  expect(thread.passes).toBe(false);
+  expect(reports(thread)).toHaveLength(1);
+  await thread.deliver();
+  expect(reports(thread)).toHaveLength(2);
+  await thread.deliver();
+  expect(actor.view.value).toBe('open');
+});
+
 test('outcomes wait no longer than the delay, for one report at a time', async () => {
   const actor = new CircuitActor();
   const thread = await actor.mirror({ ...WINDOW, reportDelayMs: 100 });
@@ -128,6 +170,23 @@ test('a thousand runs are reported, too', async () => {
   expect(thread.sent).toHaveLength(0);
   call(thread, 'failure', 'success');
   expect(reports(thread)[0]?.runs.length).toBeGreaterThan(990);
+});
+
+test('what waits while the actor does not answer is bounded, in one report and in all', async () => {
+  const actor = new CircuitActor();
+  const thread = await actor.mirror({
+    ...WINDOW,
+    policy: { kind: 'count_window', size: 1, minimumCalls: 1, failureRate: 1 },
+  });
+  // Slow ones do not trip here, and make short runs.
+  for (let i = 0; i < 60_000; i++) call(thread, i % 2 === 0 ? 'success' : 'slow');
+  expect(reports(thread)).toHaveLength(1);
+  expect(thread.mirror.here.unreported).toBeLessThanOrEqual(10_001);
+  expect(thread.mirror.here.lostReports).toBeGreaterThan(0);
+  await thread.deliverAll();
+  await thread.mirror.flush();
+  for (const { runs } of reports(thread)) expect(runs.length).toBeLessThanOrEqual(1_000);
+  expect(thread.mirror.here.unreported).toBe(0);
 });
 
 test.each([

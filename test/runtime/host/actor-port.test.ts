@@ -78,6 +78,17 @@ describe.each([0, 1, 2])('threads: %i', (threads) => {
     expect(await run({ type: 'SNAPSHOT', key })).toMatchObject({ status: 'running', view: { sum: 30 } });
   });
 
+  test('the address of a port is no actor, to those who try', async () => {
+    await setUp();
+    for (let slot = 0; slot < Math.max(1, threads); slot++) {
+      for (let n = 0; n < 3; n++) {
+        const port = system.refOf(`$host/${slot}-${n}`);
+        expect((await errorOf(port.tell(['sight', 'counted/x', 1, 'running', {}]))).code).toBe('UNKNOWN_DEFINITION');
+        expect((await errorOf(port.ask(['event']))).code).toBe('UNKNOWN_DEFINITION');
+      }
+    }
+  });
+
   test('a stop ends the actor', async () => {
     const { run, key } = await setUp();
     await run({ type: 'STOP', key });
