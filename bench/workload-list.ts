@@ -8,6 +8,7 @@ import { GROWTH } from './growth/growth-list.ts';
 import { PEERS } from './peers/peer-list.ts';
 import type { Part } from './results-file.ts';
 import { ask } from './workloads/ask.ts';
+import { brokerBacklog, brokerFanOut, brokerRate, brokerTrip } from './workloads/broker.ts';
 import { durableAsk } from './workloads/durable-ask.ts';
 import { durableMachine } from './workloads/durable-machine.ts';
 import { durableTurns } from './workloads/durable-turns.ts';
@@ -35,6 +36,10 @@ export const WORKLOADS: readonly Workload[] = [
   idleHeap,
   million,
   subjectMatch,
+  brokerRate,
+  brokerTrip,
+  brokerFanOut,
+  brokerBacklog,
 ];
 
 /** Those of each command. */
