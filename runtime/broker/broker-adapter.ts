@@ -156,7 +156,7 @@ export interface BrokerAdapter {
   subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer>;
   /** Ends a durable subscription for good, with what waits for it. */
   unsubscribe(name: string): Promise<void>;
-  /** Durable subscriptions by name, with their pattern and how many messages wait. */
+  /** Durable subscriptions by name, with their pattern and how many messages are accepted and not settled. */
   subscriptions(): Promise<
     ReadonlyMap<string, { readonly pattern: string; readonly waiting: number; readonly dead: number }>
   >;

@@ -8,7 +8,8 @@
  */
 import type { ActorHost } from '../../kernel/actor-host.ts';
 import type { CellKey } from '../../kernel/address.ts';
-import { BrokerClosedError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { BrokerClosedError, SystemStoppedError } from '../../kernel/errors.ts';
 import type {
   Accepted,
   AdapterConsumer,
@@ -44,7 +45,7 @@ import { receiptStateOf } from '../receipt-state.ts';
 export interface EmbeddedPorts extends HubLimits {
   readonly system: ActorHost;
   readonly broker: string;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
   readonly newInstance: () => string;
 }
 
@@ -71,18 +72,20 @@ export class EmbeddedAdapter implements BrokerAdapter {
   #shared: SharedHub | undefined;
   #untell: (() => void) | undefined;
   #events: AdapterEvents | undefined;
+  /** Those who wait for the end of a message. */
+  readonly #waiting = new Set<(error: unknown) => void>();
 
   constructor(ports: EmbeddedPorts) {
     this.#ports = ports;
   }
 
   async open(events: AdapterEvents): Promise<void> {
-    const { system, broker, newInstance } = this.#ports;
+    const { system, clock, broker, newInstance } = this.#ports;
     const ofSystem = hubs.get(system) ?? new Map<string, SharedHub>();
     hubs.set(system, ofSystem);
     let shared = ofSystem.get(broker);
     if (shared === undefined) {
-      const hub = new EmbeddedHub(system, broker, newInstance(), this.#ports);
+      const hub = new EmbeddedHub(system, clock, broker, newInstance(), this.#ports);
       shared = { hub, opened: hub.open(), users: 0 };
       ofSystem.set(broker, shared);
     }
@@ -95,7 +98,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
     });
     this.#untell = shared.hub.tell({
       dead: (subscription, letter) => events.dead({ ...letter, id: `${subscription}/${letter.id}`, subscription }),
-      failed: (error) => events.failed(error),
+      failed: (error) => this.#failed(error),
     });
   }
 
@@ -116,7 +119,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
       header.notBeforeMs ?? 0,
       packMessage(message),
     ];
-    const isLater = wire[4] > this.#ports.nowMs();
+    const isLater = wire[4] > this.#ports.clock.now();
     return new Promise((resolve, reject) => {
       const acceptance = new Acceptance(targets, (duplicateOf, error) => {
         if (error !== undefined) {
@@ -136,7 +139,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
       for (const route of targets) {
         // What has to wait waits in the queue, whoever handles it.
         if (route.actor === undefined || isLater) route.offer(wire, acceptance);
-        else void tellActor(route, route.actor, message, this.#ports.nowMs(), acceptance);
+        else void tellActor(route, route.actor, message, this.#ports.clock.now(), acceptance);
       }
     });
   }
@@ -167,7 +170,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   > {
     const rows = [...this.#hub.routes.values()].map(async ({ name, pattern, queue }) => {
       const view = (await queue.snapshot()).view as QueueView | undefined;
-      return [name, { pattern, waiting: view?.waiting ?? 0, dead: view?.dead ?? 0 }] as const;
+      return [name, { pattern, waiting: (view?.waiting ?? 0) + (view?.leased ?? 0), dead: view?.dead ?? 0 }] as const;
     });
     return new Map(await Promise.all(rows));
   }
@@ -197,6 +200,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
       const finish = (): void => {
         if (open.size > 0) return;
         signal?.removeEventListener('abort', abort);
+        this.#waiting.delete(giveUp);
         resolve(receiptStateOf(id, statuses));
       };
       const waiter = {
@@ -209,10 +213,14 @@ export class EmbeddedAdapter implements BrokerAdapter {
       const leave = (): void => {
         for (const route of new Set([...open, ...asked])) route.unwait(id, waiter);
       };
-      const abort = (): void => {
+      const giveUp = (error: unknown): void => {
         leave();
-        reject(signal?.reason as Error);
+        signal?.removeEventListener('abort', abort);
+        this.#waiting.delete(giveUp);
+        reject(error as Error);
       };
+      const abort = (): void => giveUp(signal?.reason);
+      this.#waiting.add(giveUp);
       signal?.addEventListener('abort', abort);
       for (const route of asked) open.add(route);
       for (const route of open) route.wait(id, waiter);
@@ -226,11 +234,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
           open.delete(route);
         }
       });
-      Promise.all(answers).then(finish, (error: unknown) => {
-        leave();
-        signal?.removeEventListener('abort', abort);
-        reject(error);
-      });
+      Promise.all(answers).then(finish, giveUp);
     });
   }
 
@@ -289,6 +293,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   };
 
   close(): Promise<void> {
+    this.#giveUp(new BrokerClosedError('the broker was closed before the message had ended'));
     this.#untell?.();
     this.#leave();
     return Promise.resolve();
@@ -319,9 +324,19 @@ export class EmbeddedAdapter implements BrokerAdapter {
       name: this.#hub.consumerName(),
       deliver,
       unpack,
-      nowMs: this.#ports.nowMs,
-      failed: (error) => this.#events?.failed(error),
+      clock: this.#ports.clock,
+      failed: (error) => this.#failed(error),
     });
+  }
+
+  /** Without its system nothing ends any more. */
+  #failed(error: Error): void {
+    if (error instanceof SystemStoppedError) this.#giveUp(error);
+    this.#events?.failed(error);
+  }
+
+  #giveUp(error: Error): void {
+    for (const giveUp of [...this.#waiting]) giveUp(error);
   }
 
   async #statuses(routes: readonly Route[], id: string): Promise<Map<string, DeliveryStatus>> {

@@ -7,6 +7,7 @@
  * EC1. No more is asked for than `request` said. What a question did not bring is asked for again.
  * EC2. While messages are wanted and none are there, a question waits at the queue: a message needs no second one.
  */
+import type { Clock, Wait } from '../../kernel/clock.ts';
 import { BrokerClosedError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
 import type { AdapterConsumer, CarriedMessage, HandOut, Outcome } from '../broker-adapter.ts';
@@ -30,11 +31,12 @@ export interface ConsumerPorts {
   readonly deliver: (handOuts: readonly HandOut[]) => void;
   /** The message in what was packed. */
   readonly unpack: (bytes: Uint8Array, redriven: boolean) => CarriedMessage;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
   readonly failed: (error: Error) => void;
 }
 
-const TIMEOUT_MS = 60_000;
+/** A full disk, mostly: after this, what could not be said is said again. */
+const AGAIN_MS = 100;
 /** Questions that may wait at the queue: while the answer to one is on its way, the next is there already. */
 const PULLS = 4;
 /** Outcomes in one turn: most are two numbers. */
@@ -47,6 +49,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
   #pulls = 0;
   #outcomes: Settling[] = [];
   #isScheduled = false;
+  #pause: Wait | undefined;
   #closed = false;
 
   constructor(ports: ConsumerPorts) {
@@ -69,11 +72,12 @@ export class EmbeddedConsumer implements AdapterConsumer {
     if (this.#closed) return;
     if (this.#outcomes.length > 0) this.#settle();
     this.#closed = true;
+    this.#pause?.cancel();
     await this.#ports.route.say({ type: 'CLOSE', consumer: this.#ports.name });
   }
 
   #schedule(): void {
-    if (this.#isScheduled) return;
+    if (this.#isScheduled || this.#pause !== undefined) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
@@ -135,11 +139,11 @@ export class EmbeddedConsumer implements AdapterConsumer {
     this.#wanted -= count;
     const { route, name } = this.#ports;
     route.queue
-      .ask<HandOuts>({ type: 'SETTLE', consumer: name, handled, other, count }, { timeoutMs: TIMEOUT_MS })
+      .ask<HandOuts>({ type: 'SETTLE', consumer: name, handled, other, count }, { timeoutMs: Number.POSITIVE_INFINITY })
       .then(
         (found) => {
           this.#found(found, count);
-          const nowMs = this.#ports.nowMs();
+          const nowMs = this.#ports.clock.now();
           for (const { handOut, outcome, done } of settlings) {
             const end = endOf(handOut, outcome, nowMs);
             if (end !== undefined) route.ended(handOut.message.header.id, end);
@@ -148,7 +152,8 @@ export class EmbeddedConsumer implements AdapterConsumer {
         },
         (error: unknown) => {
           this.#wanted += count;
-          for (const { failed } of settlings) failed(error);
+          if (this.#mayComeBack(error)) this.#outcomes.unshift(...settlings);
+          else for (const { failed } of settlings) failed(error);
           this.#lost(error);
         },
       );
@@ -161,9 +166,19 @@ export class EmbeddedConsumer implements AdapterConsumer {
     if (found.length > 0) this.#ports.deliver(found.map((one) => handOutOf(one, this.#ports.unpack)));
   }
 
+  /** No hand-out is lost with a question that failed: it was refused before the queue had it. */
   #lost(error: unknown): void {
     if (this.#closed) return;
     this.#ports.failed(error instanceof Error ? error : new Error(String(error)));
+    if (!this.#mayComeBack(error) || this.#pause !== undefined) return;
+    this.#pause = this.#ports.clock.wait(AGAIN_MS, () => {
+      this.#pause = undefined;
+      this.#schedule();
+    });
+  }
+
+  #mayComeBack(error: unknown): boolean {
+    return !this.#closed && (error as { retryable?: unknown } | null)?.retryable === true;
   }
 }
 
