@@ -174,7 +174,7 @@ const step = fc.oneof(
 test('the chart does what the model does, through any events, late answers and times', () => {
   const seen = new Set<ConnectorState>();
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
       const clock = new Clock();
       let actor = createActor(connectorMachine, { input: settings, clock });
       actor.start();
