@@ -57,8 +57,8 @@ export const DEFAULT_SETTINGS: ConnectionSettings = {
 };
 
 export interface ConnectorInput extends Partial<ConnectionSettings> {
-  /** The system's id. A supervised connector's actor knows it by its own id. */
-  readonly id?: string;
+  /** The system's id. */
+  readonly id: string;
 }
 
 export interface ConnectorContext {
@@ -94,6 +94,12 @@ export type ConnectorMachineEvent =
 
 const NOBODY_ANSWERS = 'no connector answers: is SystemConnector.start running?';
 
+/** A connector may be spawned without input, by whoever only wants it to be known. */
+function settingsOf(input: ConnectorInput | undefined): ConnectionSettings {
+  const { id: _id, ...given } = input ?? { id: '' };
+  return { ...DEFAULT_SETTINGS, ...given };
+}
+
 /** In a turn the journal's randomness, so that a replay draws the same. */
 const draw = (): number => currentTurn()?.random() ?? systemRandom.next();
 
@@ -103,10 +109,10 @@ const retryAfterOf = (event: ConnectorMachineEvent): number =>
   ('retryAfterMs' in event ? event.retryAfterMs : undefined) ?? 0;
 
 export const connectorMachine = setup({
-  types: {} as {
-    readonly context: ConnectorContext;
-    readonly events: ConnectorMachineEvent;
-    readonly input: ConnectorInput | undefined;
+  types: {
+    context: {} as ConnectorContext,
+    events: {} as ConnectorMachineEvent,
+    input: {} as ConnectorInput,
   },
   delays: {
     checkEvery: ({ context }) => context.settings.checkEveryMs,
@@ -146,10 +152,16 @@ export const connectorMachine = setup({
   },
 }).createMachine({
   id: 'connector',
-  context: ({ input = {} }) => {
-    const { id: _id, ...given } = input;
-    const settings = { ...DEFAULT_SETTINGS, ...given };
-    return { settings, round: 0, failedTries: 0, waitMs: 0, failedChecks: 0, isFaulty: false, reason: '' };
+  context: ({ input }) => {
+    return {
+      settings: settingsOf(input),
+      round: 0,
+      failedTries: 0,
+      waitMs: 0,
+      failedChecks: 0,
+      isFaulty: false,
+      reason: '',
+    };
   },
   initial: 'disconnected',
   on: {

@@ -32,9 +32,14 @@ export interface SeatListener {
   returned(): void;
 }
 
-export function localSeat(settings: ConnectionSettings, clock: Clock, listener: SeatListener): ConnectorSeat {
+export function localSeat(
+  id: string,
+  settings: ConnectionSettings,
+  clock: Clock,
+  listener: SeatListener,
+): ConnectorSeat {
   const machine = runLocally(connectorMachine, {
-    input: settings,
+    input: { id, ...settings },
     clock,
     onChange: (view) => listener.changed(view as ConnectorView),
   });

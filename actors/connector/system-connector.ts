@@ -324,7 +324,7 @@ export class SystemConnector implements AsyncDisposable {
     const { settings } = this.#options;
     const seat =
       this.#host === undefined
-        ? localSeat(settings, this.#clock, this.#life)
+        ? localSeat(this.id, settings, this.#clock, this.#life)
         : await hostedSeat(this.#host, this.id, settings, this.#life);
     this.#life.sitDown(seat);
     if (this.state !== 'stopped') this.#directory.enter(this.id, this.#entry);

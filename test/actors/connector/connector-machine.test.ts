@@ -13,7 +13,7 @@ import {
 } from '../../../actors/connector/connector-machine.ts';
 import { SystemConnector } from '../../../actors/connector/system-connector.ts';
 import { handlerTransport } from '../../../actors/connector/handler-transport.ts';
-import { ActorSystem } from '../../../runtime/index.ts';
+import { ActorSystem, type Definition } from '../../../runtime/index.ts';
 import { edge } from '../../support/actors/edge.ts';
 import { MemoryBroker } from '../../support/memory-broker.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
@@ -176,7 +176,7 @@ test('the chart does what the model does, through any events, late answers and t
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
       const clock = new Clock();
-      let actor = createActor(connectorMachine, { input: settings, clock });
+      let actor = createActor(connectorMachine, { input: { id: 'billing', ...settings }, clock });
       actor.start();
       const model = new Model();
       for (const one of steps) {
@@ -236,7 +236,7 @@ describe('as a durable actor', () => {
   test('a target that has an actor is known, though nobody takes its commands', async () => {
     const broker = new MemoryBroker();
     await using system = await ActorSystem.start({ threads: 0, actors: MODULES });
-    await system.spawn(connector, { id: 'archive' });
+    await system.spawn(connector as Definition, { id: 'archive' });
     await using orders = await SystemConnector.start('orders', { broker, system });
     expect(await codeOf(orders.sendCommand('archive', 'store'))).toBe('NO_SUBSCRIBER');
     expect(await codeOf(orders.sendCommand('attic', 'store'))).toBe('UNKNOWN_TARGET');
