@@ -1,33 +1,45 @@
 /**
- * What of a chart can be known before an event comes: for each place that it can be in and each transition from there, which nodes are
- * left, which are entered, and where it leads.
+ * What of a chart can be known before an event comes: for each place that it can be in and each set of transitions from there, which
+ * nodes are left, which are entered, and where it leads.
  *
- * Owns: the places of a plain chart (one without parallel and history states: the active nodes are one path from the root to a leaf),
- * found when they are first reached. Runs nothing and knows no context; `chart-step.ts` does.
+ * Owns: the places of a chart without history states, found when they are first reached, and the moves between them. Runs nothing and
+ * knows no context; `chart-step.ts` does.
  *
- * The rules are those of XState 5.33 (`getTransitionDomain`, `computeExitSet`, `computeEntrySet`, `getCandidates`), which works them out
- * anew for every event.
+ * The rules are those of XState 5.33 (`transitionNode`, `removeConflictingTransitions`, `computeExitSet`, `computeEntrySet`,
+ * `enterStates`), which works them out anew for every event.
  */
-import { spawnChild, stopChild } from 'xstate';
-import type { StateValue } from 'xstate';
+import { spawnChild, type StateValue, stopChild } from 'xstate';
+import { type EntrySet, entrySetOf, exitSetOf, isFinal, isLeaf, withoutConflicts } from './chart-sets.ts';
 import type { MachineSnapshot, Node, Transition } from './xstate-internals.ts';
 
 /** The active nodes, and what follows from them alone. */
 export interface Place {
-  /** From the root to the leaf. */
+  /** In the order in which they were entered, as in XState's snapshots: parallel regions go on in it. */
   readonly nodes: readonly Node[];
   readonly value: StateValue;
   readonly tags: ReadonlySet<string>;
-  /** In the order in which they are to be tried. */
-  readonly always: readonly Candidate[];
-  readonly candidates: Map<string, readonly Candidate[]>;
+  /** Of each leaf, itself first. */
+  readonly always: readonly (readonly Candidate[])[];
+  readonly trials: Map<string, Trial>;
+  /** Of several transitions at once, by their numbers. */
+  readonly moves: Map<string, Move>;
+  /** Candidates so far. */
+  numbers: number;
+}
+
+/** What may be taken for an event: of the regions and states within, and if nothing is, of the node itself. */
+export interface Trial {
+  readonly within: readonly Trial[];
+  /** The most exact first. */
+  readonly own: readonly Candidate[];
 }
 
 /** A transition that may be taken at a place. */
 export interface Candidate {
   readonly transition: Transition;
   readonly node: Node;
-  /** Found when it is first taken. */
+  readonly number: number;
+  /** Found when it is first taken alone. */
   move: Move | undefined;
 }
 
@@ -44,74 +56,112 @@ export interface Entry {
   readonly actions: readonly unknown[];
   /** Children that its invocations make. */
   readonly invoked: readonly string[];
+  readonly completion: Completion | undefined;
 }
 
-/** Event types that a place remembers; there may be any number of them. */
-const CANDIDATES_KEPT = 256;
+/** What is done when a final state is entered. */
+export interface Completion {
+  /** Nodes that are told of, in this order; the first with the output of the final state, when it is its parent. */
+  readonly done: readonly { readonly node: Node; readonly output: unknown }[];
+  /** The machine ends, by this node. */
+  readonly ends: Node | undefined;
+}
 
-/** Whether the active nodes of a chart are always one path. */
-export function isPlain(nodes: readonly Node[]): boolean {
+/** Places of a chart with many regions may be more than memory has. */
+const PLACES_KEPT = 2_048;
+/** Event types that a place remembers; there may be any number of them. */
+const TRIALS_KEPT = 256;
+/** The same for sets of transitions. */
+const MOVES_KEPT = 1_024;
+
+/** Whether all of a chart can be known: none that remembers, and no transition to several states. */
+export function isKnowable(nodes: readonly Node[]): boolean {
   return nodes.every(
     (node) =>
-      (node.type === 'compound' || node.type === 'atomic' || (node.type === 'final' && node.parent !== undefined)) &&
+      node.type !== 'history' &&
+      (node.type !== 'final' || node.parent !== undefined) &&
       [...node.transitions.values(), node.always ?? []].flat().every(({ target }) => (target?.length ?? 0) <= 1),
   );
 }
 
 export class ChartMoves {
-  /** By the leaf's order in the document. */
-  readonly #places: (Place | undefined)[] = [];
+  readonly #root: Node;
+  /** By the orders of their nodes. */
+  #places = new Map<string, Place>();
+  /** By the array that snapshots share. */
+  #known = new WeakMap<readonly Node[], Place>();
 
-  /** Where a snapshot is. Undefined: not on one path, as a chart of this kind should be. */
-  placeOf(snapshot: MachineSnapshot): Place | undefined {
-    const nodes = snapshot._nodes as unknown as readonly Node[];
-    const last = nodes[nodes.length - 1];
-    if (last === undefined) return undefined;
-    // Restored snapshots may have their nodes in another order.
-    const leaf = isLeaf(last) ? last : nodes.find(isLeaf);
-    if (leaf === undefined) return undefined;
-    const place = this.#placeAt(leaf);
-    return place.nodes.length === nodes.length ? place : undefined;
+  constructor(root: Node) {
+    this.#root = root;
   }
 
-  /** What may be taken for an event: of the innermost node first, and of a node's the most exact first. */
-  candidates(place: Place, eventType: string): readonly Candidate[] {
-    let found = place.candidates.get(eventType);
+  placeOf(snapshot: MachineSnapshot): Place {
+    const nodes = snapshot._nodes as unknown as readonly Node[];
+    let place = this.#known.get(nodes);
+    if (place === undefined) {
+      place = this.#placeAt(nodes);
+      this.#known.set(nodes, place);
+    }
+    return place;
+  }
+
+  trial(place: Place, eventType: string): Trial {
+    let found = place.trials.get(eventType);
     if (found === undefined) {
-      found = outwards(place.nodes).flatMap((node) =>
-        transitionsFor(node, eventType).map((transition): Candidate => ({ transition, node, move: undefined })),
-      );
-      if (place.candidates.size >= CANDIDATES_KEPT) place.candidates.clear();
-      place.candidates.set(eventType, found);
+      found = trialOf(place, this.#root, place.value, eventType);
+      if (place.trials.size >= TRIALS_KEPT) place.trials.clear();
+      place.trials.set(eventType, found);
     }
     return found;
   }
 
-  move(place: Place, candidate: Candidate): Move {
-    candidate.move ??= this.#moveOf(place, candidate.transition);
-    return candidate.move;
+  move(place: Place, taken: readonly Candidate[]): Move {
+    const [first] = taken;
+    if (first !== undefined && taken.length === 1) return (first.move ??= this.#moveOf(place, [first.transition]));
+    let key = '';
+    for (const { number } of taken) key += `${number},`;
+    let move = place.moves.get(key);
+    if (move === undefined) {
+      move = this.#moveOf(
+        place,
+        taken.map(({ transition }) => transition),
+      );
+      if (place.moves.size >= MOVES_KEPT) place.moves.clear();
+      place.moves.set(key, move);
+    }
+    return move;
   }
 
-  #placeAt(leaf: Node): Place {
-    return (this.#places[leaf.order] ??= placeOfLeaf(leaf));
+  #placeAt(nodes: readonly Node[]): Place {
+    const key = nodes.map(({ order }) => order).join();
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      if (this.#places.size >= PLACES_KEPT) this.#forget();
+      place = placeOf(this.#root, nodes);
+      this.#places.set(key, place);
+      this.#known.set(place.nodes, place);
+    }
+    return place;
   }
 
-  #moveOf(place: Place, transition: Transition): Move {
-    const { actions } = transition;
-    const target = transition.target?.[0];
-    if (target === undefined) return { exits: [], actions, entries: [], to: place };
-    const domain = domainOf(transition, target);
-    const left = place.nodes.filter((node) => isExited(node, transition, domain));
-    const { entered, byDefault } = entrySet(transition, target, domain);
-    const active = new Set(place.nodes.filter((node) => !left.includes(node)));
-    const inOrder = [...entered].sort((a, b) => a.order - b.order);
-    for (const node of inOrder) active.add(node);
-    const leaf = [...active].find(isLeaf) ?? target;
+  /** Places know each other by their moves: only all of them together can be let go. */
+  #forget(): void {
+    this.#places = new Map();
+    this.#known = new WeakMap();
+  }
+
+  #moveOf(place: Place, taken: readonly Transition[]): Move {
+    const transitions = withoutConflicts([...new Set(taken)], place.nodes);
+    const left = exitSetOf(transitions, place.nodes).sort((a, b) => b.order - a.order);
+    const active = new Set(place.nodes);
+    for (const node of left) active.delete(node);
+    const entries = entriesOf(entrySetOf(transitions), active);
+    const isSame = active.size === place.nodes.length && place.nodes.every((node) => active.has(node));
     return {
-      exits: left.reverse().map(exitActions),
-      actions,
-      entries: inOrder.map((node) => entryOf(node, byDefault.has(node))),
-      to: this.#placeAt(leaf),
+      exits: left.map(exitActions).filter((actions) => actions.length > 0),
+      actions: transitions.flatMap(({ actions }) => actions),
+      entries,
+      to: isSame ? place : this.#placeAt([...active]),
     };
   }
 }
@@ -121,44 +171,88 @@ function exitActions(node: Node): readonly unknown[] {
   return [...node.exit, ...node.invoke.map(({ id }) => stopChild(id))];
 }
 
-function entryOf(node: Node, isDefault: boolean): Entry {
-  const invocations = node.invoke.map((invocation) =>
-    (spawnChild as (src: string, options: object) => unknown)(invocation.src, {
-      ...invocation,
-      syncSnapshot: !!invocation.onSnapshot,
-    }),
-  );
-  const initial = isDefault && node.type === 'compound' ? node.initial.actions : [];
-  return { node, actions: [...node.entry, ...invocations, ...initial], invoked: node.invoke.map(({ id }) => id) };
+/** Adds the nodes to the active ones, in document order: whether a parallel state is done may depend on what was entered before. */
+function entriesOf({ entered, byDefault }: EntrySet, active: Set<Node>): Entry[] {
+  const completed = new Set<Node>();
+  return [...entered]
+    .sort((a, b) => a.order - b.order)
+    .map((node) => {
+      active.add(node);
+      const invocations = node.invoke.map((invocation) =>
+        (spawnChild as (src: string, options: object) => unknown)(invocation.src, {
+          ...invocation,
+          syncSnapshot: !!invocation.onSnapshot,
+        }),
+      );
+      const initial = byDefault.has(node) && node.type === 'compound' ? node.initial.actions : [];
+      return {
+        node,
+        actions: [...node.entry, ...invocations, ...initial],
+        invoked: node.invoke.map(({ id }) => id),
+        completion: node.type === 'final' ? completionOf(node, active, completed) : undefined,
+      };
+    });
 }
 
-function isLeaf({ type }: Node): boolean {
-  return type === 'atomic' || type === 'final';
+function completionOf(node: Node, active: ReadonlySet<Node>, completed: Set<Node>): Completion {
+  const { parent } = node;
+  const done: { readonly node: Node; readonly output: unknown }[] = [];
+  if (parent?.type === 'compound') done.push({ node: parent, output: node.output });
+  let above = parent?.type === 'parallel' ? parent : parent?.parent;
+  let ends = above ?? node;
+  while (above?.type === 'parallel' && !completed.has(above) && isFinal(above, active)) {
+    completed.add(above);
+    done.push({ node: above, output: undefined });
+    ends = above;
+    above = above.parent;
+  }
+  return { done, ends: above === undefined ? ends : undefined };
 }
 
-function placeOfLeaf(leaf: Node): Place {
-  const path = [leaf, ...ancestorsOf(leaf, undefined)];
-  const always = path.flatMap((node) =>
-    (node.always ?? []).map((transition): Candidate => ({ transition, node, move: undefined })),
-  );
-  const nodes = path.reverse();
-  return {
+function placeOf(root: Node, nodes: readonly Node[]): Place {
+  const place = {
     nodes,
-    value: valueOf(nodes),
+    value: valueOf(root, nodes),
     tags: new Set(nodes.flatMap(({ tags }) => tags)),
-    always,
-    candidates: new Map(),
+    always: [] as (readonly Candidate[])[],
+    trials: new Map<string, Trial>(),
+    moves: new Map<string, Move>(),
+    numbers: 0,
   };
+  for (const leaf of nodes.filter(isLeaf)) {
+    const candidates: Candidate[] = [];
+    for (let node: Node | undefined = leaf; node !== undefined; node = node.parent) {
+      for (const transition of node.always ?? []) candidates.push(candidateOf(place, transition, node));
+    }
+    if (candidates.length > 0) place.always.push(candidates);
+  }
+  return place;
 }
 
-function valueOf([root, ...below]: readonly Node[]): StateValue {
-  const [child] = below;
-  if (root === undefined || child === undefined) return {};
-  return isLeaf(child) ? child.key : { [child.key]: valueOf(below) };
+function candidateOf(place: Place, transition: Transition, node: Node): Candidate {
+  return { transition, node, number: place.numbers++, move: undefined };
 }
 
-function outwards(nodes: readonly Node[]): readonly Node[] {
-  return [...nodes].reverse();
+function valueOf(node: Node, nodes: readonly Node[]): StateValue {
+  const children = nodes.filter(({ parent }) => parent === node);
+  const [child] = children;
+  if (node.type === 'compound') {
+    if (child === undefined) return {};
+    if (isLeaf(child)) return child.key;
+  }
+  const value: Record<string, StateValue> = {};
+  for (const each of children) value[each.key] = valueOf(each, nodes);
+  return value;
+}
+
+/** Along the value, as XState goes: its keys are in the order of the active nodes. */
+function trialOf(place: Place, node: Node, value: StateValue | undefined, eventType: string): Trial {
+  const keys = typeof value === 'string' ? [value] : Object.keys(value ?? {});
+  const within = keys.map((key) =>
+    trialOf(place, node.states[key] as Node, typeof value === 'string' ? undefined : value?.[key], eventType),
+  );
+  const own = transitionsFor(node, eventType).map((transition) => candidateOf(place, transition, node));
+  return { within: within.filter((trial) => trial.within.length > 0 || trial.own.length > 0), own };
 }
 
 /** The node's transitions for an event: those that name it, then those with wildcards, the longest first. */
@@ -178,52 +272,4 @@ function matches(eventType: string, descriptor: string): boolean {
   const expected = descriptor.split('.');
   const star = expected.indexOf('*');
   return star === expected.length - 1 && expected.slice(0, star).every((token, at) => token === tokens[at]);
-}
-
-function ancestorsOf(node: Node, below: Node | undefined): Node[] {
-  const ancestors: Node[] = [];
-  if (node === below) return ancestors;
-  for (let at = node.parent; at !== undefined && at !== below; at = at.parent) ancestors.push(at);
-  return ancestors;
-}
-
-function isDescendant(node: Node, of: Node | undefined): boolean {
-  return of === undefined || ancestorsOf(node, undefined).includes(of);
-}
-
-/** The node within which a transition happens; undefined: it leaves even the root. */
-function domainOf({ reenter, source }: Transition, target: Node): Node | undefined {
-  if (!reenter && (target === source || isDescendant(target, source))) return source;
-  const common = ancestorsOf(target, undefined).find((ancestor) => isDescendant(source, ancestor));
-  if (common !== undefined || reenter) return common;
-  return [source, ...ancestorsOf(source, undefined)].at(-1);
-}
-
-function isExited(node: Node, { reenter, source }: Transition, domain: Node | undefined): boolean {
-  return isDescendant(node, domain) || (reenter && source === domain && node === domain);
-}
-
-interface EntrySet {
-  readonly entered: Set<Node>;
-  /** Those whose initial transition is taken. */
-  readonly byDefault: Set<Node>;
-}
-
-function entrySet({ reenter, source }: Transition, target: Node, domain: Node | undefined): EntrySet {
-  const entered = new Set<Node>();
-  const byDefault = new Set<Node>();
-  if (source !== target || source !== domain || reenter) {
-    entered.add(target);
-    byDefault.add(target);
-  }
-  for (let node = target; node.type === 'compound'; ) {
-    const child = node.initial.target[0];
-    if (child === undefined) break;
-    entered.add(child);
-    byDefault.add(child);
-    node = child;
-  }
-  const within = source.parent === undefined && reenter ? undefined : domain;
-  for (const ancestor of ancestorsOf(target, domain)) if (isDescendant(ancestor, within)) entered.add(ancestor);
-  return { entered, byDefault };
 }

@@ -67,7 +67,7 @@ export class MachineStep implements RunningStep {
   readonly #sources: LogicSources;
   readonly #declared: DeclaredIds;
   readonly #microstepsLimit: number;
-  /** Undefined for a chart that is not plain: then XState finds every next snapshot. */
+  /** Undefined for a chart with history states: then XState finds every next snapshot. */
   readonly #chart: ChartStep | undefined;
   #turn!: Turn;
   #self!: SelfRef;

@@ -9,6 +9,7 @@
  * XI1. A rebuilt snapshot has the nodes, their order, the history and the value of the one that was saved: parallel regions go on in
  *      the order in which they would have.
  */
+import { StateMachine } from 'xstate';
 import type {
   ActionArgs,
   AnyActorLogic,
@@ -76,6 +77,11 @@ export function nextSnapshot(
   scope: HostedScope,
 ): MachineSnapshot {
   return machine.transition(snapshot, event, scope as unknown as AnyActorScope) as MachineSnapshot;
+}
+
+/** Whether a machine is as XState made it. One whose `transition` somebody has wrapped (logic around logic) must be asked by it. */
+export function isUnchanged(machine: Machine): boolean {
+  return Object.getPrototypeOf(machine) === StateMachine.prototype && machine.transition.name === 'bound transition';
 }
 
 /** A state node as far as the driver reads it. */

@@ -1,4 +1,4 @@
-/** What a plain chart's step calls, and with what: the same guards and actions, as often and in the same order, as XState's `transition`. */
+/** What a chart's step calls, and with what: the same guards and actions, as often and in the same order, as XState's `transition`. */
 import {
   and,
   assign,
@@ -225,6 +225,96 @@ const charts: Record<string, { machine: AnyStateMachine; events: readonly EventO
     } as never) as unknown as AnyStateMachine,
     events: ['nothing', 'GO'].map((type) => e(type)),
   },
+  'parallel regions: conflicts, common transitions, completion': {
+    machine: createMachine({
+      id: 'p',
+      context: { n: 0 },
+      initial: 'both',
+      output: ({ context }: { context: { n: number } }) => context.n,
+      states: {
+        both: {
+          type: 'parallel',
+          entry: act('+both'),
+          exit: act('-both'),
+          on: { OUT: { target: 'after', actions: act('out') }, ALL: { actions: add(100) } },
+          onDone: { target: 'end', actions: act('all done') },
+          states: {
+            l: {
+              initial: 'a',
+              exit: act('-l'),
+              always: { guard: when('l always', (n) => n > 500), target: '#p.after' },
+              states: {
+                a: {
+                  exit: act('-l.a'),
+                  on: { GO: { guard: when('l go', () => true), target: 'b' }, CROSS: '#p.both.r.y' },
+                },
+                b: { entry: add(1), on: { GO: 'z', BACK: { target: 'a', reenter: true }, OUT: '#p.after' } },
+                z: {
+                  type: 'final',
+                  entry: act('+l.z'),
+                  output: ({ context }: { context: { n: number } }) => context.n,
+                },
+              },
+            },
+            r: {
+              initial: 'x',
+              entry: act('+r'),
+              onDone: { actions: act('r done') },
+              states: {
+                x: {
+                  on: {
+                    GO: { guard: when('r go', (n) => n > 0), target: 'y' },
+                    OUT: { target: '#p.after', actions: act('r out') },
+                  },
+                },
+                y: { tags: ['y'], on: { GO: { target: 'z', actions: add(10) }, CROSS: '#p.both.l.b' } },
+                z: { type: 'final', on: { NEVER: 'x' } },
+              },
+            },
+            still: {},
+          },
+        },
+        after: { on: { BOTH: 'both', DEEP: ['#p.both.r.y'] } },
+        end: { type: 'final' },
+      },
+    } as never) as unknown as AnyStateMachine,
+    events: [
+      'GO',
+      'CROSS',
+      'GO',
+      'ALL',
+      'BACK',
+      'OUT',
+      'DEEP',
+      'GO',
+      'ALL',
+      'ALL',
+      'ALL',
+      'ALL',
+      'ALL',
+      'BOTH',
+      'GO',
+      'GO',
+      'GO',
+    ].map((type) => e(type)),
+  },
+  'parallel regions that all come to their end': {
+    machine: createMachine({
+      context: { n: 0 },
+      type: 'parallel',
+      exit: act('-root'),
+      output: ({ context, event }: { context: { n: number }; event: EventObject }) => [context.n, event],
+      states: {
+        l: { initial: 'a', states: { a: { on: { L: 'z', BOTH: 'z' } }, z: { type: 'final', exit: act('-l.z') } } },
+        r: {
+          initial: 'a',
+          onDone: { actions: add(7) },
+          states: { a: { on: { R: 'z', BOTH: 'z' } }, z: { type: 'final', entry: add(1), output: 'r' } },
+        },
+      },
+    } as never) as unknown as AnyStateMachine,
+    events: ['L', 'R'].map((type) => e(type)),
+  },
   'what throws': {
     machine: setup({
       types: {} as never,
@@ -266,15 +356,24 @@ describe('the same calls as XState', () => {
   });
 });
 
-test('charts with parallel or history states are left to XState', () => {
+test('charts with history states are left to XState', () => {
   const { scope } = newScope();
-  const parallel = createMachine({ type: 'parallel', states: { a: {}, b: {} } });
   const history = createMachine({ initial: 'a', states: { a: {}, h: { type: 'history' } } });
-  expect(ChartStep.of(parallel, scope, () => {})).toBeUndefined();
   expect(ChartStep.of(history, scope, () => {})).toBeUndefined();
 });
 
-test('so are stop and the errors of children', () => {
+test('a machine whose transition was wrapped is asked by it', () => {
+  const { scope } = newScope();
+  const machine = createMachine({ initial: 'a', states: { a: {} } });
+  expect(ChartStep.of(machine, scope, () => {})).toBeInstanceOf(ChartStep);
+  const around = Object.assign({}, machine) as unknown as AnyStateMachine;
+  expect(ChartStep.of(around, scope, () => {})).toBeUndefined();
+  const { transition } = machine;
+  machine.transition = (...args) => transition(...args);
+  expect(ChartStep.of(machine, scope, () => {})).toBeUndefined();
+});
+
+test('stop and the errors of children are left to it too', () => {
   const machine = createMachine({ initial: 'a', states: { a: { on: { 'xstate.error.actor.kid': 'b' } }, b: {} } });
   const { scope } = newScope();
   const chart = ChartStep.of(machine, scope, () => {}) as ChartStep;
