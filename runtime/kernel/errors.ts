@@ -163,6 +163,91 @@ export class EffectTimeoutError extends BlocksError {
 export class FrameError extends BlocksError {
   readonly code = 'FRAME_REFUSED';
 }
+/** A message between systems that lacks something or has what cannot be; `details.faults` lists all of it. */
+export class InvalidMessageError extends BlocksError {
+  readonly code = 'INVALID_MESSAGE';
+}
+/** A subject or pattern that cannot be one; names the token and the rule. */
+export class InvalidSubjectError extends BlocksError {
+  readonly code = 'INVALID_SUBJECT';
+}
+/** A CloudEvent that is none; names the attribute. */
+export class MalformedCloudEventError extends BlocksError {
+  readonly code = 'MALFORMED_CLOUD_EVENT';
+}
+/** A payload that its contract does not allow: `details.faults` has path and rule of each fault. */
+export class ContractViolationError extends BlocksError {
+  readonly code = 'CONTRACT_VIOLATION';
+}
+/** A contract that cannot follow its predecessor; names the field and the rule. */
+export class IncompatibleContractError extends BlocksError {
+  readonly code = 'INCOMPATIBLE_CONTRACT';
+}
+/** A cron expression or time zone that cannot be one. */
+export class InvalidScheduleError extends BlocksError {
+  readonly code = 'INVALID_SCHEDULE';
+}
+/** A command that no subscription takes. */
+export class NoSubscriberError extends BlocksError {
+  readonly code = 'NO_SUBSCRIBER';
+  override readonly retryable = true;
+}
+/** A query that nobody answers. */
+export class NoHandlerError extends BlocksError {
+  readonly code = 'NO_HANDLER';
+  override readonly retryable = true;
+}
+/** No answer before the deadline. It may still be handled: repeat it with the same id. */
+export class RequestTimeoutError extends BlocksError {
+  readonly code = 'REQUEST_TIMEOUT';
+  override readonly retryable = true;
+}
+/** As many messages wait as may. */
+export class QueueFullError extends BlocksError {
+  readonly code = 'QUEUE_FULL';
+  override readonly retryable = true;
+}
+/** The broker's server does not answer, or the connection is lost. */
+export class BrokerUnavailableError extends BlocksError {
+  readonly code = 'BROKER_UNAVAILABLE';
+  override readonly retryable = true;
+}
+/** A broker that cannot be used as it is set up: its URL, its credentials, a server that drops data. */
+export class BrokerConfigurationError extends BlocksError {
+  readonly code = 'BROKER_CONFIGURATION';
+}
+/** The broker, connector or subscription was closed. */
+export class BrokerClosedError extends BlocksError {
+  readonly code = 'BROKER_CLOSED';
+}
+/** A package that is needed for this and not installed; the message says which. */
+export class MissingPackageError extends BlocksError {
+  readonly code = 'MISSING_PACKAGE';
+}
+/** A circuit breaker is open: the dependency is not called. `details.retryAfterMs` says when it may be. */
+export class CircuitOpenError extends BlocksError {
+  readonly code = 'CIRCUIT_OPEN';
+  override readonly retryable = true;
+}
+/** As many calls are under way and waiting as a bulkhead allows. */
+export class BulkheadFullError extends BlocksError {
+  readonly code = 'BULKHEAD_FULL';
+  override readonly retryable = true;
+}
+/** More calls than a rate limit allows. `details.retryAfterMs` says when the next may be made. */
+export class RateLimitedError extends BlocksError {
+  readonly code = 'RATE_LIMITED';
+  override readonly retryable = true;
+}
+/** A connector's other side cannot be reached. */
+export class ConnectorUnavailableError extends BlocksError {
+  readonly code = 'CONNECTOR_UNAVAILABLE';
+  override readonly retryable = true;
+}
+/** No system of this name is known. */
+export class UnknownTargetError extends BlocksError {
+  readonly code = 'UNKNOWN_TARGET';
+}
 /** An error of a class that this library does not know, as it came from another thread or the journal. */
 export class RemoteError extends BlocksError {
   readonly code: string;
@@ -232,6 +317,25 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     UNKNOWN_OUTCOME: UnknownOutcomeError,
     EFFECT_TIMEOUT: EffectTimeoutError,
     FRAME_REFUSED: FrameError,
+    INVALID_MESSAGE: InvalidMessageError,
+    INVALID_SUBJECT: InvalidSubjectError,
+    MALFORMED_CLOUD_EVENT: MalformedCloudEventError,
+    CONTRACT_VIOLATION: ContractViolationError,
+    INCOMPATIBLE_CONTRACT: IncompatibleContractError,
+    INVALID_SCHEDULE: InvalidScheduleError,
+    NO_SUBSCRIBER: NoSubscriberError,
+    NO_HANDLER: NoHandlerError,
+    REQUEST_TIMEOUT: RequestTimeoutError,
+    QUEUE_FULL: QueueFullError,
+    BROKER_UNAVAILABLE: BrokerUnavailableError,
+    BROKER_CONFIGURATION: BrokerConfigurationError,
+    BROKER_CLOSED: BrokerClosedError,
+    MISSING_PACKAGE: MissingPackageError,
+    CIRCUIT_OPEN: CircuitOpenError,
+    BULKHEAD_FULL: BulkheadFullError,
+    RATE_LIMITED: RateLimitedError,
+    CONNECTOR_UNAVAILABLE: ConnectorUnavailableError,
+    UNKNOWN_TARGET: UnknownTargetError,
   }),
 );
 
