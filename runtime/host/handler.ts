@@ -113,7 +113,7 @@ export class Handler {
       this.#failed(cell, envelope, error, nowMs, undefined);
       return;
     }
-    if (intents.length > 0 || this.#ports.inspection.isObserved(cell.key)) {
+    if (intents.length > 0 || this.#ports.inspection.audienceOf(cell.key) !== undefined) {
       this.#done(cell, envelope, intents, undefined, false);
     }
   }
