@@ -7,7 +7,7 @@
  * Q3. Output commit: what a turn asked for is released after its batch is committed, never before, in the order of the turns.
  * Q4. At most `BATCHES_IN_FLIGHT_LIMIT` batches are in flight; beyond it `congested` tells the host to stop stepping durable cells.
  */
-import type { Intent } from '../kernel/intent.ts';
+import type { Asked, Intent } from '../kernel/intent.ts';
 import { BATCH_TURNS_LIMIT, BATCHES_IN_FLIGHT_LIMIT } from '../kernel/limits.ts';
 import type { Envelope } from '../kernel/message.ts';
 import type { Cell } from '../cell/cell.ts';
@@ -20,7 +20,7 @@ import type { CellReport } from './items.ts';
 export interface PendingTurn {
   readonly cell: Cell;
   readonly envelope: Envelope;
-  readonly intents: readonly Intent[];
+  readonly intents: readonly Asked[];
   readonly sequence: number;
   /** What observers are to see; taken when the turn ran, since the cell runs ahead. */
   readonly view: { readonly status: CellReport['status']; readonly view: unknown } | undefined;

@@ -113,6 +113,9 @@ export class Releaser {
     let index = 0;
     for (const intent of intents) {
       switch (intent.kind) {
+        case undefined:
+          this.route(intent, -1, cell);
+          break;
         case 'send': {
           const sent = intent.envelope;
           if (position >= 0) sent.id = { stream: slot, position, index };
