@@ -22,7 +22,7 @@ export {
   unwatch,
   watch,
 } from '../actors/index.ts';
-export { exchangeOf } from './broker/actor-handler.ts';
+export { brokerActors, exchangeOf } from './broker/actor-handler.ts';
 export type {
   Accepted,
   AdapterConsumer,

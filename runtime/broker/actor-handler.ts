@@ -40,3 +40,9 @@ export function actorHandler(system: ActorHost | undefined, actor: Reference): M
 export function exchangeOf(broker = 'main'): Reference {
   return new Reference(keyOf('broker-exchange', broker));
 }
+
+/** The module of the embedded broker's actors, for the `actors` of a system whose actors publish before its first broker is started. */
+export const brokerActors: URL = new URL(
+  import.meta.url.endsWith('.ts') ? './adapters/embedded-actors.ts' : './adapters/embedded-actors.js',
+  import.meta.url,
+);

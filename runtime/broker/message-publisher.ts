@@ -51,10 +51,18 @@ export class MessagePublisher {
       if (version !== undefined) header = { ...header, contractVersion: version };
     }
     if (!this.#ports.isTracing || !isObserved()) return this.#send(header, draft.payload);
-    const { id, subject, correlationId } = header;
+    const { id, subject, correlationId, traceparent, tracestate } = header;
     // Every request has a reply subject of its own; spans are named by what is few.
     const destination = header.kind === 'RESPONSE' ? '$reply' : subject;
-    const operation = { system: this.#ports.adapter.kind, destination, id, conversationId: correlationId };
+    // An answer leaves after its handler; a draft may name a trace of its own.
+    const isElsewhere = traceparent !== undefined && traceparent !== currentTrace()?.traceparent;
+    const operation = {
+      system: this.#ports.adapter.kind,
+      destination,
+      id,
+      conversationId: correlationId,
+      parent: isElsewhere ? { traceparent, tracestate } : undefined,
+    };
     return inSendSpan(operation, () => this.#send(inTrace(header, currentTrace()), draft.payload));
   }
 

@@ -39,7 +39,8 @@ import {
   type WireMessage,
 } from './embedded-protocol.ts';
 import type { QueueView } from './embedded-queue-state.ts';
-import { isEnd, type Route } from './embedded-route.ts';
+import { MessageEnd } from './embedded-message-end.ts';
+import type { Route } from './embedded-route.ts';
 import { receiptStateOf } from '../receipt-state.ts';
 
 export interface EmbeddedPorts extends HubLimits {
@@ -73,7 +74,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   #untell: (() => void) | undefined;
   #events: AdapterEvents | undefined;
   /** Those who wait for the end of a message. */
-  readonly #waiting = new Set<(error: unknown) => void>();
+  readonly #waiting = new Set<MessageEnd>();
 
   constructor(ports: EmbeddedPorts) {
     this.#ports = ports;
@@ -183,58 +184,14 @@ export class EmbeddedAdapter implements BrokerAdapter {
   settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     const known = token as Token | undefined;
-    const statuses = new Map<string, DeliveryStatus>();
-    let asked: Route[] = [];
-    const open = new Set<Route>();
-    for (const [at, route] of (known?.routes ?? []).entries()) {
-      const end = route.recentEnd(id);
-      if (end !== undefined) statuses.set(route.name, end);
-      else {
-        open.add(route);
-        if (!route.remembersSince(known?.ends[at] ?? 0)) asked.push(route);
-      }
-    }
-    if (known === undefined) asked = [...this.#hub.routes.values()];
-    if (open.size === 0 && asked.length === 0) return Promise.resolve(receiptStateOf(id, statuses));
     return new Promise((resolve, reject) => {
-      const finish = (): void => {
-        if (open.size > 0) return;
-        signal?.removeEventListener('abort', abort);
-        this.#waiting.delete(giveUp);
-        resolve(receiptStateOf(id, statuses));
-      };
-      const waiter = {
-        ended: (route: Route, status: DeliveryStatus): void => {
-          statuses.set(route.name, status);
-          open.delete(route);
-          finish();
-        },
-      };
-      const leave = (): void => {
-        for (const route of new Set([...open, ...asked])) route.unwait(id, waiter);
-      };
-      const giveUp = (error: unknown): void => {
-        leave();
-        signal?.removeEventListener('abort', abort);
-        this.#waiting.delete(giveUp);
-        reject(error as Error);
-      };
-      const abort = (): void => giveUp(signal?.reason);
-      this.#waiting.add(giveUp);
-      signal?.addEventListener('abort', abort);
-      for (const route of asked) open.add(route);
-      for (const route of open) route.wait(id, waiter);
-      if (asked.length === 0) return;
-      const answers = asked.map(async (route) => {
-        const status = await route.status(id);
-        if (!open.has(route)) return;
-        if (status === undefined || isEnd(status)) {
-          route.unwait(id, waiter);
-          if (status !== undefined) statuses.set(route.name, status);
-          open.delete(route);
-        }
-      });
-      Promise.all(answers).then(finish, giveUp);
+      const end = new MessageEnd(id, resolve, reject, this.#waiting);
+      if (known === undefined) {
+        for (const route of this.#hub.routes.values()) end.ask(route);
+      } else {
+        for (const [at, route] of known.routes.entries()) end.add(route, known.ends[at] ?? 0);
+      }
+      end.begin(signal);
     });
   }
 
@@ -336,7 +293,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   }
 
   #giveUp(error: Error): void {
-    for (const giveUp of [...this.#waiting]) giveUp(error);
+    for (const end of [...this.#waiting]) end.giveUp(error);
   }
 
   async #statuses(routes: readonly Route[], id: string): Promise<Map<string, DeliveryStatus>> {

@@ -33,6 +33,8 @@ export interface EndWaiter {
   ended(route: Route, status: DeliveryStatus): void;
 }
 
+type EndWaiters = EndWaiter | Set<EndWaiter>;
+
 /** Batches under way to one queue before messages collect. */
 const BATCHES_UNDER_WAY = 16;
 /** How long a batch may take: longer than any disk. */
@@ -53,7 +55,8 @@ export class Route {
   #isHeld = false;
   #questions: { id: string; answer: (status: DeliveryStatus | undefined) => void; fail: (error: unknown) => void }[] =
     [];
-  readonly #waiters = new Map<string, Set<EndWaiter>>();
+  /** Mostly one for a message. */
+  readonly #waiters = new Map<string, EndWaiters>();
   /** Two halves: the older one is dropped as a whole. */
   #recent = new Map<string, DeliveryStatus>();
   #older = new Map<string, DeliveryStatus>();
@@ -64,10 +67,6 @@ export class Route {
     this.name = name;
     this.pattern = pattern;
     this.queue = queue;
-  }
-
-  get waiters(): ReadonlyMap<string, ReadonlySet<EndWaiter>> {
-    return this.#waiters;
   }
 
   /** Keeps what is offered from now on until `release`: something older has to reach the queue first. */
@@ -112,14 +111,15 @@ export class Route {
 
   wait(id: string, waiter: EndWaiter): void {
     const waiters = this.#waiters.get(id);
-    if (waiters === undefined) this.#waiters.set(id, new Set([waiter]));
-    else waiters.add(waiter);
+    if (waiters === undefined) this.#waiters.set(id, waiter);
+    else if (waiters instanceof Set) waiters.add(waiter);
+    else this.#waiters.set(id, new Set([waiters, waiter]));
   }
 
   unwait(id: string, waiter: EndWaiter): void {
     const waiters = this.#waiters.get(id);
-    waiters?.delete(waiter);
-    if (waiters?.size === 0) this.#waiters.delete(id);
+    if (waiters === waiter) this.#waiters.delete(id);
+    else if (waiters instanceof Set && waiters.delete(waiter) && waiters.size === 0) this.#waiters.delete(id);
   }
 
   /** A message has ended, durably. */
@@ -134,7 +134,8 @@ export class Route {
     const waiters = this.#waiters.get(id);
     if (waiters === undefined) return;
     this.#waiters.delete(id);
-    for (const waiter of waiters) waiter.ended(this, status);
+    if (!(waiters instanceof Set)) waiters.ended(this, status);
+    else for (const waiter of waiters) waiter.ended(this, status);
   }
 
   /** Some messages are to be handled again: what is known of ends holds no more. */
