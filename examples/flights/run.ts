@@ -5,8 +5,7 @@
  * would need: what was filed and who is where is in the journal.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { brokerRegistry } from '../../runtime/broker/adapters/embedded-actors.ts';
-import { type ActorRef, ActorSystem } from '../../runtime/index.ts';
+import { type ActorRef, ActorSystem, brokerActors } from '../../runtime/index.ts';
 import { connector, type MessageOf, type ViewOf } from '../../actors/index.ts';
 import { airport, type AirportContext } from './airport.ts';
 import { flight } from './flight.ts';
@@ -46,13 +45,11 @@ interface Run {
 /** Opens the journal. Everything that was under way goes on by itself from here. */
 async function openSystem({ dataDir, threads }: RunOptions): Promise<ActorSystem> {
   const startedMs = performance.now();
-  const actors = [airport, flight, schedule, saboteur, statistics, connector, brokerRegistry].map(
-    ({ module }) => module,
-  );
+  const actors = [airport, flight, schedule, saboteur, statistics, connector].map(({ module }) => module);
   const system = await ActorSystem.start({
     dataDir,
     threads,
-    actors,
+    actors: [...actors, brokerActors],
     checkpointEveryTurns: CHECKPOINT_EVERY_TURNS,
     askTimeoutMs: ANSWER_WITHIN_MS,
   });

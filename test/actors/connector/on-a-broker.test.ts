@@ -5,17 +5,16 @@ import { ConnectorServer } from '../../../actors/connector/connector-server.ts';
 import { httpTransport } from '../../../actors/connector/http-transport.ts';
 import { handlerTransport } from '../../../actors/connector/handler-transport.ts';
 import { SystemConnector } from '../../../actors/connector/system-connector.ts';
-import { brokerRegistry } from '../../../runtime/broker/adapters/embedded-actors.ts';
 import { MessageBroker } from '../../../runtime/broker/message-broker.ts';
 import { ContractRegistry } from '../../../runtime/broker/contracts/contract-registry.ts';
-import { ActorSystem } from '../../../runtime/index.ts';
+import { ActorSystem, brokerActors } from '../../../runtime/index.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 import { codeOf, errorOf, until } from '../../support/until.ts';
 
 const start = (dataDir?: string): Promise<ActorSystem> =>
   ActorSystem.start({
     threads: 1,
-    actors: [connector.module, brokerRegistry.module],
+    actors: [connector.module, brokerActors],
     ...(dataDir === undefined ? {} : { dataDir }),
   });
 
