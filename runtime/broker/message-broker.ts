@@ -343,8 +343,8 @@ export class MessageBroker implements Broker, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#schedules.close();
-    await this.#outgoing?.close(this.#options.drainTimeoutMs);
-    await Promise.all([...this.#open].map((subscription) => subscription.close()));
+    const outgoing = this.#outgoing?.close(this.#options.drainTimeoutMs);
+    await Promise.all([outgoing, ...[...this.#open].map((subscription) => subscription.close())]);
     this.#requests.close(new BrokerClosedError('the broker was closed before the answer came'));
     await this.#unlistenReplies?.();
     await this.#adapter.close();

@@ -62,8 +62,11 @@ export interface RunnerPorts {
 interface Lane {
   readonly key: string;
   busy: boolean;
-  /** Messages of it that are to be tried again, and not settled so yet: what comes meanwhile is given back. */
-  failing: number;
+  /**
+   * Id of the message that is to be tried again, until that is settled: what comes meanwhile was on its way before, and is given back.
+   * When the message itself comes, all of that has come.
+   */
+  failing: string | undefined;
   waiting: HandOut[];
 }
 
@@ -113,10 +116,11 @@ export class SubscriptionRunner {
       const key = handOut.message.header.key ?? handOut.message.header.source;
       let lane = this.#lanes.get(key);
       if (lane === undefined) {
-        lane = { key, busy: false, failing: 0, waiting: [] };
+        lane = { key, busy: false, failing: undefined, waiting: [] };
         this.#lanes.set(key, lane);
       }
-      if (this.#closing || lane.failing > 0) {
+      if (lane.failing === handOut.message.header.id) lane.failing = undefined;
+      if (this.#closing || lane.failing !== undefined) {
         this.#giveBack(lane, handOut);
         continue;
       }
@@ -257,7 +261,11 @@ export class SubscriptionRunner {
     const { header } = handOut.message;
     const policy = this.#policyOf(header);
     const isFinal = (error as { retryable?: unknown } | null)?.retryable === false;
-    if (error instanceof CheckFailure) this.#bury(lane, handOut, 'contract', error.cause);
+    // It needed what is being closed: whoever has it next may do it.
+    if (this.#closing && error instanceof BrokerClosedError) {
+      this.#giveBack(lane, handOut);
+      this.#next(lane);
+    } else if (error instanceof CheckFailure) this.#bury(lane, handOut, 'contract', error.cause);
     else if (isFinal) this.#bury(lane, handOut, 'refused', error);
     else if (handOut.attempt >= policy.maxAttempts) this.#bury(lane, handOut, 'attempts', error);
     else this.#again(lane, handOut, delayMs(policy, handOut.attempt, this.#ports.random.next()), error);
@@ -266,9 +274,10 @@ export class SubscriptionRunner {
   #again(lane: Lane, handOut: HandOut, waitMs: number, error: unknown): void {
     const outcome: Outcome = { kind: 'retry', delayMs: Math.ceil(waitMs), error: encodeError(error) };
     if (this.#ports.order === 'hold') {
-      lane.failing += 1;
+      const { id } = handOut.message.header;
+      lane.failing = id;
       this.#settle(handOut, outcome, undefined, () => {
-        lane.failing -= 1;
+        if (lane.failing === id) lane.failing = undefined;
         this.#forget(lane);
       });
       for (const waiting of lane.waiting.splice(0)) this.#giveBack(lane, waiting);
@@ -313,7 +322,7 @@ export class SubscriptionRunner {
   }
 
   #forget(lane: Lane): void {
-    if (lane.busy || lane.failing > 0 || lane.waiting.length > 0) return;
+    if (lane.busy || lane.failing !== undefined || lane.waiting.length > 0) return;
     if (this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);
   }
 

@@ -12,7 +12,8 @@ import { BrokerClosedError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
 import type { AdapterConsumer, CarriedMessage, HandOut, Outcome } from '../broker-adapter.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
-import { BATCH_MESSAGES, type HandOuts, type WireHandOut, type WireOutcome } from './embedded-protocol.ts';
+import { type PackedHandOuts, unpackHandOuts } from './embedded-batch.ts';
+import { BATCH_MESSAGES, type WireHandOut, type WireOutcome } from './embedded-protocol.ts';
 import type { Route } from './embedded-route.ts';
 
 /** Its number in the queue, and the number of this hand-out. */
@@ -99,7 +100,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
     this.#wanted -= count;
     this.#pulls += 1;
     const { route, name } = this.#ports;
-    route.say<HandOuts>({ type: 'PULL', consumer: name, count }, Number.POSITIVE_INFINITY).then(
+    route.say<PackedHandOuts>({ type: 'PULL', consumer: name, count }, Number.POSITIVE_INFINITY).then(
       (found) => {
         this.#pulls -= 1;
         this.#found(found, count);
@@ -139,7 +140,10 @@ export class EmbeddedConsumer implements AdapterConsumer {
     this.#wanted -= count;
     const { route, name } = this.#ports;
     route.queue
-      .ask<HandOuts>({ type: 'SETTLE', consumer: name, handled, other, count }, { timeoutMs: Number.POSITIVE_INFINITY })
+      .ask<PackedHandOuts>(
+        { type: 'SETTLE', consumer: name, handled, other, count },
+        { timeoutMs: Number.POSITIVE_INFINITY },
+      )
       .then(
         (found) => {
           this.#found(found, count);
@@ -160,7 +164,8 @@ export class EmbeddedConsumer implements AdapterConsumer {
     if (this.#outcomes.length > 0) this.#schedule();
   }
 
-  #found(found: HandOuts, asked: number): void {
+  #found(packed: PackedHandOuts, asked: number): void {
+    const found = unpackHandOuts(packed);
     this.#wanted += asked - found.length;
     if (this.#wanted > 0 && !this.#closed) this.#schedule();
     if (found.length > 0) this.#ports.deliver(found.map((one) => handOutOf(one, this.#ports.unpack)));

@@ -7,6 +7,7 @@
 import { type CellKey, keyOf } from '../../kernel/address.ts';
 import type { EncodedError } from '../../kernel/errors.ts';
 import type { DeadReason } from '../broker-adapter.ts';
+import type { PackedBatch } from './embedded-batch.ts';
 
 export const QUEUE = 'broker-queue';
 export const SEGMENT = 'broker-segment';
@@ -76,6 +77,7 @@ export type QueueMessage =
   /** `instance` is the run that consumers belong to: what those of another run have is handed out again. */
   | { readonly type: 'OPEN'; readonly instance: string; readonly spec: QueueSpec }
   | { readonly type: 'ACCEPT'; readonly messages: readonly WireMessage[] }
+  | { readonly type: 'BATCH'; readonly batch: PackedBatch }
   | { readonly type: 'PULL'; readonly consumer: string; readonly count: number }
   | {
       readonly type: 'SETTLE';
@@ -89,9 +91,6 @@ export type QueueMessage =
   | { readonly type: 'STATE'; readonly ids: readonly string[] }
   | { readonly type: 'REQUEUE'; readonly letter: WireLetter }
   | { readonly type: 'DELETE' };
-
-/** What a queue answers to PULL and SETTLE. */
-export type HandOuts = readonly WireHandOut[];
 
 /** Everything about a dead letter. */
 export interface WireLetter {
@@ -146,7 +145,7 @@ export type WireRetained = readonly [position: number, atMs: number, message: Wi
 
 export type StreamMessage =
   | { readonly type: 'OPEN'; readonly limits: RetentionLimits }
-  | { readonly type: 'ACCEPT'; readonly messages: readonly WireMessage[] }
+  | { readonly type: 'BATCH'; readonly batch: PackedBatch }
   | { readonly type: 'READ'; readonly position: number };
 
 export interface StreamPage {

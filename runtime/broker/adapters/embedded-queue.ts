@@ -16,12 +16,12 @@
 import type { Behavior, Turn } from '../../kernel/behavior.ts';
 import type { EncodedError } from '../../kernel/errors.ts';
 import type { DeadReason } from '../broker-adapter.ts';
+import { eachOfBatch, packHandOuts } from './embedded-batch.ts';
 import type { Entry, SavedEntry } from './embedded-entry.ts';
 import { Lanes } from './embedded-lanes.ts';
 import {
   BATCH_BYTES,
   BATCH_MESSAGES,
-  type HandOuts,
   lettersKey,
   type LettersMessage,
   type QueueMessage,
@@ -62,13 +62,20 @@ export const queueBehavior: Behavior<QueueState> = {
         serve(state, turn);
         break;
       }
+      case 'BATCH': {
+        const verdicts: Verdict[] = [];
+        eachOfBatch(told.batch, (one) => void verdicts.push(accept(state, one, turn)));
+        turn.reply(verdicts);
+        serve(state, turn);
+        break;
+      }
       case 'PULL':
         pull(state, told.consumer, told.count, turn);
         break;
       case 'SETTLE':
         settle(state, told.handled, told.other, turn);
         wake(state, turn);
-        turn.reply(handOut(state, told.consumer, told.count, turn));
+        turn.reply(packHandOuts(handOut(state, told.consumer, told.count, turn)));
         serve(state, turn);
         break;
       case 'OPEN':
@@ -79,7 +86,7 @@ export const queueBehavior: Behavior<QueueState> = {
       case 'CLOSE':
         state.pulls = state.pulls.filter(({ consumer, handle }) => {
           if (consumer !== told.consumer) return true;
-          turn.replyTo(handle, []);
+          turn.replyTo(handle, packHandOuts([]));
           return false;
         });
         for (const entry of state.lanes.entriesOf(told.consumer)) release(state, entry);
@@ -212,7 +219,7 @@ function pull(state: QueueState, consumer: string, count: number, turn: Turn): v
   wake(state, turn);
   const found = handOut(state, consumer, count, turn);
   const handle = found.length > 0 ? undefined : turn.takeReplyTo();
-  if (handle === undefined) turn.reply(found);
+  if (handle === undefined) turn.reply(packHandOuts(found));
   else state.pulls.push({ consumer, count, handle });
 }
 
@@ -222,14 +229,14 @@ function serve(state: QueueState, turn: Turn): void {
   const waiting: Pull[] = [];
   for (const pulled of state.pulls) {
     const found = handOut(state, pulled.consumer, pulled.count, turn);
-    if (found.length > 0) turn.replyTo(pulled.handle, found);
+    if (found.length > 0) turn.replyTo(pulled.handle, packHandOuts(found));
     else waiting.push(pulled);
   }
   state.pulls = waiting;
 }
 
 /** Takes up to `count` messages that this consumer may have now. */
-function handOut(state: QueueState, consumer: string, count: number, turn: Turn): HandOuts {
+function handOut(state: QueueState, consumer: string, count: number, turn: Turn): readonly WireHandOut[] {
   const { backlog, lanes, window } = state;
   const most = Math.min(count, BATCH_MESSAGES);
   const found: WireHandOut[] = [];
@@ -368,7 +375,7 @@ function open(state: QueueState, instance: string, spec: QueueSpec, turn: Turn):
   if (state.instance === instance) return;
   state.instance = instance;
   // They were asked by a process that is gone: nobody waits there, and the runtime lets the answers fall.
-  for (const { handle } of state.pulls) turn.replyTo(handle, []);
+  for (const { handle } of state.pulls) turn.replyTo(handle, packHandOuts([]));
   state.pulls = [];
   const lost = state.lanes.allLeased();
   for (const entry of lost) state.backlog.restore(state.lanes.end(entry));
@@ -376,7 +383,7 @@ function open(state: QueueState, instance: string, spec: QueueSpec, turn: Turn):
 }
 
 function clear(state: QueueState, turn: Turn): void {
-  for (const { handle } of state.pulls) turn.replyTo(handle, []);
+  for (const { handle } of state.pulls) turn.replyTo(handle, packHandOuts([]));
   state.pulls = [];
   state.backlog.clear(turn);
   state.lanes = new Lanes();

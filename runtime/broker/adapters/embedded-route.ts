@@ -12,6 +12,7 @@ import type { ActorHandle } from '../../kernel/actor-host.ts';
 import { QueueFullError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
+import { packBatch } from './embedded-batch.ts';
 import {
   BATCH_BYTES,
   BATCH_MESSAGES,
@@ -81,7 +82,7 @@ export class Route {
 
   /** Gives older messages to the queue, past what is held. Resolves with how many it had no room for. */
   async fill(messages: readonly WireMessage[]): Promise<number> {
-    const verdicts = await this.say<readonly Verdict[]>({ type: 'ACCEPT', messages });
+    const verdicts = await this.say<readonly Verdict[]>({ type: 'BATCH', batch: packBatch(messages) });
     return verdicts.filter((verdict) => verdict === 0).length;
   }
 
@@ -164,7 +165,7 @@ export class Route {
     const messages = this.#messages.splice(0, count);
     const offerings = this.#offerings.splice(0, count);
     this.#underWay += 1;
-    this.say<readonly Verdict[]>({ type: 'ACCEPT', messages }).then(
+    this.say<readonly Verdict[]>({ type: 'BATCH', batch: packBatch(messages) }).then(
       (verdicts) => {
         this.#answered();
         for (const [at, verdict] of verdicts.entries()) {

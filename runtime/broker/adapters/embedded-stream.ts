@@ -1,7 +1,7 @@
 /**
  * Retained subjects as an actor: messages in the order of their acceptance, each with a position, for subscriptions that begin in the past.
  *
- * Owns: positions, which segment has which, and dropping what is beyond the limits. It is spoken to as a queue is (ACCEPT), and read page
+ * Owns: positions, which segment has which, and dropping what is beyond the limits. It is spoken to as a queue is (BATCH), and read page
  * by page; a page that lies in a segment is read there by who wants it.
  *
  * Invariants:
@@ -9,6 +9,7 @@
  * ES2. What is within the limits can be read. Whole segments are dropped; a reader sees nothing beyond the limits.
  */
 import type { Behavior, Turn } from '../../kernel/behavior.ts';
+import { eachOfBatch } from './embedded-batch.ts';
 import {
   type RetentionLimits,
   segmentKey,
@@ -73,9 +74,9 @@ export const streamBehavior: Behavior<StreamState> = {
         trim(state, turn);
         turn.reply(state.next);
         break;
-      case 'ACCEPT': {
+      case 'BATCH': {
         const verdicts: Verdict[] = [];
-        for (const one of told.messages) verdicts.push(append(state, one, turn));
+        eachOfBatch(told.batch, (one) => void verdicts.push(append(state, one, turn)));
         turn.reply(verdicts);
         trim(state, turn);
         break;
