@@ -229,7 +229,9 @@ export class ConnectorLife implements SeatListener {
     }
     this.#ports.checked(failure);
     this.#say(
-      failure === undefined ? { type: 'HEALTHY', round } : { type: 'UNHEALTHY', round, reason: messageOf(failure) },
+      failure === undefined
+        ? { type: 'HEALTHY', round }
+        : { type: 'UNHEALTHY', round, reason: messageOf(failure), ...retryAfter(failure) },
     );
   }
 

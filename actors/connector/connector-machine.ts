@@ -88,7 +88,7 @@ export type ConnectorMachineEvent =
   | { readonly type: 'FAILED'; readonly round: number; readonly reason: string; readonly retryAfterMs?: number }
   | { readonly type: 'LOST'; readonly reason: string; readonly retryAfterMs?: number }
   | { readonly type: 'HEALTHY'; readonly round: number }
-  | { readonly type: 'UNHEALTHY'; readonly round: number; readonly reason: string }
+  | { readonly type: 'UNHEALTHY'; readonly round: number; readonly reason: string; readonly retryAfterMs?: number }
   | { readonly type: 'FAULTY'; readonly reason: string }
   | { readonly type: 'CALM' };
 

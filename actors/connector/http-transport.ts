@@ -21,6 +21,7 @@ import {
   RequestTimeoutError,
 } from '../../runtime/kernel/errors.ts';
 import { MESSAGE_BYTES_LIMIT } from '../../runtime/kernel/limits.ts';
+import { retryAfterOf } from './call-guard.ts';
 import { errorOf, type HttpAnswer } from './http-failure.ts';
 import { timedCall } from './timed-call.ts';
 import type { ConnectorTransport, DeliverOptions, TransportContext } from './transport.ts';
@@ -84,9 +85,11 @@ class HttpTransport implements ConnectorTransport {
     if (this.#healthUrl === undefined) return;
     const answer = await this.#fetch(this.#healthUrl, { method: 'GET', headers: await this.#headers() }, signal);
     if (answer.status < 200 || answer.status > 299) {
+      const cause = errorOf(this.#healthUrl.href, answer, this.#clock.now());
+      const retryAfterMs = retryAfterOf(cause);
       throw new ConnectorUnavailableError(`${this.#healthUrl.href} answered ${answer.status}`, {
-        cause: errorOf(this.#healthUrl.href, answer, this.#clock.now()),
-        details: { status: answer.status },
+        cause,
+        details: { status: answer.status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
       });
     }
   }

@@ -93,7 +93,9 @@ class Model {
         return;
       case 'HEALTHY':
       case 'UNHEALTHY':
-        if (this.checking && event.round === this.round) this.#checked(event.type === 'HEALTHY', nowMs);
+        if (this.checking && event.round === this.round) {
+          this.#checked(event.type === 'HEALTHY', nowMs, 'retryAfterMs' in event ? event.retryAfterMs : 0);
+        }
         return;
       case 'FAULTY':
       case 'CALM':
@@ -144,10 +146,10 @@ class Model {
     this.wakesMs = nowMs + Math.max(retryAfterMs, Math.min(40, 10 * 2 ** (this.failedTries - 1)));
   }
 
-  #checked(passed: boolean, nowMs: number): void {
+  #checked(passed: boolean, nowMs: number, retryAfterMs = 0): void {
     this.checking = false;
     this.failedChecks = passed ? 0 : this.failedChecks + 1;
-    if (this.failedChecks >= settings.lostAfterChecks) return this.#backOff(nowMs);
+    if (this.failedChecks >= settings.lostAfterChecks) return this.#backOff(nowMs, retryAfterMs);
     this.wakesMs = nowMs + settings.checkEveryMs;
     this.#judge();
   }
