@@ -7,6 +7,7 @@ import type { Contender, Workload } from './contract.ts';
 import { GROWTH } from './growth/growth-list.ts';
 import { PEERS } from './peers/peer-list.ts';
 import type { Part } from './results-file.ts';
+import { breakerCheck } from './workloads/breaker-check.ts';
 import { ask } from './workloads/ask.ts';
 import { brokerBacklog, brokerFanOut, brokerRate, brokerTrip } from './workloads/broker.ts';
 import { durableAsk } from './workloads/durable-ask.ts';
@@ -35,6 +36,7 @@ export const WORKLOADS: readonly Workload[] = [
   restartAll,
   idleHeap,
   million,
+  breakerCheck,
   subjectMatch,
   brokerRate,
   brokerTrip,

@@ -90,6 +90,7 @@ export {
 export { MessageBroker } from './broker/message-broker.ts';
 export { readSchedule, type Schedule } from './broker/schedule.ts';
 export { commandSubject, matchesSubject, querySubject } from './broker/subjects.ts';
+export type { ActorCallOptions, ActorHandle, ActorHost, ActorSight } from './kernel/actor-host.ts';
 export type { Backoff } from './kernel/backoff.ts';
 export type {
   Behavior,
@@ -119,6 +120,7 @@ export {
   BrokerConfigurationError,
   BrokerUnavailableError,
   ContractViolationError,
+  CircuitOpenError,
   ControlTimeoutError,
   DataDamagedError,
   DataFolderLockedError,

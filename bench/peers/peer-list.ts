@@ -6,6 +6,7 @@
  */
 import { sizeOf } from '../actors/messages.ts';
 import { P50, P99, type Workload } from '../contract.ts';
+import { breakerCheck } from '../workloads/breaker-check.ts';
 import { ask } from '../workloads/ask.ts';
 import { askFromOutside } from '../workloads/durable-ask.ts';
 import { brokerActor, brokerFunction, brokerTripFromOutside } from '../workloads/broker.ts';
@@ -71,5 +72,6 @@ export const PEERS: readonly Workload[] = [
   brokerTrip,
   partOf(tellInHost, 'peer-tell', ['thread', 'xstate-send', 'erlang', 'nact']),
   partOf(ask, 'peer-ask', ['in-host', 'erlang', 'nact']),
+  partOf(breakerCheck, 'peer-breaker', ['execute', 'cockatiel', 'opossum']),
   partOf(spawnInMemory, 'peer-spawn', ['by-actor', 'xstate-start', 'erlang', 'nact']),
 ];
