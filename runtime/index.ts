@@ -123,6 +123,7 @@ export {
   CircuitOpenError,
   ConnectorUnavailableError,
   ContractViolationError,
+  CircuitOpenError,
   ControlTimeoutError,
   DataDamagedError,
   DataFolderLockedError,

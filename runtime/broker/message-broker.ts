@@ -29,7 +29,6 @@ import {
 } from './broker-options.ts';
 import type {
   Broker,
-  DeliveryContext,
   MessageHandler,
   RequestOptions,
   SubscribeOptions,
@@ -43,6 +42,7 @@ import { LocalSource } from './local-source.ts';
 import { messageIds } from './message-id.ts';
 import { publishOutgoing } from './outgoing-drafts.ts';
 import { type Header, MessageMaker } from './message-maker.ts';
+import { Delivery } from './delivery.ts';
 import { MessagePublisher } from './message-publisher.ts';
 import { Requests, responseOf, type ResponsePayload } from './requests.ts';
 import type { BrokerStats } from './broker-stats.ts';
@@ -366,16 +366,9 @@ export class MessageBroker implements Broker, AsyncDisposable {
     attempt: number,
     signal: () => AbortSignal,
   ): unknown {
-    const context: DeliveryContext = {
-      attempt,
-      subscription,
-      get signal() {
-        return signal();
-      },
-      publish: (draft) => this.#publish(draft, message),
-    };
+    const context = new Delivery(attempt, subscription, signal, message, this.#publisher);
+    if (!this.#options.tracing || !isObserved()) return handling.run(message, handle, message, context);
     const run = (): unknown => handling.run(message, handle, message, context);
-    if (!this.#options.tracing || !isObserved()) return run();
     const { id, subject, correlationId, traceparent, tracestate } = message;
     return inProcessSpan(
       {

@@ -83,9 +83,12 @@ export class MessagePublisher {
     return checked;
   }
 
-  async #send(header: Header, payload: unknown): Promise<Receipt> {
+  #send(header: Header, payload: unknown): Promise<Receipt> {
+    return this.#accept({ header, payload: encodeValue(payload) }).then((accepted) => this.#accepted(header, accepted));
+  }
+
+  #accepted(header: Header, accepted: Accepted): Receipt {
     const { adapter, clock } = this.#ports;
-    const accepted = await this.#accept({ header, payload: encodeValue(payload) });
     if (accepted.subscriptions.length === 0 && !accepted.duplicate && accepted.listeners === 0) assertTaken(header);
     const receipt = new MessageReceipt(header.id, accepted, adapter, clock);
     if (accepted.ended === true && header.replyTo !== undefined) {

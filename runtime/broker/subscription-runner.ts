@@ -94,6 +94,7 @@ export class SubscriptionRunner {
   /** How long a handler takes, ms, on average. */
   #handlerMs = Number.NaN;
   #closing = false;
+  #lastSettled: Promise<void> | undefined;
   #onIdle: (() => void)[] = [];
 
   constructor(ports: RunnerPorts) {
@@ -248,9 +249,13 @@ export class SubscriptionRunner {
     this.#over(job);
     const outcome: Outcome = reply === undefined ? HANDLED : { kind: 'handled', reply };
     const { header } = job.handOut.message;
-    this.#settle(job.handOut, outcome, () =>
-      this.#ports.ended({ header, attempt: job.handOut.attempt, outcome, value }),
-    );
+    // Only who asked is told.
+    if (header.replyTo === undefined) this.#settle(job.handOut, outcome);
+    else {
+      this.#settle(job.handOut, outcome, () =>
+        this.#ports.ended({ header, attempt: job.handOut.attempt, outcome, value }),
+      );
+    }
     this.#next(job.lane);
   }
 
@@ -301,7 +306,11 @@ export class SubscriptionRunner {
 
   #settle(handOut: HandOut, outcome: Outcome, done?: () => void, always?: () => void): void {
     this.#outstanding -= 1;
-    this.#source.settle(handOut, outcome).then(
+    const settled = this.#source.settle(handOut, outcome);
+    // An adapter settles many at once: whoever has nothing to do afterwards needs no promise of its own to say that it failed.
+    if (done === undefined && always === undefined && settled === this.#lastSettled) return;
+    this.#lastSettled = settled;
+    settled.then(
       () => {
         always?.();
         done?.();

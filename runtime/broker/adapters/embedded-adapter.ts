@@ -178,7 +178,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
 
   async receipt(id: string): Promise<ReceiptState | undefined> {
     const statuses = await this.#statuses([...this.#hub.routes.values()], id);
-    return statuses.size === 0 ? undefined : receiptStateOf(id, statuses);
+    return statuses.size === 0 ? undefined : receiptStateOf(id, Object.fromEntries(statuses));
   }
 
   settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState> {

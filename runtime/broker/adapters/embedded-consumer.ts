@@ -22,8 +22,21 @@ type Token = readonly [seq: number, lease: number];
 interface Settling {
   readonly handOut: HandOut;
   readonly outcome: Outcome;
-  readonly done: () => void;
-  readonly failed: (error: unknown) => void;
+}
+
+/** Outcomes that are said in one turn, and the promise of all of them. */
+class Settlings {
+  readonly all: Settling[] = [];
+  readonly done: Promise<void>;
+  resolve!: () => void;
+  reject!: (error: unknown) => void;
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
 }
 
 export interface ConsumerPorts {
@@ -48,7 +61,8 @@ export class EmbeddedConsumer implements AdapterConsumer {
   /** Wanted, and not asked for at present. */
   #wanted = 0;
   #pulls = 0;
-  #outcomes: Settling[] = [];
+  /** Not on their way yet; the last one is being filled. */
+  readonly #outcomes: Settlings[] = [];
   #isScheduled = false;
   #pause: Wait | undefined;
   #closed = false;
@@ -63,15 +77,19 @@ export class EmbeddedConsumer implements AdapterConsumer {
   }
 
   settle(handOut: HandOut, outcome: Outcome): Promise<void> {
-    return new Promise((done, failed) => {
-      this.#outcomes.push({ handOut, outcome, done, failed });
+    let last = this.#outcomes.at(-1);
+    if (last === undefined || last.all.length >= OUTCOMES) {
+      last = new Settlings();
+      this.#outcomes.push(last);
       this.#schedule();
-    });
+    }
+    last.all.push({ handOut, outcome });
+    return last.done;
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    if (this.#outcomes.length > 0) this.#settle();
+    while (this.#outcomes.length > 0) this.#settle();
     this.#closed = true;
     this.#pause?.cancel();
     await this.#ports.route.say({ type: 'CLOSE', consumer: this.#ports.name });
@@ -88,7 +106,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
 
   #work(): void {
     if (this.#closed) {
-      for (const { failed } of this.#outcomes.splice(0)) failed(new BrokerClosedError('the subscription is closed'));
+      for (const { reject } of this.#outcomes.splice(0)) reject(new BrokerClosedError('the subscription is closed'));
       return;
     }
     if (this.#outcomes.length > 0) this.#settle();
@@ -114,10 +132,11 @@ export class EmbeddedConsumer implements AdapterConsumer {
   }
 
   #settle(): void {
-    const settlings = this.#outcomes.splice(0, OUTCOMES);
+    const settlings = this.#outcomes.shift();
+    if (settlings === undefined) return;
     const handled: number[] = [];
     const other: WireOutcome[] = [];
-    for (const { handOut, outcome } of settlings) {
+    for (const { handOut, outcome } of settlings.all) {
       const [seq, lease] = handOut.token as Token;
       switch (outcome.kind) {
         case 'handled':
@@ -148,16 +167,16 @@ export class EmbeddedConsumer implements AdapterConsumer {
         (found) => {
           this.#found(found, count);
           const nowMs = this.#ports.clock.now();
-          for (const { handOut, outcome, done } of settlings) {
+          for (const { handOut, outcome } of settlings.all) {
             const end = endOf(handOut, outcome, nowMs);
             if (end !== undefined) route.ended(handOut.message.header.id, end);
-            done();
           }
+          settlings.resolve();
         },
         (error: unknown) => {
           this.#wanted += count;
-          if (this.#mayComeBack(error)) this.#outcomes.unshift(...settlings);
-          else for (const { failed } of settlings) failed(error);
+          if (this.#mayComeBack(error)) this.#outcomes.unshift(settlings);
+          else settlings.reject(error);
           this.#lost(error);
         },
       );

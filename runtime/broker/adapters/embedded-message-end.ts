@@ -16,9 +16,11 @@ export class MessageEnd implements EndWaiter {
   readonly #reject: (error: Error) => void;
   /** All that wait, for whoever ends them. */
   readonly #waiting: Set<MessageEnd>;
-  readonly #statuses = new Map<string, DeliveryStatus>();
+  /** Mostly of one subscription: the state is made once, when it is complete. */
+  readonly #statuses: Record<string, DeliveryStatus> = {};
   readonly #open: Route[] = [];
   #signal: AbortSignal | undefined;
+  #abort: (() => void) | undefined;
   #isOver = false;
 
   constructor(
@@ -37,7 +39,7 @@ export class MessageEnd implements EndWaiter {
   add(route: Route, ends: number): void {
     const end = route.recentEnd(this.#id);
     if (end !== undefined) {
-      this.#statuses.set(route.name, end);
+      this.#statuses[route.name] = end;
     } else if (route.remembersSince(ends)) {
       this.#open.push(route);
       route.wait(this.#id, this);
@@ -65,21 +67,21 @@ export class MessageEnd implements EndWaiter {
       return;
     }
     this.#waiting.add(this);
+    if (signal === undefined) return;
     this.#signal = signal;
-    signal?.addEventListener('abort', this.#abort);
+    this.#abort = () => this.giveUp(signal.reason);
+    signal.addEventListener('abort', this.#abort);
   }
 
   ended(route: Route, status: DeliveryStatus): void {
     if (this.#isOver) return;
-    this.#statuses.set(route.name, status);
+    this.#statuses[route.name] = status;
     this.#close(route);
   }
 
   giveUp(error: unknown): void {
     if (this.#over()) this.#reject(error as Error);
   }
-
-  readonly #abort = (): void => this.giveUp(this.#signal?.reason);
 
   #close(route: Route): void {
     const at = this.#open.indexOf(route);
@@ -98,7 +100,7 @@ export class MessageEnd implements EndWaiter {
     this.#isOver = true;
     for (const route of this.#open) route.unwait(this.#id, this);
     this.#waiting.delete(this);
-    this.#signal?.removeEventListener('abort', this.#abort);
+    if (this.#abort !== undefined) this.#signal?.removeEventListener('abort', this.#abort);
     return true;
   }
 }
