@@ -75,3 +75,12 @@ export const DRAIN_TIMEOUT_MS = 10_000;
 export const HANG_AFTER_MS = 10_000;
 /** setTimeout takes a signed 32-bit number; a longer wait is made of several (XState fires it at once). */
 export const TIMER_CHUNK_MS = 0x7fff_ffff;
+
+/** A subject or pattern, in characters. UTF-8 needs up to 3 bytes for each: with a prefix of ours it stays below LMDB's key of 1,978. */
+export const SUBJECT_LENGTH_LIMIT = 512;
+/** Tokens of a subject: NATS advises 16. A match may walk two ways at each token, so that patterns bound it, but this bounds them. */
+export const SUBJECT_TOKENS_LIMIT = 32;
+/** Subjects whose subscribers are remembered. */
+export const SUBJECT_CACHE_SUBJECTS = 4_096;
+/** A longer list of subscribers is not remembered: 4,096 of 256 are 8 MiB. */
+export const SUBJECT_CACHE_VALUES = 256;
