@@ -66,6 +66,8 @@ export function ioredisLink(redis: Redis, events: LinkEvents): RedisLink {
       hearers.set(channel, hear);
       await redis.subscribe(channel);
       return async () => {
+        // Somebody may hear it again by now.
+        if (hearers.get(channel) !== hear) return;
         hearers.delete(channel);
         await redis.unsubscribe(channel);
       };
@@ -74,6 +76,7 @@ export function ioredisLink(redis: Redis, events: LinkEvents): RedisLink {
       hearers.set(`*${pattern}`, hear);
       await redis.psubscribe(pattern);
       return async () => {
+        if (hearers.get(`*${pattern}`) !== hear) return;
         hearers.delete(`*${pattern}`);
         await redis.punsubscribe(pattern);
       };

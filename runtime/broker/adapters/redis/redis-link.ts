@@ -56,7 +56,17 @@ export function replyCode(error: unknown): string | undefined {
 }
 
 /** What the server says while it cannot, and will be able to. */
-const PASSING = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'READONLY', 'MISCONF', 'OOM', 'NOREPLICAS']);
+const PASSING = new Set([
+  'LOADING',
+  'BUSY',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'READONLY',
+  'MISCONF',
+  'OOM',
+  'NOREPLICAS',
+]);
 const CREDENTIALS = new Set(['NOAUTH', 'WRONGPASS', 'NOPERM']);
 
 export const isPassing = (error: unknown): boolean =>
@@ -96,7 +106,9 @@ export class CallsUnderWay {
 export const lost = (cause: unknown): LinkLostError =>
   cause instanceof LinkLostError
     ? cause
-    : new LinkLostError(`the connection to Redis is lost${cause instanceof Error ? `: ${cause.message}` : ''}`, { cause });
+    : new LinkLostError(`the connection to Redis is lost${cause instanceof Error ? `: ${cause.message}` : ''}`, {
+        cause,
+      });
 
 export const textOf = (reply: RedisReply | undefined): string => {
   if (reply instanceof Uint8Array) return Buffer.from(reply.buffer, reply.byteOffset, reply.byteLength).toString();

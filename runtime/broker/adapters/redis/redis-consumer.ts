@@ -1,0 +1,254 @@
+/**
+ * One consumer of a durable subscription on Redis.
+ *
+ * Owns: asking for as many messages as were requested, when there is work; settling in batches; being alive, and taking over from
+ * consumers that are not. Who may have which message is the scripts' (`delivery-scripts.ts`).
+ *
+ * Invariants:
+ * RN1. No more is handed out than was requested.
+ * RN2. After a lost connection, what was handed out on its way and never arrived is given back before anything else is asked for.
+ * RN3. What is no message of ours is set aside as `undecodable` without its subscriber hearing of it.
+ */
+import type { Wait } from '../../../kernel/clock.ts';
+import type { AdapterConsumer, HandOut, Outcome, SubscriptionSpec } from '../../broker-adapter.ts';
+import { decodeHeader, undecodable } from '../carried-bytes.ts';
+import { GIVE_BACK_SCRIPT, REAP_SCRIPT, SETTLE_SCRIPT, TAKE_SCRIPT } from './delivery-scripts.ts';
+import { isPassing, listOf, type RedisArgument, type RedisReply, replyCode, textOf } from './redis-link.ts';
+import type { RedisSession } from './redis-session.ts';
+
+export interface RedisConsumerOptions {
+  readonly spec: SubscriptionSpec;
+  /** Unlike that of any other consumer. */
+  readonly name: string;
+  readonly receiptTtlMs: number;
+  readonly goneMs: number;
+  readonly deliver: (handOuts: readonly HandOut[]) => void;
+  readonly failed: (error: Error) => void;
+  /** The subscription is not there: the server has lost everything (make it again), or somebody has ended it. */
+  readonly missing: () => Promise<'made' | 'ended'>;
+  readonly closed: () => void;
+}
+
+interface Token {
+  readonly entry: string;
+  readonly deliveries: string;
+  readonly key: string;
+}
+
+interface Settling {
+  readonly args: readonly RedisArgument[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const TAKE_LIMIT = 512;
+const TAKE_BYTES = 4 << 20;
+const SETTLE_LIMIT = 512;
+const FIELDS = 8;
+
+export class RedisConsumer implements AdapterConsumer {
+  readonly #session: RedisSession;
+  readonly #options: RedisConsumerOptions;
+  readonly #head: readonly string[];
+  readonly #outstanding = new Set<string>();
+  #demand = 0;
+  #settling: Settling[] = [];
+  #settlingPlanned = false;
+  /** `idle`: told when there is work. */
+  #state: 'idle' | 'taking' | 'recovering' | 'closed' = 'idle';
+  #again = false;
+  #bytesEach = 1_000;
+  #due: Wait | undefined;
+  #tick: Wait | undefined;
+  #takes: Promise<unknown> = Promise.resolve();
+
+  constructor(session: RedisSession, options: RedisConsumerOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.#head = [options.spec.name, options.name, options.spec.order];
+    this.#planTick();
+  }
+
+  request(count: number): void {
+    this.#demand += count;
+    this.look();
+  }
+
+  /** There may be work. */
+  look(): void {
+    if (this.#state === 'taking' || this.#state === 'recovering') this.#again = true;
+    else if (this.#state === 'idle' && this.#demand > 0 && this.#session.isUp) this.#takes = this.#take();
+  }
+
+  settle(handOut: HandOut, outcome: Outcome): Promise<void> {
+    const { entry, deliveries, key } = handOut.token as Token;
+    const [kind, more] = encodeOutcome(outcome);
+    const { id } = handOut.message.header;
+    const numbers = [String(handOut.attempt), String(handOut.firstDeliveredMs)] as const;
+    return this.#enqueue([entry, deliveries, kind, key, id, ...numbers, more]);
+  }
+
+  /** The connection is there again. */
+  async recover(): Promise<void> {
+    if (this.#state === 'closed') return;
+    await this.#takes;
+    this.#state = 'recovering';
+    try {
+      await this.#session.run(GIVE_BACK_SCRIPT, [...this.#head, 'stay', ...this.#outstanding]);
+    } catch (error) {
+      if (replyCode(error) !== 'NOGROUP') this.#options.failed(error as Error);
+    }
+    // Closed while it waited.
+    if ((this.#state as string) !== 'recovering') return;
+    this.#state = 'idle';
+    this.look();
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#due?.cancel();
+    this.#tick?.cancel();
+    await this.#takes;
+    await this.#sendSettled();
+    this.#options.closed();
+    try {
+      await this.#session.run(GIVE_BACK_SCRIPT, [...this.#head, 'leave']);
+    } catch (error) {
+      // It is taken over when it has not been seen for a while.
+      if (!isPassing(error) && replyCode(error) !== 'NOGROUP') this.#options.failed(error as Error);
+    }
+  }
+
+  async #take(): Promise<void> {
+    this.#state = 'taking';
+    this.#again = false;
+    let more = false;
+    try {
+      const limit = Math.max(1, Math.min(TAKE_LIMIT, Math.floor(TAKE_BYTES / this.#bytesEach)));
+      const count = Math.min(this.#demand, limit);
+      const reply = listOf(await this.#session.once(TAKE_SCRIPT, [...this.#head, String(count)]));
+      const taken = (reply.length - 2) / FIELDS;
+      more = taken === count || textOf(reply[1]) === '1';
+      this.#planDue(textOf(reply[0]));
+      this.#handOut(reply);
+    } catch (error) {
+      if (replyCode(error) === 'NOGROUP') await this.#missing();
+      else if (!isPassing(error)) this.#options.failed(error as Error);
+    }
+    if (this.#state !== 'taking') return;
+    this.#state = 'idle';
+    if (more || this.#again) this.look();
+  }
+
+  #handOut(reply: readonly RedisReply[]): void {
+    const handOuts: HandOut[] = [];
+    let bytes = 0;
+    for (let at = 2; at + FIELDS <= reply.length; at += FIELDS) {
+      const entry = textOf(reply[at]);
+      const deliveries = textOf(reply[at + 1]);
+      const headerText = textOf(reply[at + 4]);
+      const payload = reply[at + 5] as Uint8Array;
+      const token: Token = { entry, deliveries, key: textOf(reply[at + 6]) };
+      bytes += headerText.length + payload.length;
+      this.#outstanding.add(entry);
+      const header = decodeHeader(headerText);
+      const facts = { attempt: Number(textOf(reply[at + 2])), firstDeliveredMs: Number(textOf(reply[at + 3])), token };
+      if (header === undefined) this.#setAside(facts, textOf(reply[at + 7]));
+      else handOuts.push({ message: { header, payload }, ...facts });
+    }
+    this.#demand -= handOuts.length;
+    if (handOuts.length === 0) return;
+    this.#bytesEach = Math.max(this.#bytesEach / 2, bytes / handOuts.length, 1);
+    this.#options.deliver(handOuts);
+  }
+
+  /** With the id that the entry was given, when it is ours and only its header is not: its key is set free, its receipt ends. */
+  #setAside(facts: Omit<HandOut, 'message'>, id: string): void {
+    const { entry, deliveries, key } = facts.token as Token;
+    const [kind, more] = encodeOutcome({ kind: 'dead', reason: 'undecodable', error: undecodable(`entry ${entry}`) });
+    const numbers = [String(facts.attempt), String(facts.firstDeliveredMs)] as const;
+    const settled = this.#enqueue([entry, deliveries, kind, key, id, ...numbers, more]);
+    settled.catch((error: unknown) => this.#options.failed(error as Error));
+  }
+
+  #enqueue(args: readonly RedisArgument[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#settling.push({ args, resolve, reject });
+      if (this.#settling.length >= SETTLE_LIMIT) void this.#sendSettled();
+      else if (!this.#settlingPlanned) {
+        this.#settlingPlanned = true;
+        this.#session.clock.defer(() => {
+          this.#settlingPlanned = false;
+          void this.#sendSettled();
+        });
+      }
+    });
+  }
+
+  async #sendSettled(): Promise<void> {
+    const batch = this.#settling;
+    if (batch.length === 0) return;
+    this.#settling = [];
+    const args = batch.flatMap(({ args }) => args);
+    try {
+      const due = await this.#session.run(SETTLE_SCRIPT, [...this.#head, String(this.#options.receiptTtlMs), ...args]);
+      for (const { args, resolve } of batch) {
+        this.#outstanding.delete(args[0] as string);
+        resolve();
+      }
+      this.#planDue(textOf(due));
+    } catch (error) {
+      if (replyCode(error) === 'NOGROUP') for (const { resolve } of batch) resolve();
+      else for (const { reject } of batch) reject(error);
+    }
+  }
+
+  async #missing(): Promise<void> {
+    try {
+      if ((await this.#options.missing()) === 'made') this.#again = true;
+      else await this.close();
+    } catch (error) {
+      this.#options.failed(error as Error);
+    }
+  }
+
+  #planDue(dueMs: string): void {
+    this.#due?.cancel();
+    if (dueMs === '' || this.#state === 'closed') return;
+    this.#due = this.#session.clock.wait(Number(dueMs) + 1, () => this.look());
+  }
+
+  #planTick(): void {
+    this.#tick = this.#session.clock.wait(this.#options.goneMs / 5, () => void this.#reap());
+  }
+
+  async #reap(): Promise<void> {
+    if (this.#state === 'closed') return;
+    const { spec, goneMs } = this.#options;
+    try {
+      if (this.#session.isUp) {
+        const args = [...this.#head, String(spec.ackTimeoutMs), String(goneMs)];
+        this.#planDue(textOf(await this.#session.once(REAP_SCRIPT, args)));
+      }
+    } catch (error) {
+      if (!isPassing(error) && replyCode(error) !== 'NOGROUP') this.#options.failed(error as Error);
+    }
+    // Also asked for without being told: what tells us may have been lost.
+    this.look();
+    if ((this.#state as string) !== 'closed') this.#planTick();
+  }
+}
+
+function encodeOutcome(outcome: Outcome): readonly [kind: string, more: RedisArgument] {
+  switch (outcome.kind) {
+    case 'handled':
+      return ['h', outcome.reply === undefined ? '' : Buffer.concat([Buffer.from('='), outcome.reply])];
+    case 'retry':
+      return ['r', `${Math.max(0, Math.ceil(outcome.delayMs))} ${JSON.stringify(outcome.error)}`];
+    case 'dead':
+      return ['x', `${outcome.reason} ${JSON.stringify(outcome.error)}`];
+    case 'released':
+      return ['b', ''];
+  }
+}

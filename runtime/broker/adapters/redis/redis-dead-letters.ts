@@ -1,0 +1,68 @@
+/**
+ * Dead letters on Redis: one stream for all subscriptions, oldest first; a letter's id is its entry's.
+ *
+ * Owns: reading and filtering. Putting them there is the settle script's, sending again the redrive script's.
+ */
+import type { DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
+import { matchesSubject } from '../../subjects.ts';
+import { decodeError, decodeHeader, strayMessage } from '../carried-bytes.ts';
+import { listOf, type RedisReply, textOf } from './redis-link.ts';
+import type { RedisSession } from './redis-session.ts';
+
+const READ = 200;
+
+export async function readDeadLetters(
+  session: RedisSession,
+  query: DeadLetterQuery,
+): Promise<readonly DeadLetterRecord[]> {
+  const found: DeadLetterRecord[] = [];
+  let start = query.after === undefined ? '-' : `(${query.after}`;
+  while (found.length < query.limit) {
+    const reply = await session.command(['XRANGE', `${session.prefix}x`, start, '+', 'COUNT', String(READ)]);
+    const entries = listOf(reply);
+    for (const entry of entries) {
+      const [id, fields] = listOf(entry);
+      const letter = letterOf(textOf(id), fields);
+      if (letter !== undefined && found.length < query.limit && isWanted(letter, query)) found.push(letter);
+    }
+    if (entries.length < READ) break;
+    start = `(${textOf(listOf(entries.at(-1))[0])}`;
+  }
+  return found;
+}
+
+export function isWanted(letter: DeadLetterRecord, query: DeadLetterQuery): boolean {
+  const { header } = letter.message;
+  return (
+    (query.subscription === undefined || letter.subscription === query.subscription) &&
+    (query.subjectPattern === undefined || matchesSubject(query.subjectPattern, header.subject)) &&
+    (query.type === undefined || header.type === query.type) &&
+    (query.reason === undefined || letter.reason === query.reason) &&
+    (query.errorCode === undefined || letter.error.code === query.errorCode) &&
+    (query.deadAfterMs === undefined || letter.deadMs > query.deadAfterMs) &&
+    (query.deadBeforeMs === undefined || letter.deadMs < query.deadBeforeMs)
+  );
+}
+
+function letterOf(id: string, reply: RedisReply | undefined): DeadLetterRecord | undefined {
+  const fields = new Map<string, RedisReply>();
+  const list = listOf(reply);
+  for (let i = 0; i + 1 < list.length; i += 2) fields.set(textOf(list[i]), list[i + 1] as RedisReply);
+  const text = (name: string): string => textOf(fields.get(name));
+  const payload = fields.get('p');
+  // Something else that was written into the stream is no dead letter.
+  if (!fields.has('s') || !(payload instanceof Uint8Array)) return undefined;
+  const deadMs = Number(text('t'));
+  const header = decodeHeader(text('h'));
+  return {
+    id,
+    subscription: text('s'),
+    message: header === undefined ? strayMessage(text('i') || id, 'undecodable', deadMs, payload) : { header, payload },
+    reason: text('r') as DeadReason,
+    error: decodeError(text('e')),
+    attempts: Number(text('a')),
+    firstDeliveredMs: Number(text('f')),
+    deadMs,
+    redrives: Number(text('d')),
+  };
+}
