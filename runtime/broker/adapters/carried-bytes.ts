@@ -46,6 +46,13 @@ export const undecodable = (what: string): EncodedError => ({
   message: `${what} is no message of this broker: something else wrote it`,
 });
 
+/** Without a stack: nobody's code has thrown it. */
+export const EXPIRED: EncodedError = {
+  name: 'MessageExpiredError',
+  code: 'MESSAGE_EXPIRED',
+  message: 'the message waited longer than its time to live',
+};
+
 export function decodeError(text: string): EncodedError {
   const value = parsed(text);
   if (typeof value === 'object' && value !== null && 'code' in value) return value as EncodedError;

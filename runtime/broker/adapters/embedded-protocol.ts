@@ -34,13 +34,7 @@ export type WireMessage = readonly [
 export type Verdict = number | string;
 
 /** A message on its way to a consumer. */
-export type WireHandOut = readonly [
-  seq: number,
-  attempt: number,
-  firstMs: number,
-  redrives: number,
-  bytes: Uint8Array,
-];
+export type WireHandOut = readonly [seq: number, attempt: number, firstMs: number, redrives: number, bytes: Uint8Array];
 
 /** Outcomes that say more than that it was handled. */
 export type WireOutcome =

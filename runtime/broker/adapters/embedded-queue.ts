@@ -498,7 +498,13 @@ function statusOf(state: QueueState, id: string): WireStatus | null {
   const item = state.window.find(id, null);
   if (item === undefined) return null;
   const { status, atMs, attempt, reply, error } = item;
-  return { status, atMs, attempt, ...(reply === undefined ? {} : { reply }), ...(error === undefined ? {} : { error }) };
+  return {
+    status,
+    atMs,
+    attempt,
+    ...(reply === undefined ? {} : { reply }),
+    ...(error === undefined ? {} : { error }),
+  };
 }
 
 /** In parcels that a message can be as large as. */

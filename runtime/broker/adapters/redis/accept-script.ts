@@ -9,8 +9,11 @@
  * AS1. A call that is repeated, because its answer was lost, changes nothing and answers as the first one: receipts have the caller's token.
  */
 
-/** Arguments before those of the messages; and of each message. */
-export const ACCEPT_MESSAGE_ARGUMENTS = 9;
+/**
+ * Arguments of each message. Answers for each: `0` accepted, `3` accepted and maybe heard by others, `1<id>` known, as that id, `2<name>`
+ * that subscription is full.
+ */
+export const ACCEPT_MESSAGE_ARGUMENTS = 10;
 
 export const ACCEPT_SCRIPT = `
 local P = KEYS[1]
@@ -42,6 +45,12 @@ local function roomFor(sub)
   local left = room[sub.n]
   if not left then
     left = sub.l - redis.call('XLEN', P .. 'q:' .. sub.n)
+    if left <= 0 then
+      -- What is in hands does not wait.
+      for _, consumer in ipairs(redis.call('XPENDING', P .. 'q:' .. sub.n, 'g')[4] or {}) do
+        if consumer[1] ~= '#' then left = left + tonumber(consumer[2]) end
+      end
+    end
     room[sub.n] = left
   end
   return left
@@ -59,16 +68,18 @@ end
 
 for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
   local id, idempotency, key, header, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local token, subject, targets, notBefore = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8]
+  local token, subject, targets, notBefore, expires = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
   local receipt = P .. 'r:' .. id
   local known = redis.call('GET', receipt)
   local answer = '0'
   if known then
-    if string.sub(known, 1, #token + 1) ~= token .. '\\t' then answer = '1' end
+    if string.sub(known, 1, 1) == '=' then answer = '1' .. string.sub(known, 2)
+    elseif string.sub(known, 1, #token + 1) ~= token .. '\\t' then answer = '1' .. id end
   elseif idempotency ~= '' and redis.call('EXISTS', P .. 'i:' .. idempotency) == 1 then
-    answer = '1'
+    local first = redis.call('GET', P .. 'i:' .. idempotency)
+    answer = '1' .. first
     -- Whoever asks for the receipt of the second gets that of the first.
-    redis.call('SET', receipt, '=' .. redis.call('GET', P .. 'i:' .. idempotency), 'PX', windowMs)
+    redis.call('SET', receipt, '=' .. first, 'PX', windowMs)
   else
     local plan = planOf(targets)
     for _, sub in ipairs(plan.subs) do
@@ -86,6 +97,7 @@ for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
         lines = lines .. '\\n' .. sub.n .. '\\ta\\t' .. nowText .. '\\t0\\t' .. entry
         room[sub.n] = room[sub.n] - 1
         woken[sub.n] = true
+        if expires ~= '' then redis.call('ZADD', P .. 'e', expires, sub.n .. '\\t' .. entry) end
       end
       if #plan.subs == 0 then redis.call('SET', receipt, lines, 'PX', windowMs) else redis.call('SET', receipt, lines) end
       if idempotency ~= '' then redis.call('SET', P .. 'i:' .. idempotency, id, 'PX', windowMs) end
@@ -99,6 +111,7 @@ for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
         end
       end
       if isHeard(subject) then
+        answer = '3'
         redis.call('PUBLISH', P .. '!m:' .. subject, token .. '\\t' .. #header .. '\\n' .. header .. payload)
       end
     end

@@ -59,6 +59,11 @@ local function saveTries(id, t)
 end
 local function park(id) redis.call('XCLAIM', q, 'g', '#', 0, id, 'JUSTID') end
 local function isOurs(f) return f and f[1] == 'h' and f[3] == 'p' and f[5] == 'k' and f[7] == 'i' end
+local function bury(header, payload, key, message, reason, error, attempt, first, redrives)
+  redis.call('HINCRBY', P .. 'xc', sub, 1)
+  return redis.call('XADD', P .. 'x', '*', 'h', header, 'p', payload, 'k', key, 'i', message, 's', sub, 'r', reason, 'e', error,
+    'a', attempt, 'f', first, 't', text(now), 'd', redrives)
+end
 local function keyOf(id)
   local entry = redis.call('XRANGE', q, id, id)[1]
   if entry and isOurs(entry[2]) then return entry[2][6] end
@@ -94,7 +99,7 @@ local function note(id, state, attempt, more, settles, ttlMs)
 end
 `;
 
-/** ARGV: subscription, consumer, order, count. Answers: when the next one is due, whether there may be more, 8 values for each. */
+/** ARGV: subscription, consumer, order, count. Answers: when the next one is due, whether there may be more, 9 values for each. */
 export const TAKE_SCRIPT = `${TOOLS}
 local wanted = tonumber(ARGV[4])
 redis.call('HSET', P .. 'c:' .. sub, me, text(now))
@@ -103,14 +108,15 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', d, '-inf', text(now), 'LIMIT', 0
   redis.call('ZADD', y, 0, id)
 end
 local out = {'', '0'}
+local anyTries = redis.call('EXISTS', a) == 1
 local given = 0
 local function give(id, deliveries, t, f)
   given = given + 1
   if isOurs(f) then
-    for _, value in ipairs({id, deliveries, t.attempt, text(t.first), f[2], f[4], f[6], f[8]}) do out[#out + 1] = value end
+    for _, value in ipairs({id, deliveries, t.attempt, text(t.first), f[2], f[4], f[6], f[8], t.redrives or 0}) do out[#out + 1] = value end
   else
     local fields = cjson.encode(f or {})
-    for _, value in ipairs({id, deliveries, t.attempt, text(t.first), '', fields, '', ''}) do out[#out + 1] = value end
+    for _, value in ipairs({id, deliveries, t.attempt, text(t.first), '', fields, '', '', 0}) do out[#out + 1] = value end
   end
 end
 local function heldBack(key, id)
@@ -182,7 +188,15 @@ while given < wanted and looks < 10 do
           heldBack(f[6], id)
         end
       end
-      if may then give(id, 1, {attempt = 1, first = now}, f) end
+      if may then
+        local t = {attempt = 1, first = now}
+        -- Only what was sent again has a record before it was handed out.
+        if anyTries then
+          t = tries(id)
+          t.first = now
+        end
+        give(id, 1, t, f)
+       end
     end
   end
   if #entries < count then break end
@@ -200,7 +214,7 @@ export const SETTLE_ARGUMENTS = 8;
 /**
  * ARGV: subscription, consumer, order, how long receipts are kept, then for each outcome: entry, number of deliveries, kind, key, id,
  * attempt, first delivery, and: of a reply its bytes, of a retry `delay error`, of a dead one `reason error`. Answers when the next
- * one is due, and whether what is settled makes work for others.
+ * one is due, and the ids of the dead letters, in their order.
  */
 export const SETTLE_SCRIPT = `${TOOLS}
 local ttlMs = ARGV[4]
@@ -212,11 +226,13 @@ for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
 end
 local mine = {}
 for _, p in ipairs(redis.call('XPENDING', q, 'g', plain(low), plain(high), 100000, me)) do mine[p[1]] = tostring(p[4]) end
-local over, back = {}, false
+local over, back, letters = {}, false, {''}
 for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
   local id, deliveries, kind, key, message = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local attempt, first, more = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  if mine[id] == deliveries then
+  if mine[id] ~= deliveries then
+    if kind == 'x' then letters[#letters + 1] = '' end
+  else
     mine[id] = nil
     local s
     if hold and message ~= '' then
@@ -238,9 +254,7 @@ for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
       local t = tries(id)
       local header, payload = '', ''
       if isOurs(f) then header, payload = f[2], f[4] else payload = cjson.encode(f) end
-      redis.call('XADD', P .. 'x', '*', 'h', header, 'p', payload, 'k', key, 'i', message, 's', sub, 'r', reason, 'e', error,
-        'a', attempt, 'f', first, 't', text(now), 'd', t.redrives)
-      redis.call('HINCRBY', P .. 'xc', sub, 1)
+      letters[#letters + 1] = bury(header, payload, key, message, reason, error, attempt, first, t.redrives)
       note(message, 'x', attempt, error, true, ttlMs)
     else
       park(id)
@@ -271,11 +285,12 @@ end
 saveKeys()
 if back or redis.call('EXISTS', y) == 1 then redis.call('PUBLISH', P .. '!w:' .. sub, '') end
 local due = redis.call('ZRANGE', d, 0, 0, 'WITHSCORES')
-return due[2] and text(math.max(0, due[2] - now)) or ''
+if due[2] then letters[1] = text(math.max(0, due[2] - now)) end
+return letters
 `;
 
 const TAKE_FROM = `
-local function takeFrom(consumer, id, another)
+local function takeFrom(id, another)
   local key = keyOf(id)
   park(id)
   if another then
@@ -298,11 +313,11 @@ end
 `;
 
 /**
- * Takes messages from consumers that are gone, or have had one for too long. ARGV: subscription, consumer, order, acknowledgement
- * timeout, after what time a consumer is gone. With a message that took too long go the later ones of its key.
+ * Takes messages from consumers that are gone: as the next attempt, so that one which kills its process does not do it for ever.
+ * ARGV: subscription, consumer, order, after what time without a sign of life a consumer is gone.
  */
 export const REAP_SCRIPT = `${TOOLS}${TAKE_FROM}
-local ackMs, goneMs = ARGV[4], tonumber(ARGV[5])
+local goneMs = tonumber(ARGV[4])
 redis.call('HSET', P .. 'c:' .. sub, me, text(now))
 local moved = 0
 local seen = redis.call('HGETALL', P .. 'c:' .. sub)
@@ -310,24 +325,9 @@ for i = 1, #seen, 2 do
   local consumer = seen[i]
   if now - tonumber(seen[i + 1]) > goneMs then
     local pending = redis.call('XPENDING', q, 'g', '-', '+', 10000, consumer)
-    for _, p in ipairs(pending) do takeFrom(consumer, p[1], true) end
+    for _, p in ipairs(pending) do takeFrom(p[1], true) end
     moved = moved + #pending
     if #pending < 10000 then endConsumer(consumer) end
-  else
-    local late, lateKeys = {}, {}
-    for _, p in ipairs(redis.call('XPENDING', q, 'g', 'IDLE', ackMs, '-', '+', 1000, consumer)) do
-      late[p[1]] = true
-      lateKeys[keyOf(p[1]) or ''] = true
-    end
-    if next(late) then
-      for _, p in ipairs(redis.call('XPENDING', q, 'g', '-', '+', 10000, consumer)) do
-        local key = hold and keyOf(p[1])
-        if late[p[1]] or (key and lateKeys[key]) then
-          takeFrom(consumer, p[1], late[p[1]])
-          moved = moved + 1
-        end
-      end
-    end
   end
 end
 saveKeys()
@@ -344,10 +344,65 @@ export const GIVE_BACK_SCRIPT = `${TOOLS}${TAKE_FROM}
 local known = {}
 for at = 5, #ARGV do known[ARGV[at]] = true end
 for _, p in ipairs(redis.call('XPENDING', q, 'g', '-', '+', 100000, me)) do
-  if not known[p[1]] then takeFrom(me, p[1], false) end
+  if not known[p[1]] then takeFrom(p[1], false) end
 end
 saveKeys()
 if ARGV[4] == 'leave' then endConsumer(me) end
 redis.call('PUBLISH', P .. '!w:' .. sub, '')
 return 'OK'
+`;
+
+/** Answers members of what has expired: `subscription entry order`. */
+export const EXPIRED_SCRIPT = `
+local P = KEYS[1]
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local out = {}
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', P .. 'e', '-inf', now, 'LIMIT', 0, 200)) do
+  local sub, entry = string.match(member, '^([^\\t]*)\\t(.*)$')
+  local spec = sub and redis.call('HGET', P .. 'subs', sub)
+  if spec then
+    out[#out + 1] = sub
+    out[#out + 1] = entry
+    out[#out + 1] = cjson.decode(spec).order
+  else redis.call('ZREM', P .. 'e', member) end
+end
+return out
+`;
+
+/**
+ * Sets aside what has expired and is in nobody's hands. ARGV: subscription, nobody, order, how long receipts are kept, the error, entries.
+ * Answers for each: letter, message id, attempts.
+ */
+export const EXPIRE_SCRIPT = `${TOOLS}
+local ttlMs, error = ARGV[4], ARGV[5]
+local out = {}
+for at = 6, #ARGV do
+  local id = ARGV[at]
+  redis.call('ZREM', P .. 'e', sub .. '\\t' .. id)
+  local entry = redis.call('XRANGE', q, id, id)[1]
+  local pending = redis.call('XPENDING', q, 'g', id, id, 1)[1]
+  if entry and isOurs(entry[2]) and (not pending or pending[2] == '#') then
+    local f = entry[2]
+    local key, t = f[6], tries(id)
+    redis.call('ZREM', y, padded(id))
+    redis.call('ZREM', d, padded(id))
+    if hold then
+      local s = keyState(key)
+      if t.holds then s.waiting = s.waiting - 1 end
+      s.held = s.held - redis.call('ZREM', P .. 'h:' .. sub .. ':' .. key, padded(id))
+      changed(key)
+    end
+    local attempts = t.attempt - 1
+    local letter = bury(f[2], f[4], key, f[8], 'expired', error, attempts, text(t.first), t.redrives)
+    note(f[8], 'x', attempts, error, true, ttlMs)
+    redis.call('XACK', q, 'g', id)
+    redis.call('XDEL', q, id)
+    redis.call('HDEL', a, id)
+    for _, value in ipairs({letter, f[8], attempts}) do out[#out + 1] = value end
+  end
+end
+saveKeys()
+if #out > 0 then redis.call('PUBLISH', P .. '!w:' .. sub, '') end
+return out
 `;

@@ -11,7 +11,7 @@
  *
  * Order: per key over all processes that consume a subscription, also through retries and takeover (`order: 'hold'`).
  */
-import { systemClock, type Clock } from '../../../kernel/clock.ts';
+import { systemClock, type Clock, type Wait } from '../../../kernel/clock.ts';
 import { BrokerConfigurationError } from '../../../kernel/errors.ts';
 import { systemRandom, type Random } from '../../../kernel/random.ts';
 import type {
@@ -30,9 +30,9 @@ import type { ReceiptState } from '../../contract/receipt.ts';
 import { encodeHeader } from '../carried-bytes.ts';
 import { type RedisClientLike, redisSource } from './redis-client.ts';
 import { RedisConsumer } from './redis-consumer.ts';
-import { readDeadLetters } from './redis-dead-letters.ts';
+import { expireOn, readDeadLetters } from './redis-dead-letters.ts';
 import { keyPrefix, messageChannel, workChannel } from './redis-keys.ts';
-import { listOf, type RedisReply, textOf } from './redis-link.ts';
+import { isPassing, listOf, type RedisReply, textOf } from './redis-link.ts';
 import { frameOf, RedisListeners } from './redis-listeners.ts';
 import { RedisOutbox } from './redis-outbox.ts';
 import { RedisReceipts } from './redis-receipts.ts';
@@ -60,15 +60,13 @@ export interface RedisAdapterOptions {
   readonly dedupWindowMs?: number;
   /** How long a receipt is kept after the message is settled everywhere, and its id known. Default: `dedupWindowMs`. */
   readonly receiptTtlMs?: number;
-  /** After this time without a sign of life a consumer's messages go to others. Default 10,000. */
-  readonly consumerGoneMs?: number;
   readonly clock?: Clock;
   readonly random?: Random;
 }
 
 const CALL_TIMEOUT_MS = 30_000;
 const DEDUP_WINDOW_MS = 600_000;
-const CONSUMER_GONE_MS = 10_000;
+const EXPIRY_LOOK_MS = 500;
 const NAME_LENGTH_LIMIT = 200;
 
 export class RedisAdapter implements BrokerAdapter {
@@ -86,9 +84,11 @@ export class RedisAdapter implements BrokerAdapter {
     string,
     { readonly consumers: Set<RedisConsumer>; readonly stop: Promise<() => Promise<void>> }
   >();
-  #events: AdapterEvents = { connection() {}, failed() {} };
+  #events: AdapterEvents = { dead() {}, connection() {}, failed() {} };
   #durability: RedisDurability | undefined;
   #names = 0;
+  #expiry: Wait | undefined;
+  #closed = false;
 
   constructor(options: RedisAdapterOptions) {
     this.#options = options;
@@ -124,16 +124,19 @@ export class RedisAdapter implements BrokerAdapter {
   async open(events: AdapterEvents): Promise<void> {
     this.#events = events;
     this.#durability = await this.#session.open();
+    this.#planExpiry();
   }
 
   accept(message: CarriedMessage): Promise<Accepted> {
     return this.#outbox.accept(message);
   }
 
-  async broadcast(message: CarriedMessage): Promise<void> {
+  async broadcast(message: CarriedMessage): Promise<number | undefined> {
     const channel = messageChannel(this.#session.prefix, message.header.subject);
     const frame = frameOf(this.#newName(), encodeHeader(message.header), message.payload);
-    await this.#session.command(['PUBLISH', channel, frame]);
+    const connections = await this.#session.command(['PUBLISH', channel, frame]);
+    // A pattern lets too much through at the server, and a connection may stand for many: only none is sure.
+    return connections === 0 ? 0 : undefined;
   }
 
   listen(
@@ -151,8 +154,8 @@ export class RedisAdapter implements BrokerAdapter {
       spec,
       name: this.#newName(),
       receiptTtlMs: this.#ttlMs,
-      goneMs: this.#options.consumerGoneMs ?? CONSUMER_GONE_MS,
       deliver,
+      dead: (notice) => this.#events.dead(notice),
       failed: (error) => this.#events.failed(error),
       missing: () => this.#rejoin(spec),
       closed: () => void this.#left(spec.name, consumer),
@@ -188,8 +191,9 @@ export class RedisAdapter implements BrokerAdapter {
     return readDeadLetters(this.#session, query);
   }
 
-  async redrive(ids: readonly string[]): Promise<number> {
-    return ids.length === 0 ? 0 : Number(await this.#session.run(REDRIVE_SCRIPT, ids));
+  async redrive(ids: readonly string[], redrivesLimit: number): Promise<number> {
+    if (ids.length === 0) return 0;
+    return Number(await this.#session.run(REDRIVE_SCRIPT, [String(redrivesLimit), ...ids]));
   }
 
   async purge(ids: readonly string[]): Promise<number> {
@@ -201,6 +205,8 @@ export class RedisAdapter implements BrokerAdapter {
   }
 
   async close(): Promise<void> {
+    this.#expiry?.cancel();
+    this.#closed = true;
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
     this.#outbox.close();
     this.#receipts.close();
@@ -264,6 +270,21 @@ export class RedisAdapter implements BrokerAdapter {
     this.#work.delete(name);
     // The connection may be gone, and then so is the channel.
     await work.stop.then((stop) => stop()).catch(() => {});
+  }
+
+  #planExpiry(): void {
+    if (this.#closed) return;
+    this.#expiry = this.#session.clock.wait(EXPIRY_LOOK_MS, () => void this.#expire().then(() => this.#planExpiry()));
+  }
+
+  /** Also while nobody consumes: its sender is to learn. */
+  async #expire(): Promise<void> {
+    if (!this.#session.isUp) return;
+    try {
+      await expireOn(this.#session, this.#ttlMs, (notice) => this.#events.dead(notice));
+    } catch (error) {
+      if (!isPassing(error)) this.#events.failed(error as Error);
+    }
   }
 
   #up(): void {

@@ -58,7 +58,7 @@ export async function linkMaker(source: RedisSource, random: Random): Promise<Li
   }
   const ioredis = await installed(() => import('ioredis'));
   if (ioredis !== undefined)
-    return (events) => ioredisLink(new ioredis.Redis(url as string, ioredisOptions(random)), events);
+    return (events) => ioredisLink(new ioredis.Redis(url as string, ioredisOptions(random) as object), events);
   const nodeRedis = (await installed(() => import('@redis/client'))) ?? (await installed(() => import(REDIS)));
   if (nodeRedis !== undefined) {
     const create = nodeRedis.createClient as unknown as (options: Record<string, unknown>) => NodeRedisClient;

@@ -10,8 +10,16 @@
  * RN3. What is no message of ours is set aside as `undecodable` without its subscriber hearing of it.
  */
 import type { Wait } from '../../../kernel/clock.ts';
-import type { AdapterConsumer, HandOut, Outcome, SubscriptionSpec } from '../../broker-adapter.ts';
-import { decodeHeader, undecodable } from '../carried-bytes.ts';
+import type { EncodedError } from '../../../kernel/errors.ts';
+import type {
+  AdapterConsumer,
+  DeadLetterNotice,
+  DeadReason,
+  HandOut,
+  Outcome,
+  SubscriptionSpec,
+} from '../../broker-adapter.ts';
+import { decodeHeader, EXPIRED, undecodable } from '../carried-bytes.ts';
 import { GIVE_BACK_SCRIPT, REAP_SCRIPT, SETTLE_SCRIPT, TAKE_SCRIPT } from './delivery-scripts.ts';
 import { isPassing, listOf, type RedisArgument, type RedisReply, replyCode, textOf } from './redis-link.ts';
 import type { RedisSession } from './redis-session.ts';
@@ -21,8 +29,8 @@ export interface RedisConsumerOptions {
   /** Unlike that of any other consumer. */
   readonly name: string;
   readonly receiptTtlMs: number;
-  readonly goneMs: number;
   readonly deliver: (handOuts: readonly HandOut[]) => void;
+  readonly dead: (notice: DeadLetterNotice) => void;
   readonly failed: (error: Error) => void;
   /** The subscription is not there: the server has lost everything (make it again), or somebody has ended it. */
   readonly missing: () => Promise<'made' | 'ended'>;
@@ -37,14 +45,15 @@ interface Token {
 
 interface Settling {
   readonly args: readonly RedisArgument[];
-  readonly resolve: () => void;
+  readonly resolve: (letter: string) => void;
   readonly reject: (error: unknown) => void;
 }
 
 const TAKE_LIMIT = 512;
 const TAKE_BYTES = 4 << 20;
 const SETTLE_LIMIT = 512;
-const FIELDS = 8;
+const FIELDS = 9;
+const TICK_MS_LIMIT = 2_000;
 
 export class RedisConsumer implements AdapterConsumer {
   readonly #session: RedisSession;
@@ -80,12 +89,8 @@ export class RedisConsumer implements AdapterConsumer {
     else if (this.#state === 'idle' && this.#demand > 0 && this.#session.isUp) this.#takes = this.#take();
   }
 
-  settle(handOut: HandOut, outcome: Outcome): Promise<void> {
-    const { entry, deliveries, key } = handOut.token as Token;
-    const [kind, more] = encodeOutcome(outcome);
-    const { id } = handOut.message.header;
-    const numbers = [String(handOut.attempt), String(handOut.firstDeliveredMs)] as const;
-    return this.#enqueue([entry, deliveries, kind, key, id, ...numbers, more]);
+  async settle(handOut: HandOut, outcome: Outcome): Promise<void> {
+    await this.#enqueue(handOut, handOut.message.header.id, outcome);
   }
 
   /** The connection is there again. */
@@ -154,7 +159,13 @@ export class RedisConsumer implements AdapterConsumer {
       this.#outstanding.add(entry);
       const header = decodeHeader(headerText);
       const facts = { attempt: Number(textOf(reply[at + 2])), firstDeliveredMs: Number(textOf(reply[at + 3])), token };
-      if (header === undefined) this.#setAside(facts, textOf(reply[at + 7]));
+      const id = textOf(reply[at + 7]);
+      const expiresAtMs = header?.expiresAtMs;
+      // Whoever sends an expired one again wants it handled.
+      const mayExpire = textOf(reply[at + 8]) === '0' && expiresAtMs !== undefined;
+      if (header === undefined) this.#setAside(facts, id, 'undecodable', undecodable(`entry ${entry}`));
+      else if (mayExpire && expiresAtMs <= this.#session.clock.now())
+        this.#setAside({ ...facts, attempt: facts.attempt - 1 }, id, 'expired', EXPIRED);
       else handOuts.push({ message: { header, payload }, ...facts });
     }
     this.#demand -= handOuts.length;
@@ -163,16 +174,22 @@ export class RedisConsumer implements AdapterConsumer {
     this.#options.deliver(handOuts);
   }
 
-  /** With the id that the entry was given, when it is ours and only its header is not: its key is set free, its receipt ends. */
-  #setAside(facts: Omit<HandOut, 'message'>, id: string): void {
-    const { entry, deliveries, key } = facts.token as Token;
-    const [kind, more] = encodeOutcome({ kind: 'dead', reason: 'undecodable', error: undecodable(`entry ${entry}`) });
-    const numbers = [String(facts.attempt), String(facts.firstDeliveredMs)] as const;
-    const settled = this.#enqueue([entry, deliveries, kind, key, id, ...numbers, more]);
-    settled.catch((error: unknown) => this.#options.failed(error as Error));
+  /** Without a word to the subscriber: what is no message, and what has expired. Strays have no id. */
+  #setAside(handOut: Omit<HandOut, 'message'>, id: string, reason: DeadReason, error: EncodedError): void {
+    this.#enqueue(handOut, id, { kind: 'dead', reason, error }).then(
+      (letter) => {
+        if (letter === '') return;
+        const subscription = this.#options.spec.name;
+        this.#options.dead({ id: letter, messageId: id, subscription, reason, error, attempts: handOut.attempt });
+      },
+      (fault: unknown) => this.#options.failed(fault as Error),
+    );
   }
 
-  #enqueue(args: readonly RedisArgument[]): Promise<void> {
+  #enqueue(handOut: Omit<HandOut, 'message'>, id: string, outcome: Outcome): Promise<string> {
+    const { entry, deliveries, key } = handOut.token as Token;
+    const [kind, more] = encodeOutcome(outcome);
+    const args = [entry, deliveries, kind, key, id, String(handOut.attempt), String(handOut.firstDeliveredMs), more];
     return new Promise((resolve, reject) => {
       this.#settling.push({ args, resolve, reject });
       if (this.#settling.length >= SETTLE_LIMIT) void this.#sendSettled();
@@ -192,14 +209,17 @@ export class RedisConsumer implements AdapterConsumer {
     this.#settling = [];
     const args = batch.flatMap(({ args }) => args);
     try {
-      const due = await this.#session.run(SETTLE_SCRIPT, [...this.#head, String(this.#options.receiptTtlMs), ...args]);
-      for (const { args, resolve } of batch) {
-        this.#outstanding.delete(args[0] as string);
-        resolve();
-      }
-      this.#planDue(textOf(due));
+      const reply = await this.#session.run(SETTLE_SCRIPT, [
+        ...this.#head,
+        String(this.#options.receiptTtlMs),
+        ...args,
+      ]);
+      const [due, ...letters] = listOf(reply).map(textOf);
+      for (const { args } of batch) this.#outstanding.delete(args[0] as string);
+      this.#planDue(due ?? '');
+      for (const { args, resolve } of batch) resolve(args[2] === 'x' ? (letters.shift() ?? '') : '');
     } catch (error) {
-      if (replyCode(error) === 'NOGROUP') for (const { resolve } of batch) resolve();
+      if (replyCode(error) === 'NOGROUP') for (const { resolve } of batch) resolve('');
       else for (const { reject } of batch) reject(error);
     }
   }
@@ -220,15 +240,17 @@ export class RedisConsumer implements AdapterConsumer {
   }
 
   #planTick(): void {
-    this.#tick = this.#session.clock.wait(this.#options.goneMs / 5, () => void this.#reap());
+    this.#tick = this.#session.clock.wait(
+      Math.min(TICK_MS_LIMIT, this.#options.spec.ackTimeoutMs / 4),
+      () => void this.#reap(),
+    );
   }
 
   async #reap(): Promise<void> {
     if (this.#state === 'closed') return;
-    const { spec, goneMs } = this.#options;
     try {
       if (this.#session.isUp) {
-        const args = [...this.#head, String(spec.ackTimeoutMs), String(goneMs)];
+        const args = [...this.#head, String(this.#options.spec.ackTimeoutMs)];
         this.#planDue(textOf(await this.#session.once(REAP_SCRIPT, args)));
       }
     } catch (error) {

@@ -3,9 +3,10 @@
  *
  * Owns: reading and filtering. Putting them there is the settle script's, sending again the redrive script's.
  */
-import type { DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
+import type { DeadLetterNotice, DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
 import { matchesSubject } from '../../subjects.ts';
-import { decodeError, decodeHeader, strayMessage } from '../carried-bytes.ts';
+import { decodeError, decodeHeader, EXPIRED, strayMessage } from '../carried-bytes.ts';
+import { EXPIRE_SCRIPT, EXPIRED_SCRIPT } from './delivery-scripts.ts';
 import { listOf, type RedisReply, textOf } from './redis-link.ts';
 import type { RedisSession } from './redis-session.ts';
 
@@ -29,6 +30,30 @@ export async function readDeadLetters(
     start = `(${textOf(listOf(entries.at(-1))[0])}`;
   }
   return found;
+}
+
+/** Sets aside what has expired and is in nobody's hands. */
+export async function expireOn(
+  session: RedisSession,
+  ttlMs: number,
+  dead: (notice: DeadLetterNotice) => void,
+): Promise<void> {
+  const due = listOf(await session.once(EXPIRED_SCRIPT, [])).map(textOf);
+  const bySubscription = new Map<string, { readonly order: string; readonly entries: string[] }>();
+  for (let i = 0; i + 2 < due.length; i += 3) {
+    const [name, entry, order] = due.slice(i, i + 3) as [string, string, string];
+    const of = bySubscription.get(name) ?? { order, entries: [] };
+    of.entries.push(entry);
+    bySubscription.set(name, of);
+  }
+  for (const [subscription, { order, entries }] of bySubscription) {
+    const args = [subscription, '', order, String(ttlMs), JSON.stringify(EXPIRED), ...entries];
+    const letters = listOf(await session.once(EXPIRE_SCRIPT, args)).map(textOf);
+    for (let i = 0; i + 2 < letters.length; i += 3) {
+      const [id, messageId, attempts] = letters.slice(i, i + 3) as [string, string, string];
+      dead({ id, messageId, subscription, reason: 'expired', error: EXPIRED, attempts: Number(attempts) });
+    }
+  }
 }
 
 export function isWanted(letter: DeadLetterRecord, query: DeadLetterQuery): boolean {

@@ -13,6 +13,8 @@
  * | `l:<sub>` | hash: key → who has messages of it, how many, how many are held back, how many wait for their next try |
  * | `h:<sub>:<key>` | sorted set of entry ids that are held back, in their order |
  * | `c:<sub>` | hash: consumer → when it was seen |
+ * | `e` | sorted set of `subscription entry`, by the time they expire |
+ * | `g:<queue>…` | a message that one of a queue has claimed |
  * | `r:<id>` | a receipt, as lines; also the mark by which a second message of this id is known |
  * | `v:<id>` | hash: subscription → reply |
  * | `i:<key>` | the id that was accepted under this idempotency key |

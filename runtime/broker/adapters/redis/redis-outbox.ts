@@ -143,7 +143,7 @@ export class RedisOutbox {
     const texts = new Map<object, string>();
     const messages: RedisArgument[] = [];
     for (const waiting of batch) {
-      const { id, subject, source, key, idempotencyKey, notBeforeMs } = waiting.message.header;
+      const { id, subject, source, key, idempotencyKey, notBeforeMs, expiresAtMs } = waiting.message.header;
       const targets = this.#table.targetsOf(subject);
       let text = texts.get(targets);
       if (text === undefined) {
@@ -162,7 +162,10 @@ export class RedisOutbox {
         subject,
         text,
       );
-      messages.push(notBeforeMs === undefined ? '' : String(notBeforeMs));
+      messages.push(
+        notBeforeMs === undefined ? '' : String(notBeforeMs),
+        expiresAtMs === undefined ? '' : String(expiresAtMs),
+      );
     }
     const named = JSON.stringify({ subs: subs.values, keeps: keeps.values });
     return [this.#table.version, String(this.#windowMs), named, ...messages];
@@ -185,7 +188,7 @@ export class RedisOutbox {
             details: { subscription: name },
           }),
         );
-      } else waiting.resolve({ duplicate: answer === '1', subscriptions: waiting.names });
+      } else waiting.resolve(acceptedAs(answer, waiting.names));
     }
   }
 
@@ -235,6 +238,12 @@ export class RedisOutbox {
       if (this.#queue.length + this.#again.length + this.#underWay.size > 0) this.#look();
     });
   }
+}
+
+function acceptedAs(answer: string, subscriptions: readonly string[]): Accepted {
+  if (answer.startsWith('1')) return { duplicate: true, id: answer.slice(1), subscriptions, listeners: 0 };
+  // Redis knows who has subscribed to the channel, not who hears the message.
+  return answer === '0' ? { duplicate: false, subscriptions, listeners: 0 } : { duplicate: false, subscriptions };
 }
 
 /** Things that are named in one call, by number. */

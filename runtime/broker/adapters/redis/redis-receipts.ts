@@ -8,11 +8,15 @@
  */
 import { BrokerClosedError } from '../../../kernel/errors.ts';
 import type { DeliveryStatus, ReceiptState } from '../../contract/receipt.ts';
+import { decodeValue } from '../../../wire/value-codec.ts';
 import { decodeError, isSettled, receiptOf } from '../carried-bytes.ts';
 import { listOf, textOf } from './redis-link.ts';
 import { settledChannel } from './redis-keys.ts';
 import type { RedisSession } from './redis-session.ts';
 import { RECEIPT_SCRIPT } from './table-scripts.ts';
+
+const replyOf = (bytes: Uint8Array | undefined): { readonly reply?: unknown } =>
+  bytes === undefined ? {} : { reply: decodeValue(bytes) };
 
 interface Waiter {
   readonly id: string;
@@ -37,7 +41,7 @@ export class RedisReceipts {
     return (await this.#ask(id, ''))?.state;
   }
 
-  /** Of a message that nobody knows any more, the wait ends with its signal. */
+  /** Of a message that nobody knows (any more) it is that it was accepted, and nothing else. */
   async settled(id: string, signal: AbortSignal): Promise<ReceiptState> {
     signal.throwIfAborted();
     this.#listening ??= this.#session.subscribe(settledChannel(this.#session.prefix, this.#process), (message) =>
@@ -67,9 +71,9 @@ export class RedisReceipts {
             known = answer.id;
             this.#add(known, waiter);
           }
-          if (answer === undefined || !isSettled(answer.state)) return;
+          if (answer !== undefined && !isSettled(answer.state)) return;
           end();
-          resolve(answer.state);
+          resolve(answer?.state ?? receiptOf(id, {}));
         } catch (error) {
           if (over) return;
           end();
@@ -122,7 +126,7 @@ export class RedisReceipts {
         subscriptions[name] = {
           status: 'handled',
           ...facts,
-          ...(answers.has(name) ? { reply: answers.get(name) } : {}),
+          ...replyOf(answers.get(name)),
         };
       else if (state === 'x') subscriptions[name] = { status: 'dead', ...facts, error: decodeError(more) };
       else if (state === 'd') subscriptions[name] = { status: 'delivered', ...facts };

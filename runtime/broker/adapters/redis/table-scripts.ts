@@ -171,18 +171,22 @@ end
 return out
 `;
 
-/** ARGV: ids of dead letters. Each goes to the end of its subscription, as new, and its receipt is open again. Answers how many. */
+/**
+ * ARGV: how often a letter may be sent again, ids of dead letters. Each goes to the end of its subscription, as new, and its receipt is
+ * open again. Answers how many.
+ */
 export const REDRIVE_SCRIPT = `
 local P = KEYS[1]
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local done = 0
 local woken = {}
-for _, letter in ipairs(ARGV) do
+for at = 2, #ARGV do
+  local letter = ARGV[at]
   local entry = redis.call('XRANGE', P .. 'x', letter, letter)[1]
   local f = {}
   if entry then for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end end
-  if f.s and f.h ~= '' and redis.call('HEXISTS', P .. 'subs', f.s) == 1 then
+  if f.s and f.h ~= '' and tonumber(f.d) < tonumber(ARGV[1]) and redis.call('HEXISTS', P .. 'subs', f.s) == 1 then
     local q = P .. 'q:' .. f.s
     local id = redis.call('XADD', q, '*', 'h', f.h, 'p', f.p, 'k', f.k, 'i', f.i)
     redis.call('HSET', P .. 'a:' .. f.s, id, '1\\t0\\t' .. (tonumber(f.d) + 1) .. '\\t0')
