@@ -31,6 +31,12 @@ export interface NodeRedisClient {
   readonly options?: { readonly socket?: Record<string, unknown> };
 }
 
+/** Maps as Redis had them before RESP3: keys and values in turn. */
+const flat = (reply: unknown): RedisReply =>
+  typeof reply !== 'object' || reply === null || Array.isArray(reply) || reply instanceof Uint8Array
+    ? (reply as RedisReply)
+    : (Object.entries(reply).flat() as RedisReply);
+
 /** `$` of RESP. */
 const BLOB_STRING = 36;
 const AS_BYTES = { typeMapping: { [BLOB_STRING]: Buffer } };
@@ -38,7 +44,6 @@ const AS_BYTES = { typeMapping: { [BLOB_STRING]: Buffer } };
 export const nodeRedisOptions = (random: Random, first: { failed: boolean }, socket = {}): Record<string, unknown> => ({
   disableOfflineQueue: true,
   keyPrefix: '',
-  RESP: 2,
   socket: {
     ...socket,
     // Before it has been up once, the first error is for whoever connects.
@@ -76,7 +81,7 @@ export function nodeRedisLink(client: NodeRedisClient, first: { failed: boolean 
     },
     call: (args) =>
       client.isReady
-        ? calls.track(() => client.sendCommand(args, AS_BYTES) as Promise<RedisReply>)
+        ? calls.track(async () => flat(await client.sendCommand(args, AS_BYTES)))
         : Promise.reject(lost(undefined)),
     async subscribe(channel, hear) {
       const listener: Hear = (message, name) => hear(message, Buffer.from(name).toString());

@@ -192,12 +192,11 @@ export class RedisAdapter implements BrokerAdapter {
   }
 
   async redrive(ids: readonly string[], redrivesLimit: number): Promise<number> {
-    if (ids.length === 0) return 0;
-    return Number(await this.#session.run(REDRIVE_SCRIPT, [String(redrivesLimit), ...ids]));
+    return Number(await this.#session.run(REDRIVE_SCRIPT, [String(redrivesLimit), ...ids.filter(isEntryId)]));
   }
 
   async purge(ids: readonly string[]): Promise<number> {
-    return ids.length === 0 ? 0 : Number(await this.#session.run(PURGE_SCRIPT, ids));
+    return Number(await this.#session.run(PURGE_SCRIPT, ids.filter(isEntryId)));
   }
 
   async retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number }): Promise<void> {
@@ -294,6 +293,8 @@ export class RedisAdapter implements BrokerAdapter {
     this.#receipts.lookAgain();
   }
 }
+
+const isEntryId = (id: string): boolean => /^\d+-\d+$/.test(id);
 
 function recordsOn(session: RedisSession): AdapterRecords {
   const keyOf = (kind: string): string => `${session.prefix}t:${kind}`;

@@ -157,7 +157,7 @@ export class RedisOutbox {
         idempotency,
         key ?? source,
         waiting.header,
-        waiting.message.payload,
+        bytesOf(waiting.message.payload),
         waiting.token,
         subject,
         text,
@@ -239,6 +239,10 @@ export class RedisOutbox {
     });
   }
 }
+
+/** Clients know nothing but Buffer. */
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
+  Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
 
 function acceptedAs(answer: string, subscriptions: readonly string[]): Accepted {
   if (answer.startsWith('1')) return { duplicate: true, id: answer.slice(1), subscriptions, listeners: 0 };

@@ -48,6 +48,7 @@ export class RedisReceipts {
       this.#told(textOf(message)),
     );
     await this.#listening;
+    signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       let over = false;
       let known = id;
