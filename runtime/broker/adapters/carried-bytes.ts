@@ -7,8 +7,9 @@
  * CY1. What `decodeHeader` gives has the fields that every header has, with their types: other bytes give undefined, never an error.
  */
 import type { EncodedError } from '../../kernel/errors.ts';
-import type { CarriedMessage } from '../broker-adapter.ts';
-import type { ReceiptState, DeliveryStatus } from '../contract/receipt.ts';
+import type { CarriedMessage, DeadLetterQuery, DeadLetterRecord } from '../broker-adapter.ts';
+import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
+import { matchesSubject } from '../subjects.ts';
 
 type Header = CarriedMessage['header'];
 
@@ -74,6 +75,20 @@ export function receiptOf(id: string, subscriptions: Readonly<Record<string, Del
 /** Whether it is handled or dead everywhere. */
 export const isSettled = (state: ReceiptState): boolean =>
   Object.values(state.subscriptions).every(({ status }) => status === 'handled' || status === 'dead');
+
+/** Whether a dead letter is one of those that are asked for. */
+export function isWanted(letter: DeadLetterRecord, query: DeadLetterQuery): boolean {
+  const { header } = letter.message;
+  return (
+    (query.subscription === undefined || letter.subscription === query.subscription) &&
+    (query.subjectPattern === undefined || matchesSubject(query.subjectPattern, header.subject)) &&
+    (query.type === undefined || header.type === query.type) &&
+    (query.reason === undefined || letter.reason === query.reason) &&
+    (query.errorCode === undefined || letter.error.code === query.errorCode) &&
+    (query.deadAfterMs === undefined || letter.deadMs > query.deadAfterMs) &&
+    (query.deadBeforeMs === undefined || letter.deadMs < query.deadBeforeMs)
+  );
+}
 
 function parsed(text: string): unknown {
   try {

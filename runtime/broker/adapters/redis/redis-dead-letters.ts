@@ -4,8 +4,7 @@
  * Owns: reading and filtering. Putting them there is the settle script's, sending again the redrive script's.
  */
 import type { DeadLetterNotice, DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
-import { matchesSubject } from '../../subjects.ts';
-import { decodeError, decodeHeader, EXPIRED, strayMessage } from '../carried-bytes.ts';
+import { decodeError, decodeHeader, EXPIRED, isWanted, strayMessage } from '../carried-bytes.ts';
 import { EXPIRE_SCRIPT, EXPIRED_SCRIPT } from './delivery-scripts.ts';
 import { listOf, type RedisReply, textOf } from './redis-link.ts';
 import type { RedisSession } from './redis-session.ts';
@@ -54,19 +53,6 @@ export async function expireOn(
       dead({ id, messageId, subscription, reason: 'expired', error: EXPIRED, attempts: Number(attempts) });
     }
   }
-}
-
-export function isWanted(letter: DeadLetterRecord, query: DeadLetterQuery): boolean {
-  const { header } = letter.message;
-  return (
-    (query.subscription === undefined || letter.subscription === query.subscription) &&
-    (query.subjectPattern === undefined || matchesSubject(query.subjectPattern, header.subject)) &&
-    (query.type === undefined || header.type === query.type) &&
-    (query.reason === undefined || letter.reason === query.reason) &&
-    (query.errorCode === undefined || letter.error.code === query.errorCode) &&
-    (query.deadAfterMs === undefined || letter.deadMs > query.deadAfterMs) &&
-    (query.deadBeforeMs === undefined || letter.deadMs < query.deadBeforeMs)
-  );
 }
 
 function letterOf(id: string, reply: RedisReply | undefined): DeadLetterRecord | undefined {
