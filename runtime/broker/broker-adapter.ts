@@ -13,7 +13,8 @@
  * BA4. Messages are handed out in the order of their acceptance, per source; one that waits for its next try holds back what has its key
  *      (`order: 'hold'`).
  *      What the broker gives back (`released`) comes again in its old place, as the same attempt. The broker gives back what has the key
- *      of a message that is to be tried again, as long as the settling of that one is under way; afterwards the adapter holds it back.
+ *      of a message that is to be tried again, as long as the settling of that one is under way. The adapter itself takes back what else
+ *      of that key is handed out when it settles it, or something that is given back a moment later would come behind its followers.
  * BA5. `settle` resolves once the outcome is as durable as the adapter's `accept`.
  */
 import type { EncodedError } from '../kernel/errors.ts';
@@ -158,8 +159,8 @@ export interface BrokerAdapter {
   >;
 
   receipt(id: string): Promise<ReceiptState | undefined>;
-  /** Resolves when `id` is settled everywhere; rejects with the reason of `signal`. `token` is that of its `Accepted`, if at hand. */
-  settled(id: string, signal: AbortSignal, token?: unknown): Promise<ReceiptState>;
+  /** Resolves when `id` is settled everywhere; rejects with the reason of `signal`, if there is one. `token` is that of its `Accepted`, if at hand. */
+  settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState>;
 
   deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetterRecord[]>;
   /**

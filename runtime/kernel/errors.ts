@@ -179,6 +179,10 @@ export class MalformedCloudEventError extends BlocksError {
 export class ContractViolationError extends BlocksError {
   readonly code = 'CONTRACT_VIOLATION';
 }
+/** A contract that cannot be one: no schema, a version that was given away, a schema that does not compile. */
+export class InvalidContractError extends BlocksError {
+  readonly code = 'INVALID_CONTRACT';
+}
 /** A contract that cannot follow its predecessor; names the field and the rule. */
 export class IncompatibleContractError extends BlocksError {
   readonly code = 'INCOMPATIBLE_CONTRACT';
@@ -200,6 +204,11 @@ export class NoHandlerError extends BlocksError {
 /** No answer before the deadline. It may still be handled: repeat it with the same id. */
 export class RequestTimeoutError extends BlocksError {
   readonly code = 'REQUEST_TIMEOUT';
+  override readonly retryable = true;
+}
+/** A handler took longer than its subscription allows: its message is tried again. */
+export class AckTimeoutError extends BlocksError {
+  readonly code = 'ACK_TIMEOUT';
   override readonly retryable = true;
 }
 /** As many messages wait as may. */
@@ -321,11 +330,13 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     INVALID_SUBJECT: InvalidSubjectError,
     MALFORMED_CLOUD_EVENT: MalformedCloudEventError,
     CONTRACT_VIOLATION: ContractViolationError,
+    INVALID_CONTRACT: InvalidContractError,
     INCOMPATIBLE_CONTRACT: IncompatibleContractError,
     INVALID_SCHEDULE: InvalidScheduleError,
     NO_SUBSCRIBER: NoSubscriberError,
     NO_HANDLER: NoHandlerError,
     REQUEST_TIMEOUT: RequestTimeoutError,
+    ACK_TIMEOUT: AckTimeoutError,
     QUEUE_FULL: QueueFullError,
     BROKER_UNAVAILABLE: BrokerUnavailableError,
     BROKER_CONFIGURATION: BrokerConfigurationError,

@@ -84,3 +84,19 @@ export const SUBJECT_TOKENS_LIMIT = 32;
 export const SUBJECT_CACHE_SUBJECTS = 4_096;
 /** A longer list of subscribers is not remembered: 4,096 of 256 are 8 MiB. */
 export const SUBJECT_CACHE_VALUES = 256;
+
+/** The type of a message: the longest subject has no room for a longer one. */
+export const MESSAGE_TYPE_LENGTH_LIMIT = 256;
+/** Faults that are told of one payload; it may have as many as it has values. */
+export const CONTRACT_FAULTS_LIMIT = 32;
+/** Values in a payload beyond which only its first fault is looked for: a million faults would take a hundred megabytes. */
+export const CONTRACT_ALL_FAULTS_VALUES = 10_000;
+/** Differences that are told of two schemas. */
+export const SCHEMA_DIFFERENCES_LIMIT = 32;
+/** Steps of a comparison of two schemas; each is a few microseconds. Alternatives within alternatives multiply. */
+export const SCHEMA_STEPS_LIMIT = 20_000;
+
+/** Attributes of a CloudEvent: the specification has 8, and asks for few extensions. */
+export const CLOUD_EVENT_ATTRIBUTES_LIMIT = 128;
+/** A cron expression: every minute of an hour listed is 170 characters. */
+export const SCHEDULE_LENGTH_LIMIT = 512;

@@ -11,6 +11,9 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   piscina: ['runtime/host/cpu-pool.ts'],
   xstate: ['actors/machine/**'],
   '@opentelemetry/api': ['runtime/telemetry/**'],
+  ajv: ['runtime/broker/contracts/ajv-door.ts'],
+  'ajv-formats': ['runtime/broker/contracts/ajv-door.ts'],
+  croner: ['runtime/broker/schedule.ts'],
   // Optional peers of the adapters.
   '@redis/client': ['runtime/broker/adapters/**'],
   redis: ['runtime/broker/adapters/**'],

@@ -14,7 +14,10 @@ import { type Entry, loadEntry, type SavedEntry, saveEntry, SortedEntries } from
 import { segmentKey, type SegmentMessage } from './embedded-protocol.ts';
 import type { Window } from './embedded-window.ts';
 
-/** A head or a tail that is full. */
+/** A head that is full: what publishers have under way must not go by way of a segment. */
+const HEAD_MESSAGES = 4_096;
+const HEAD_BYTES = 1 << 20;
+/** A tail that becomes a segment. */
 const SEGMENT_MESSAGES = 1_024;
 const SEGMENT_BYTES = 256 << 10;
 /** Segments that are read before they are needed: reading one takes a commit or two. */
@@ -61,12 +64,13 @@ export class Backlog {
   }
 
   push(entry: Entry, turn: Turn): void {
-    const isShort = this.#segments.length === 0 && this.#tail.length === 0 && !isFull(this.ready, entry);
+    const isShort =
+      this.#segments.length === 0 && this.#tail.length === 0 && !isFull(this.ready, entry, HEAD_MESSAGES, HEAD_BYTES);
     if (isShort) {
       this.ready.push(entry);
       return;
     }
-    if (isFull(this.#tail, entry)) this.#seal(turn);
+    if (isFull(this.#tail, entry, SEGMENT_MESSAGES, SEGMENT_BYTES)) this.#seal(turn);
     this.#tail.push(entry);
   }
 
@@ -77,7 +81,7 @@ export class Backlog {
 
   /** Fills the head up from what is behind it. To be called when entries were taken. */
   refill(turn: Turn, window: Window): void {
-    while (this.ready.length * 2 < SEGMENT_MESSAGES && this.ready.bytes * 2 < SEGMENT_BYTES) {
+    while (this.ready.length * 2 < HEAD_MESSAGES && this.ready.bytes * 2 < HEAD_BYTES) {
       const [next] = this.#segments;
       if (next === undefined) {
         if (this.#tail.length > 0) this.ready.restore(this.#tail.takeAll());
@@ -170,7 +174,7 @@ export class Backlog {
   }
 }
 
-function isFull(entries: SortedEntries, next: Entry): boolean {
+function isFull(entries: SortedEntries, next: Entry, messages: number, bytes: number): boolean {
   if (entries.length === 0) return false;
-  return entries.length >= SEGMENT_MESSAGES || entries.bytes + next.bytes.length > SEGMENT_BYTES;
+  return entries.length >= messages || entries.bytes + next.bytes.length > bytes;
 }

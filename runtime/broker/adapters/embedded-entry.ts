@@ -17,6 +17,8 @@ export interface Entry {
   readonly expiresAtMs: number;
   readonly bytes: Uint8Array;
   readonly redrives: number;
+  /** Of its present hand-out; 0: it has none. */
+  lease: number;
   /** How often it was handed out and begun. */
   attempt: number;
   firstMs: number;
@@ -37,18 +39,19 @@ export type SavedEntry = readonly [
   attempt: number,
   firstMs: number,
   dueMs: number,
+  lease: number,
 ];
 
 export function saveEntry(entry: Entry): SavedEntry {
-  const { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs } = entry;
-  return [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs];
+  const { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease } = entry;
+  return [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease];
 }
 
 export function loadEntry(saved: SavedEntry, window: Window): Entry {
-  const [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs] = saved;
+  const [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease] = saved;
   const found = window.find(id, dedupe);
   const item = found?.id === id ? found : undefined;
-  return { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, item };
+  return { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, item };
 }
 
 /** Freed places at the front before the list is made anew. */

@@ -75,24 +75,43 @@ export class Lanes {
     return true;
   }
 
-  /** What this consumer has, if it is the attempt that it says. */
-  leaseOf(seq: number, attempt: number, consumer: string): Entry | undefined {
+  /** What is handed out, if it is the hand-out that is meant. */
+  leaseOf(seq: number, lease: number): Entry | undefined {
     const entry = this.#leases.get(seq);
-    if (entry === undefined || entry.attempt !== attempt) return undefined;
-    return this.#lanes.get(entry.key)?.consumer === consumer ? entry : undefined;
+    return entry?.lease === lease ? entry : undefined;
   }
 
-  /** Ends a lease. With `hold` the lane waits until `unhold`. Returns what can be handed out again now. */
-  end(entry: Entry, hold: boolean): readonly Entry[] {
+  /** Ends a lease. Returns what can be handed out again now. */
+  end(entry: Entry): readonly Entry[] {
     this.#leases.delete(entry.seq);
+    entry.lease = 0;
     const lane = this.#lanes.get(entry.key);
     if (lane === undefined) return NOTHING;
     lane.leased -= 1;
-    // The first one that fails holds: what came behind it is given back, and comes after it.
-    if (hold && (lane.heldBy === 0 || entry.seq < lane.heldBy)) lane.heldBy = entry.seq;
     if (lane.leased > 0 || lane.heldBy !== 0) return NOTHING;
     this.#lanes.delete(entry.key);
     return this.#unpark(lane);
+  }
+
+  /**
+   * Ends a lease, and lets its lane wait until `unhold`. Returns what else of the lane was handed out, in order: it comes behind this
+   * one, and whoever has it must not begin it.
+   */
+  hold(entry: Entry): readonly Entry[] {
+    this.#leases.delete(entry.seq);
+    entry.lease = 0;
+    const lane = this.#lanes.get(entry.key);
+    if (lane === undefined) return NOTHING;
+    lane.heldBy = entry.seq;
+    lane.leased -= 1;
+    if (lane.leased === 0) return NOTHING;
+    const others = this.allLeased().filter(({ key }) => key === entry.key);
+    for (const other of others) {
+      this.#leases.delete(other.seq);
+      other.lease = 0;
+    }
+    lane.leased = 0;
+    return others;
   }
 
   /** The time of an entry that was to be tried again has come, or it is dead. */

@@ -34,14 +34,22 @@ export type WireMessage = readonly [
 export type Verdict = number | string;
 
 /** A message on its way to a consumer. */
-export type WireHandOut = readonly [seq: number, attempt: number, firstMs: number, redrives: number, bytes: Uint8Array];
+export type WireHandOut = readonly [
+  seq: number,
+  /** Of this hand-out: no other has it. */
+  lease: number,
+  attempt: number,
+  firstMs: number,
+  redrives: number,
+  bytes: Uint8Array,
+];
 
 /** Outcomes that say more than that it was handled. */
 export type WireOutcome =
-  | readonly [seq: number, attempt: number, kind: 'handled', reply: Uint8Array]
-  | readonly [seq: number, attempt: number, kind: 'retry', delayMs: number, error: EncodedError]
-  | readonly [seq: number, attempt: number, kind: 'dead', reason: DeadReason, error: EncodedError]
-  | readonly [seq: number, attempt: number, kind: 'released'];
+  | readonly [seq: number, lease: number, kind: 'handled', reply: Uint8Array]
+  | readonly [seq: number, lease: number, kind: 'retry', delayMs: number, error: EncodedError]
+  | readonly [seq: number, lease: number, kind: 'dead', reason: DeadReason, error: EncodedError]
+  | readonly [seq: number, lease: number, kind: 'released'];
 
 /** How far a message has come, as a queue remembers it. */
 export interface WireStatus {
@@ -68,7 +76,7 @@ export type QueueMessage =
   | {
       readonly type: 'SETTLE';
       readonly consumer: string;
-      /** Number and attempt of each that was handled and has no reply, one after the other. */
+      /** Number and lease of each that was handled and has no reply, one after the other. */
       readonly handled: readonly number[];
       readonly other: readonly WireOutcome[];
       readonly count: number;
@@ -129,6 +137,6 @@ export type RegistryMessage =
   | { readonly type: 'DELETE'; readonly kind: string; readonly name: string };
 
 /** Messages of one hand-out, or of one call of `accept`. */
-export const BATCH_MESSAGES = 256;
+export const BATCH_MESSAGES = 512;
 /** Their bytes; a larger message goes alone. */
 export const BATCH_BYTES = 512 << 10;

@@ -48,6 +48,8 @@ interface QueueState {
   spec: QueueSpec;
   instance: string;
   nextSeq: number;
+  /** Hand-outs so far. */
+  leases: number;
   backlog: Backlog;
   lanes: Lanes;
   window: Window;
@@ -68,6 +70,7 @@ interface SavedQueue {
   readonly spec: QueueSpec;
   readonly instance: string;
   readonly nextSeq: number;
+  readonly leases: number;
   readonly backlog: SavedBacklog;
   readonly lanes: SavedLanes;
   readonly window: SavedWindow;
@@ -108,6 +111,7 @@ export const queueBehavior: Behavior<QueueState> = {
     spec: UNOPENED,
     instance: '',
     nextSeq: 1,
+    leases: 0,
     backlog: new Backlog(turn.self),
     lanes: new Lanes(),
     window: new Window(UNOPENED.rememberedLimit),
@@ -134,7 +138,7 @@ export const queueBehavior: Behavior<QueueState> = {
         pull(state, told.consumer, told.count, turn);
         break;
       case 'SETTLE':
-        settle(state, told.consumer, told.handled, told.other, turn);
+        settle(state, told.handled, told.other, turn);
         wake(state, turn);
         turn.reply(handOut(state, told.consumer, told.count, turn));
         serve(state, turn);
@@ -191,6 +195,7 @@ export const queueBehavior: Behavior<QueueState> = {
     spec: state.spec,
     instance: state.instance,
     nextSeq: state.nextSeq,
+    leases: state.leases,
     backlog: state.backlog.save(),
     lanes: state.lanes.save(),
     window: state.window.save(),
@@ -209,6 +214,7 @@ export const queueBehavior: Behavior<QueueState> = {
       spec: saved.spec,
       instance: saved.instance,
       nextSeq: saved.nextSeq,
+      leases: saved.leases,
       backlog: Backlog.load(self, saved.backlog, window),
       lanes: Lanes.load(saved.lanes, window),
       window,
@@ -252,6 +258,7 @@ function accept(state: QueueState, message: WireMessage, turn: Turn): Verdict {
     expiresAtMs,
     bytes,
     redrives: 0,
+    lease: 0,
     attempt: 0,
     firstMs: 0,
     dueMs: notBeforeMs,
@@ -279,6 +286,7 @@ function requeue(state: QueueState, letter: WireLetter, turn: Turn): void {
     expiresAtMs: 0,
     bytes,
     redrives,
+    lease: 0,
     attempt: 0,
     firstMs: 0,
     dueMs: 0,
@@ -353,10 +361,11 @@ function handOut(state: QueueState, consumer: string, count: number, turn: Turn)
     if (next.expiresAtMs > 0 && next.expiresAtMs <= turn.nowMs) {
       bury(state, next, 'expired', EXPIRED, turn.nowMs);
     } else if (lanes.lease(next, consumer)) {
+      next.lease = ++state.leases;
       next.attempt += 1;
       if (next.firstMs === 0) next.firstMs = turn.nowMs;
       bytes += next.bytes.length;
-      found.push([next.seq, next.attempt, next.firstMs, next.redrives, next.bytes]);
+      found.push([next.seq, next.lease, next.attempt, next.firstMs, next.redrives, next.bytes]);
       if (next.item !== undefined) {
         next.item.status = 'delivered';
         next.item.attempt = next.attempt;
@@ -369,19 +378,13 @@ function handOut(state: QueueState, consumer: string, count: number, turn: Turn)
   return found;
 }
 
-function settle(
-  state: QueueState,
-  consumer: string,
-  handled: readonly number[],
-  other: readonly WireOutcome[],
-  turn: Turn,
-): void {
+function settle(state: QueueState, handled: readonly number[], other: readonly WireOutcome[], turn: Turn): void {
   for (let at = 0; at < handled.length; at += 2) {
-    const entry = state.lanes.leaseOf(handled[at] as number, handled[at + 1] as number, consumer);
+    const entry = state.lanes.leaseOf(handled[at] as number, handled[at + 1] as number);
     if (entry !== undefined) complete(state, entry, turn.nowMs);
   }
   for (const outcome of other) {
-    const entry = state.lanes.leaseOf(outcome[0], outcome[1], consumer);
+    const entry = state.lanes.leaseOf(outcome[0], outcome[1]);
     if (entry === undefined) continue;
     switch (outcome[2]) {
       case 'handled':
@@ -390,11 +393,17 @@ function settle(
         break;
       case 'retry':
         entry.dueMs = turn.nowMs + outcome[3];
-        state.backlog.restore(state.lanes.end(entry, state.spec.order === 'hold'));
+        if (state.spec.order === 'hold') {
+          const behind = state.lanes.hold(entry);
+          for (const other of behind) unbegin(other);
+          state.backlog.restore(behind);
+        } else {
+          state.backlog.restore(state.lanes.end(entry));
+        }
         delay(state, entry);
         break;
       case 'dead':
-        state.backlog.restore(state.lanes.end(entry, false));
+        state.backlog.restore(state.lanes.end(entry));
         bury(state, entry, outcome[3], outcome[4], turn.nowMs);
         break;
       case 'released':
@@ -405,7 +414,7 @@ function settle(
 }
 
 function complete(state: QueueState, entry: Entry, nowMs: number): void {
-  state.backlog.restore(state.lanes.end(entry, false));
+  state.backlog.restore(state.lanes.end(entry));
   state.handled += 1;
   const { item } = entry;
   if (item === undefined) return;
@@ -415,14 +424,17 @@ function complete(state: QueueState, entry: Entry, nowMs: number): void {
 
 /** As if it had not been handed out. */
 function release(state: QueueState, entry: Entry): void {
-  entry.attempt -= 1;
-  if (entry.item !== undefined) {
-    entry.item.attempt = entry.attempt;
-    if (entry.attempt === 0) entry.item.status = 'accepted';
-  }
-  const freed = state.lanes.end(entry, false);
+  unbegin(entry);
+  const freed = state.lanes.end(entry);
   state.backlog.restore([entry]);
   state.backlog.restore(freed);
+}
+
+function unbegin(entry: Entry): void {
+  entry.attempt -= 1;
+  if (entry.item === undefined) return;
+  entry.item.attempt = entry.attempt;
+  if (entry.attempt === 0) entry.item.status = 'accepted';
 }
 
 function bury(state: QueueState, entry: Entry, reason: DeadReason, error: EncodedError, nowMs: number): void {
@@ -477,7 +489,7 @@ function open(state: QueueState, instance: string, spec: QueueSpec, turn: Turn):
   for (const { handle } of state.pulls) turn.replyTo(handle, []);
   state.pulls = [];
   const lost = state.lanes.allLeased();
-  for (const entry of lost) state.backlog.restore(state.lanes.end(entry, false));
+  for (const entry of lost) state.backlog.restore(state.lanes.end(entry));
   state.backlog.restore(lost);
 }
 

@@ -13,6 +13,9 @@ import type { WireStatus } from './embedded-protocol.ts';
 /** What is kept of the replies of one queue: they are written with each of its images. */
 const REPLY_BYTES = 1 << 20;
 
+/** Freed places at the front before the list is made anew. */
+const COMPACT_AFTER = 1_024;
+
 export interface Remembered {
   readonly id: string;
   readonly dedupe: string | null;
@@ -35,8 +38,10 @@ type Saved = readonly [
 
 export class Window {
   limit: number;
-  /** In the order of acceptance. */
   readonly #items = new Map<string, Remembered>();
+  /** In the order of acceptance, from `#oldest` on: to take the first one out of a map means to pass all that were taken before it. */
+  #order: Remembered[] = [];
+  #oldest = 0;
   /** Ids of those that have a deduplication key of their own. */
   readonly #byId = new Map<string, Remembered>();
   readonly #replied: Remembered[] = [];
@@ -66,12 +71,7 @@ export class Window {
       error: undefined,
     };
     this.#add(item);
-    while (this.#items.size > this.limit) {
-      const [oldest] = this.#items;
-      if (oldest === undefined) break;
-      this.#items.delete(oldest[0]);
-      if (oldest[1].dedupe !== null) this.#byId.delete(oldest[1].id);
-    }
+    while (this.#order.length - this.#oldest > this.limit) this.#forget();
     return item;
   }
 
@@ -89,7 +89,7 @@ export class Window {
 
   save(): readonly Saved[] {
     const saved: Saved[] = [];
-    for (const { id, dedupe, status, atMs, attempt, reply, error } of this.#items.values()) {
+    for (const { id, dedupe, status, atMs, attempt, reply, error } of this.#order.slice(this.#oldest)) {
       if (error !== undefined) saved.push([id, dedupe, status, atMs, attempt, reply ?? null, error]);
       else if (reply !== undefined) saved.push([id, dedupe, status, atMs, attempt, reply]);
       else saved.push([id, dedupe, status, atMs, attempt]);
@@ -107,7 +107,18 @@ export class Window {
     return window;
   }
 
+  #forget(): void {
+    const oldest = this.#order[this.#oldest] as Remembered;
+    this.#oldest += 1;
+    this.#items.delete(oldest.dedupe ?? oldest.id);
+    if (oldest.dedupe !== null) this.#byId.delete(oldest.id);
+    if (this.#oldest < COMPACT_AFTER || this.#oldest * 2 < this.#order.length) return;
+    this.#order = this.#order.slice(this.#oldest);
+    this.#oldest = 0;
+  }
+
   #add(item: Remembered): void {
+    this.#order.push(item);
     this.#items.set(item.dedupe ?? item.id, item);
     if (item.dedupe !== null) this.#byId.set(item.id, item);
   }

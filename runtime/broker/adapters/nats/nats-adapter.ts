@@ -12,12 +12,12 @@
  * Order: per key within each process that consumes a subscription, also through retries (`order: 'hold'`). Of several processes that
  * compete, each has its own messages of a key: those may be beside each other. Who needs one order runs one consumer, others take over.
  *
- * What expires is found when a consumer asks for it, not before.
+ * What expires while nobody asks for it is set aside by the process that has accepted it, as long as that lives; else when it is asked for.
  */
 import type { ConsumerConfig } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type Clock, systemClock } from '../../../kernel/clock.ts';
-import { BrokerClosedError, BrokerConfigurationError } from '../../../kernel/errors.ts';
+import { BrokerClosedError, BrokerConfigurationError, InvalidOptionsError } from '../../../kernel/errors.ts';
 import { type Random, systemRandom } from '../../../kernel/random.ts';
 import type {
   Accepted,
@@ -35,6 +35,7 @@ import type { ReceiptState } from '../../contract/receipt.ts';
 import { matchesSubject } from '../../subjects.ts';
 import { NatsConsumer } from './nats-consumer.ts';
 import { NatsDeadLetters } from './nats-dead-letters.ts';
+import { NatsExpiry } from './nats-expiry.ts';
 import { decodeFrame, encodeFrame } from './nats-frame.ts';
 import { consumerName, nameOf, NatsNames, tokenOf } from './nats-names.ts';
 import { NatsOutbox } from './nats-outbox.ts';
@@ -76,6 +77,7 @@ export class NatsAdapter implements BrokerAdapter {
   readonly #receipts: NatsReceipts;
   readonly #letters: NatsDeadLetters;
   readonly #outbox: NatsOutbox;
+  readonly #expiry: NatsExpiry;
   readonly #sweeper: NatsSweeper;
   readonly #consumers = new Set<NatsConsumer>();
   #events: AdapterEvents = { dead() {}, connection() {}, failed() {} };
@@ -95,7 +97,14 @@ export class NatsAdapter implements BrokerAdapter {
     this.#table = new NatsTable(this.#session, failed);
     this.#receipts = new NatsReceipts(this.#session, process, failed);
     this.#letters = new NatsDeadLetters(this.#session, this.#receipts);
-    this.#outbox = new NatsOutbox(this.#session, this.#table, this.#receipts, process, callTimeoutMs);
+    this.#expiry = new NatsExpiry(
+      this.#session,
+      this.#receipts,
+      this.#letters,
+      (notice) => this.#events.dead(notice),
+      failed,
+    );
+    this.#outbox = new NatsOutbox(this.#session, this.#table, this.#receipts, this.#expiry, process, callTimeoutMs);
     this.#sweeper = new NatsSweeper(this.#session, this.#table, dedupWindowMs, failed);
     this.records = recordsOn(this.#session);
   }
@@ -141,7 +150,7 @@ export class NatsAdapter implements BrokerAdapter {
     await this.#table.catchUp();
     const known = this.#table.subscriptions.get(spec.name);
     if (known !== undefined && known.pattern !== spec.pattern) {
-      throw new BrokerConfigurationError(
+      throw new InvalidOptionsError(
         `subscription ${JSON.stringify(spec.name)} exists with the pattern ${known.pattern}, not ${spec.pattern}: take another name, or end it first`,
         { details: { name: spec.name, pattern: known.pattern } },
       );
@@ -195,7 +204,7 @@ export class NatsAdapter implements BrokerAdapter {
     return this.#receipts.read(id);
   }
 
-  settled(id: string, signal: AbortSignal): Promise<ReceiptState> {
+  settled(id: string, signal: AbortSignal | undefined): Promise<ReceiptState> {
     return this.#receipts.settled(id, signal);
   }
 
@@ -217,6 +226,7 @@ export class NatsAdapter implements BrokerAdapter {
 
   async close(): Promise<void> {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+    this.#expiry.close();
     this.#sweeper.close();
     this.#outbox.close();
     this.#receipts.close();

@@ -94,8 +94,8 @@ export class NatsConsumer implements AdapterConsumer {
   }
 
   async settle(handOut: HandOut, outcome: Outcome): Promise<void> {
-    const owned = handOut.token as Owned;
-    if (owned.state !== 'in hands' || this.#closed) return;
+    const { owned, turn } = handOut.token as Token;
+    if (owned.state !== 'in hands' || owned.turn !== turn || this.#closed) return;
     switch (outcome.kind) {
       case 'handled':
         return this.#handled(owned, outcome.reply);
@@ -170,7 +170,8 @@ export class NatsConsumer implements AdapterConsumer {
       if (owned.firstDeliveredMs === 0) owned.firstDeliveredMs = nowMs;
       const { message, attempt, firstDeliveredMs } = owned;
       if (this.#expires(owned, nowMs)) continue;
-      handOuts.push({ message, attempt, firstDeliveredMs, token: owned });
+      const token: Token = { owned, turn: ++owned.turn };
+      handOuts.push({ message, attempt, firstDeliveredMs, token });
       this.#demand -= 1;
       if (message.header.delivery === 'EXACTLY_ONCE') this.#tell(owned, { status: 'delivered', attempt });
     }
@@ -218,8 +219,9 @@ export class NatsConsumer implements AdapterConsumer {
     if (isUsual) return this.#take(delivery, lane, undefined);
     const { name } = this.#options.spec;
     const frame = decodeFrame(delivery.data);
-    if (frame?.message.header.delivery === 'EXACTLY_ONCE') {
-      const word = await this.#receipts.keptAt(frame.message.header.id, name);
+    const { delivery: guarantee, expiresAtMs } = frame?.message.header ?? {};
+    if (guarantee === 'EXACTLY_ONCE' || (expiresAtMs !== undefined && lane === 'main')) {
+      const word = await this.#receipts.keptAt(frame?.message.header.id ?? '', name);
       if (word?.status === 'handled' || word?.status === 'dead') return acknowledge(this.#session.connection, delivery);
     }
     const { names } = this.#session;
@@ -254,6 +256,7 @@ export class NatsConsumer implements AdapterConsumer {
       dueMs: 0,
       state: 'ready',
       holds: false,
+      turn: 0,
     };
     if (frame === undefined) {
       owned.firstDeliveredMs = clock.now();
@@ -408,6 +411,12 @@ export class NatsConsumer implements AdapterConsumer {
     if (!this.#session.isUp) return;
     for (const { delivery } of this.#lanes.all) stillWorking(this.#session.connection, delivery);
   }
+}
+
+/** One hand-out of it: an older one settles nothing. */
+interface Token {
+  readonly owned: Owned;
+  readonly turn: number;
 }
 
 /** How often a message was tried, at that delivery. */

@@ -25,6 +25,8 @@ export interface Owned {
   state: 'ready' | 'held' | 'waiting' | 'in hands' | 'over';
   /** Whether it holds back its key while it waits. */
   holds: boolean;
+  /** How often it was handed out. */
+  turn: number;
 }
 
 /** What is sent again comes behind everything else. */
@@ -72,11 +74,11 @@ export class NatsLanes {
     owned.holds = this.#hold && holds;
     if (!owned.holds) return;
     this.#waitingKeys.set(owned.key, (this.#waitingKeys.get(owned.key) ?? 0) + 1);
-    for (let i = this.#ready.length - 1; i >= 0; i--) {
-      const other = this.#ready[i] as Owned;
-      if (other.key !== owned.key || other.holds) continue;
-      this.#ready.splice(i, 1);
-      this.add(other);
+    // Also what is in hands: it has not begun, and must not come behind its followers.
+    for (const other of this.#all) {
+      if (other === owned || other.key !== owned.key || other.holds) continue;
+      if (other.state === 'ready') this.#ready.splice(this.#ready.indexOf(other), 1);
+      if (other.state === 'ready' || other.state === 'in hands') this.add(other);
     }
   }
 

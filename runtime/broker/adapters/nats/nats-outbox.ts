@@ -15,6 +15,7 @@ import {
   QueueFullError,
 } from '../../../kernel/errors.ts';
 import type { Accepted, CarriedMessage } from '../../broker-adapter.ts';
+import type { NatsExpiry } from './nats-expiry.ts';
 import { consumerName } from './nats-names.ts';
 import { decodeFrame, encodeFrame } from './nats-frame.ts';
 import type { NatsReceipts } from './nats-receipts.ts';
@@ -48,6 +49,7 @@ export class NatsOutbox {
   readonly #session: NatsSession;
   readonly #table: NatsTable;
   readonly #receipts: NatsReceipts;
+  readonly #expiry: NatsExpiry;
   readonly #process: string;
   readonly #timeoutMs: number;
   #queue: Publishing[] = [];
@@ -58,7 +60,15 @@ export class NatsOutbox {
   #closed = false;
   #tokens = 0;
 
-  constructor(session: NatsSession, table: NatsTable, receipts: NatsReceipts, process: string, timeoutMs: number) {
+  constructor(
+    session: NatsSession,
+    table: NatsTable,
+    receipts: NatsReceipts,
+    expiry: NatsExpiry,
+    process: string,
+    timeoutMs: number,
+  ) {
+    this.#expiry = expiry;
     this.#session = session;
     this.#table = table;
     this.#receipts = receipts;
@@ -85,6 +95,7 @@ export class NatsOutbox {
     if (duplicateOf !== undefined) return { duplicate: true, id: duplicateOf, subscriptions: names, listeners: 0 };
     const atMs = this.#session.clock.now();
     this.#receipts.sent(id, sequence, names, atMs);
+    if (header.expiresAtMs !== undefined) this.#expiry.watch(message, sequence, names);
     // Not by its own subject, where a duplicate would be heard too.
     if (this.#session.isUp) this.#session.connection.publish(this.#session.names.broadcast(subject), bytes);
     if (header.delivery === 'EXACTLY_ONCE') await this.#receipts.keepAccepted(id, sequence, names, atMs);

@@ -62,7 +62,7 @@ export class NatsReceipts {
     this.#heard = this.#session.connection.subscribe(this.#session.names.notices(this.#process), {
       callback: (error, message) => {
         if (error !== null) this.#failed(error);
-        else for (const word of message.json<Word[]>()) this.#learn(word);
+        else for (const word of message.json<Word[]>()) this.learn(word);
       },
     });
     this.#planLook();
@@ -118,7 +118,7 @@ export class NatsReceipts {
 
   #send(process: string, words: readonly Word[]): void {
     if (process === this.#process) {
-      for (const word of words) this.#learn(word);
+      for (const word of words) this.learn(word);
       return;
     }
     // A sender that is not there any more looks its receipts up.
@@ -146,24 +146,24 @@ export class NatsReceipts {
     return receiptOf(id, Object.fromEntries(states));
   }
 
-  async settled(id: string, signal: AbortSignal): Promise<ReceiptState> {
-    signal.throwIfAborted();
+  async settled(id: string, signal: AbortSignal | undefined): Promise<ReceiptState> {
+    signal?.throwIfAborted();
     let sent = this.#sent.get(id);
     if (sent === undefined) {
       const kept = await this.#kept(id);
       if (kept === undefined) return receiptOf(id, {});
       sent = this.#sent.get(id) ?? { sequence: 0, states: new Map(Object.entries(kept)), waiters: new Set() };
       this.#sent.set(id, sent);
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
     }
     return new Promise((resolve, reject) => {
       const over = (): void => {
         this.#sent.get(id)?.waiters.delete(look);
-        signal.removeEventListener('abort', aborted);
+        signal?.removeEventListener('abort', aborted);
       };
       const aborted = (): void => {
         over();
-        reject(signal.reason);
+        reject(signal?.reason);
       };
       const look = (): void => {
         const state = stateOf(id, this.#sent.get(id));
@@ -172,7 +172,7 @@ export class NatsReceipts {
         resolve(state);
       };
       sent.waiters.add(look);
-      signal.addEventListener('abort', aborted, { once: true });
+      signal?.addEventListener('abort', aborted, { once: true });
       look();
     });
   }
@@ -225,7 +225,8 @@ export class NatsReceipts {
     }
   }
 
-  #learn(word: Word): void {
+  /** What became of a message, if it is one of this process. */
+  learn(word: Word): void {
     const sent = this.#sent.get(word.id);
     if (sent === undefined) return;
     sent.states.set(word.subscription, statusOf(word));

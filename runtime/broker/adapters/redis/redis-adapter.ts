@@ -12,7 +12,7 @@
  * Order: per key over all processes that consume a subscription, also through retries and takeover (`order: 'hold'`).
  */
 import { systemClock, type Clock, type Wait } from '../../../kernel/clock.ts';
-import { BrokerConfigurationError } from '../../../kernel/errors.ts';
+import { BrokerConfigurationError, InvalidOptionsError } from '../../../kernel/errors.ts';
 import { systemRandom, type Random } from '../../../kernel/random.ts';
 import type {
   Accepted,
@@ -183,7 +183,7 @@ export class RedisAdapter implements BrokerAdapter {
     return this.#receipts.read(id);
   }
 
-  settled(id: string, signal: AbortSignal): Promise<ReceiptState> {
+  settled(id: string, signal: AbortSignal | undefined): Promise<ReceiptState> {
     return this.#receipts.settled(id, signal);
   }
 
@@ -231,7 +231,7 @@ export class RedisAdapter implements BrokerAdapter {
       typeof from === 'string' ? [from, 0] : 'position' in from ? ['position', from.position] : ['time', from.timeMs];
     const answer = textOf(await this.#session.run(SUBSCRIBE_SCRIPT, [name, kept, pattern, kind, String(bound)]));
     if (answer !== 'OK') {
-      throw new BrokerConfigurationError(
+      throw new InvalidOptionsError(
         `subscription ${JSON.stringify(name)} exists with the pattern ${answer}, not ${pattern}: take another name, or end it first`,
         { details: { name, pattern: answer } },
       );

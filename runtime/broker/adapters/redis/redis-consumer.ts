@@ -59,7 +59,8 @@ export class RedisConsumer implements AdapterConsumer {
   readonly #session: RedisSession;
   readonly #options: RedisConsumerOptions;
   readonly #head: readonly string[];
-  readonly #outstanding = new Set<string>();
+  /** What is in hands, by entry. */
+  readonly #outstanding = new Map<string, { readonly id: string; readonly facts: Omit<HandOut, 'message'> }>();
   #demand = 0;
   #settling: Settling[] = [];
   #settlingPlanned = false;
@@ -90,7 +91,9 @@ export class RedisConsumer implements AdapterConsumer {
   }
 
   async settle(handOut: HandOut, outcome: Outcome): Promise<void> {
-    await this.#enqueue(handOut, handOut.message.header.id, outcome);
+    const settled = this.#enqueue(handOut, handOut.message.header.id, outcome);
+    if (outcome.kind === 'retry' && this.#options.spec.order === 'hold') this.#takeBack(handOut.token as Token);
+    await settled;
   }
 
   /** The connection is there again. */
@@ -99,7 +102,7 @@ export class RedisConsumer implements AdapterConsumer {
     await this.#takes;
     this.#state = 'recovering';
     try {
-      await this.#session.run(GIVE_BACK_SCRIPT, [...this.#head, 'stay', ...this.#outstanding]);
+      await this.#session.run(GIVE_BACK_SCRIPT, [...this.#head, 'stay', ...this.#outstanding.keys()]);
     } catch (error) {
       if (replyCode(error) !== 'NOGROUP') this.#options.failed(error as Error);
     }
@@ -156,10 +159,10 @@ export class RedisConsumer implements AdapterConsumer {
       const payload = reply[at + 5] as Uint8Array;
       const token: Token = { entry, deliveries, key: textOf(reply[at + 6]) };
       bytes += headerText.length + payload.length;
-      this.#outstanding.add(entry);
       const header = decodeHeader(headerText);
       const facts = { attempt: Number(textOf(reply[at + 2])), firstDeliveredMs: Number(textOf(reply[at + 3])), token };
       const id = textOf(reply[at + 7]);
+      this.#outstanding.set(entry, { id, facts });
       const expiresAtMs = header?.expiresAtMs;
       // Whoever sends an expired one again wants it handled.
       const mayExpire = textOf(reply[at + 8]) === '0' && expiresAtMs !== undefined;
@@ -172,6 +175,14 @@ export class RedisConsumer implements AdapterConsumer {
     if (handOuts.length === 0) return;
     this.#bytesEach = Math.max(this.#bytesEach / 2, bytes / handOuts.length, 1);
     this.#options.deliver(handOuts);
+  }
+
+  /** What else of its key is in hands goes back with the one that is tried again, in one call: its followers must not overtake it. */
+  #takeBack({ entry, key }: Token): void {
+    for (const [other, { id, facts }] of this.#outstanding) {
+      if (other === entry || (facts.token as Token).key !== key) continue;
+      this.#enqueue(facts, id, { kind: 'released' }).catch((error: unknown) => this.#options.failed(error as Error));
+    }
   }
 
   /** Without a word to the subscriber: what is no message, and what has expired. Strays have no id. */

@@ -42,26 +42,26 @@ export class RedisReceipts {
   }
 
   /** Of a message that nobody knows (any more) it is that it was accepted, and nothing else. */
-  async settled(id: string, signal: AbortSignal): Promise<ReceiptState> {
-    signal.throwIfAborted();
+  async settled(id: string, signal: AbortSignal | undefined): Promise<ReceiptState> {
+    signal?.throwIfAborted();
     this.#listening ??= this.#session.subscribe(settledChannel(this.#session.prefix, this.#process), (message) =>
       this.#told(textOf(message)),
     );
     await this.#listening;
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
       let over = false;
       let known = id;
       const end = (): void => {
         over = true;
-        signal.removeEventListener('abort', aborted);
+        signal?.removeEventListener('abort', aborted);
         const waiters = this.#waiters.get(known);
         waiters?.delete(waiter);
         if (waiters?.size === 0) this.#waiters.delete(known);
       };
       const aborted = (): void => {
         end();
-        reject(signal.reason);
+        reject(signal?.reason);
       };
       const look = async (): Promise<void> => {
         try {
@@ -83,7 +83,7 @@ export class RedisReceipts {
       };
       const waiter: Waiter = { id, look: () => void look() };
       this.#add(known, waiter);
-      signal.addEventListener('abort', aborted, { once: true });
+      signal?.addEventListener('abort', aborted, { once: true });
       waiter.look();
     });
   }

@@ -8,7 +8,7 @@ adapterSuite(
   {
     make: (name) => new NatsAdapter({ name, url: NATS_URL }),
     clean: (broker) => dropStreams(NATS_URL, broker),
-    without: ['keys over processes', 'expiry unseen'],
+    without: ['keys over processes'],
   },
   noNats,
 );

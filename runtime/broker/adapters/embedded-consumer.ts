@@ -1,0 +1,184 @@
+/**
+ * One consumer of a queue: asks for messages, and says what came of them.
+ *
+ * Owns: how many more it wants, and the requests to the queue under way. Outcomes of the same moment, and the wish for more, are one turn.
+ *
+ * Invariants:
+ * EC1. No more is asked for than `request` said. What a question did not bring is asked for again.
+ * EC2. While messages are wanted and none are there, a question waits at the queue: a message needs no second one.
+ */
+import { BrokerClosedError } from '../../kernel/errors.ts';
+import { decodeValue } from '../../wire/value-codec.ts';
+import type { AdapterConsumer, HandOut, Outcome } from '../broker-adapter.ts';
+import type { DeliveryStatus } from '../contract/receipt.ts';
+import { unpackMessage } from './embedded-frame.ts';
+import { BATCH_MESSAGES, type HandOuts, type WireHandOut, type WireOutcome } from './embedded-protocol.ts';
+import type { Route } from './embedded-route.ts';
+
+/** Its number in the queue, and the number of this hand-out. */
+type Token = readonly [seq: number, lease: number];
+
+interface Settling {
+  readonly handOut: HandOut;
+  readonly outcome: Outcome;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export interface ConsumerPorts {
+  readonly route: Route;
+  readonly name: string;
+  readonly deliver: (handOuts: readonly HandOut[]) => void;
+  readonly nowMs: () => number;
+  readonly failed: (error: Error) => void;
+}
+
+const TIMEOUT_MS = 60_000;
+/** Questions that may wait at the queue: while the answer to one is on its way, the next is there already. */
+const PULLS = 4;
+/** Outcomes in one turn: most are two numbers. */
+const OUTCOMES = 2_048;
+
+export class EmbeddedConsumer implements AdapterConsumer {
+  readonly #ports: ConsumerPorts;
+  /** Wanted, and not asked for at present. */
+  #wanted = 0;
+  #pulls = 0;
+  #outcomes: Settling[] = [];
+  #isScheduled = false;
+  #closed = false;
+
+  constructor(ports: ConsumerPorts) {
+    this.#ports = ports;
+  }
+
+  request(count: number): void {
+    this.#wanted += count;
+    this.#schedule();
+  }
+
+  settle(handOut: HandOut, outcome: Outcome): Promise<void> {
+    return new Promise((done, failed) => {
+      this.#outcomes.push({ handOut, outcome, done, failed });
+      this.#schedule();
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    if (this.#outcomes.length > 0) this.#settle();
+    this.#closed = true;
+    await this.#ports.route.say({ type: 'CLOSE', consumer: this.#ports.name });
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.#work();
+    });
+  }
+
+  #work(): void {
+    if (this.#closed) {
+      for (const { failed } of this.#outcomes.splice(0)) failed(new BrokerClosedError('the subscription is closed'));
+      return;
+    }
+    if (this.#outcomes.length > 0) this.#settle();
+    else if (this.#wanted > 0 && this.#pulls < PULLS) this.#pull();
+  }
+
+  #pull(): void {
+    const count = Math.min(this.#wanted, BATCH_MESSAGES);
+    this.#wanted -= count;
+    this.#pulls += 1;
+    const { route, name } = this.#ports;
+    route.say<HandOuts>({ type: 'PULL', consumer: name, count }, Number.POSITIVE_INFINITY).then(
+      (found) => {
+        this.#pulls -= 1;
+        this.#found(found, count);
+      },
+      (error: unknown) => {
+        this.#pulls -= 1;
+        this.#wanted += count;
+        this.#lost(error);
+      },
+    );
+  }
+
+  #settle(): void {
+    const settlings = this.#outcomes.splice(0, OUTCOMES);
+    const handled: number[] = [];
+    const other: WireOutcome[] = [];
+    for (const { handOut, outcome } of settlings) {
+      const [seq, lease] = handOut.token as Token;
+      switch (outcome.kind) {
+        case 'handled':
+          if (outcome.reply === undefined) handled.push(seq, lease);
+          else other.push([seq, lease, 'handled', outcome.reply]);
+          break;
+        case 'retry':
+          other.push([seq, lease, 'retry', outcome.delayMs, outcome.error]);
+          break;
+        case 'dead':
+          other.push([seq, lease, 'dead', outcome.reason, outcome.error]);
+          break;
+        case 'released':
+          other.push([seq, lease, 'released']);
+          break;
+      }
+    }
+    // A question that waits at the queue is not needed twice.
+    const count = this.#pulls > 0 ? 0 : Math.min(this.#wanted, BATCH_MESSAGES);
+    this.#wanted -= count;
+    const { route, name } = this.#ports;
+    route.queue
+      .ask<HandOuts>({ type: 'SETTLE', consumer: name, handled, other, count }, { timeoutMs: TIMEOUT_MS })
+      .then(
+        (found) => {
+          this.#found(found, count);
+          const nowMs = this.#ports.nowMs();
+          for (const { handOut, outcome, done } of settlings) {
+            const end = endOf(handOut, outcome, nowMs);
+            if (end !== undefined) route.ended(handOut.message.header.id, end);
+            done();
+          }
+        },
+        (error: unknown) => {
+          this.#wanted += count;
+          for (const { failed } of settlings) failed(error);
+          this.#lost(error);
+        },
+      );
+    if (this.#outcomes.length > 0) this.#schedule();
+  }
+
+  #found(found: HandOuts, asked: number): void {
+    this.#wanted += asked - found.length;
+    if (this.#wanted > 0 && !this.#closed) this.#schedule();
+    if (found.length > 0) this.#ports.deliver(found.map(handOutOf));
+  }
+
+  #lost(error: unknown): void {
+    if (this.#closed) return;
+    this.#ports.failed(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+function handOutOf([seq, lease, attempt, firstDeliveredMs, redrives, bytes]: WireHandOut): HandOut {
+  return {
+    message: unpackMessage(bytes, redrives > 0),
+    attempt,
+    firstDeliveredMs,
+    token: [seq, lease] satisfies Token,
+  };
+}
+
+function endOf({ attempt }: HandOut, outcome: Outcome, atMs: number): DeliveryStatus | undefined {
+  if (outcome.kind === 'handled') {
+    const { reply } = outcome;
+    return { status: 'handled', atMs, attempt, ...(reply === undefined ? {} : { reply: decodeValue(reply) }) };
+  }
+  return outcome.kind === 'dead' ? { status: 'dead', atMs, attempt, error: outcome.error } : undefined;
+}

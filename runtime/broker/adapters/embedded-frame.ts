@@ -1,0 +1,82 @@
+/**
+ * A carried message as one piece of bytes: packed once by its publisher, looked into by nobody until it is handed to a handler.
+ *
+ * Owns: the form: a list of fields by place, which is half as long as one with names and packed in half the time.
+ *
+ * Invariants:
+ * EF1. `unpackMessage(packMessage(m))` is `m`.
+ */
+import { MessageTooLargeError } from '../../kernel/errors.ts';
+import { MESSAGE_BYTES_LIMIT } from '../../kernel/limits.ts';
+import { decodeValue, encodeValue } from '../../wire/value-codec.ts';
+import type { CarriedMessage } from '../broker-adapter.ts';
+import type { DeliveryGuarantee, Message, MessageKind } from '../contract/message.ts';
+
+/** What a message travels in needs some room too. */
+const BYTES_LIMIT = MESSAGE_BYTES_LIMIT - (32 << 10);
+
+const KINDS: readonly MessageKind[] = ['COMMAND', 'EVENT', 'QUERY', 'RESPONSE'];
+const DELIVERIES: readonly DeliveryGuarantee[] = ['AT_MOST_ONCE', 'AT_LEAST_ONCE', 'EXACTLY_ONCE'];
+
+type Fields = readonly [
+  kind: number,
+  delivery: number,
+  id: string,
+  type: string,
+  /** Null when it is the type. */
+  subject: string | null,
+  source: string,
+  timeMs: number,
+  /** Null when it is the id. */
+  correlationId: string | null,
+  payload: Uint8Array,
+  /** What most messages have not. */
+  rest: Partial<Message> | null,
+];
+
+export function packMessage({ header, payload }: CarriedMessage): Uint8Array {
+  const { kind, delivery, id, type, subject, source, timeMs, correlationId, ...rest } = header;
+  let hasRest = false;
+  for (const name in rest) {
+    if (rest[name as keyof typeof rest] === undefined) delete (rest as Record<string, unknown>)[name];
+    else hasRest = true;
+  }
+  const fields: Fields = [
+    KINDS.indexOf(kind),
+    DELIVERIES.indexOf(delivery),
+    id,
+    type,
+    subject === type ? null : subject,
+    source,
+    timeMs,
+    correlationId === id ? null : correlationId,
+    payload,
+    hasRest ? rest : null,
+  ];
+  const bytes = encodeValue(fields);
+  if (bytes.length <= BYTES_LIMIT) return bytes;
+  throw new MessageTooLargeError(
+    `message ${id} (${type}) has ${bytes.length} bytes, the limit is ${BYTES_LIMIT}: keep large data in a store of its own and send its address`,
+    { details: { bytes: bytes.length, limit: BYTES_LIMIT } },
+  );
+}
+
+/** `redriven`: it is handled although its time is over. */
+export function unpackMessage(bytes: Uint8Array, redriven: boolean): CarriedMessage {
+  const [kind, delivery, id, type, subject, source, timeMs, correlationId, payload, rest] = decodeValue(
+    bytes,
+  ) as Fields;
+  const header = {
+    id,
+    kind: KINDS[kind] ?? 'EVENT',
+    type,
+    subject: subject ?? type,
+    source,
+    timeMs,
+    correlationId: correlationId ?? id,
+    delivery: DELIVERIES[delivery] ?? 'AT_LEAST_ONCE',
+    ...rest,
+  };
+  if (redriven) delete header.expiresAtMs;
+  return { header, payload };
+}

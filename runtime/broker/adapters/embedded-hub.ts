@@ -1,0 +1,231 @@
+/**
+ * What all brokers of one name share in one process: where a message goes, and who listens.
+ *
+ * Owns: routes, listeners and records of one broker name on one actor system. A data folder belongs to one process, so that this is the
+ * whole of the broker.
+ *
+ * Invariants:
+ * EH1. Routes are as the registry has them: they are there before anybody listens again after a restart.
+ * EH2. A listener that throws harms nobody but itself.
+ */
+import type { ActorHandle, ActorHost } from '../../kernel/actor-host.ts';
+import { keyOf } from '../../kernel/address.ts';
+import { InvalidOptionsError } from '../../kernel/errors.ts';
+import type { CarriedMessage, SubscriptionSpec } from '../broker-adapter.ts';
+import { SubjectTrie } from '../subject-trie.ts';
+import { brokerRegistry } from './embedded-actors.ts';
+import { lettersKey, queueKey, type QueueSpec, type RegistryMessage } from './embedded-protocol.ts';
+import type { LetterEvent } from './embedded-letters.ts';
+import { Route } from './embedded-route.ts';
+
+interface Listener {
+  readonly queue: string | undefined;
+  readonly hear: (message: CarriedMessage) => void;
+}
+
+/** What the registry keeps of a durable subscription. */
+interface StoredSubscription {
+  readonly pattern: string;
+  readonly order: 'hold' | 'pass';
+  readonly waitingLimit: number;
+}
+
+export interface HubLimits {
+  readonly rememberedLimit: number;
+  readonly lettersLimit: number;
+}
+
+export interface HubEvents {
+  dead(subscription: string, letter: LetterEvent): void;
+  failed(error: Error): void;
+}
+
+const SUBSCRIPTIONS = 'subscriptions';
+const CALL_TIMEOUT_MS = 30_000;
+
+export class EmbeddedHub {
+  readonly #system: ActorHost;
+  readonly #broker: string;
+  readonly #instance: string;
+  readonly #limits: HubLimits;
+  #registry!: ActorHandle;
+  readonly #routes = new Map<string, Route>();
+  readonly #trie = new SubjectTrie<Route>();
+  readonly #joining = new Map<string, Promise<Route>>();
+  readonly #listeners = new SubjectTrie<Listener>();
+  /** Which of a group hears the next message. */
+  readonly #turns = new Map<string, number>();
+  readonly #subscribers = new Set<HubEvents>();
+  readonly #observing = new AbortController();
+  #consumers = 0;
+
+  /** `instance` is one of this run of the process. */
+  constructor(system: ActorHost, broker: string, instance: string, limits: HubLimits) {
+    this.#system = system;
+    this.#broker = broker;
+    this.#instance = instance;
+    this.#limits = limits;
+  }
+
+  async open(): Promise<void> {
+    this.#registry = await this.#system.spawn(brokerRegistry, { id: this.#broker, ifExists: 'attach' });
+    const stored = await this.list(SUBSCRIPTIONS);
+    await Promise.all([...stored].map(([name, value]) => this.#addRoute(name, value as StoredSubscription)));
+  }
+
+  close(): void {
+    this.#observing.abort();
+  }
+
+  tell(events: HubEvents): () => void {
+    this.#subscribers.add(events);
+    return () => void this.#subscribers.delete(events);
+  }
+
+  get routes(): ReadonlyMap<string, Route> {
+    return this.#routes;
+  }
+
+  routesOf(subject: string): readonly Route[] {
+    return this.#trie.match(subject);
+  }
+
+  consumerName(): string {
+    this.#consumers += 1;
+    return `${this.#instance}.${this.#consumers}`;
+  }
+
+  /** The route of a durable subscription, which is made if it is new. */
+  async join(spec: SubscriptionSpec): Promise<Route> {
+    const { name, pattern } = spec;
+    let joining = this.#joining.get(name);
+    if (joining === undefined) {
+      joining = this.#join(spec).finally(() => this.#joining.delete(name));
+      this.#joining.set(name, joining);
+    }
+    const route = await joining;
+    if (route.pattern !== pattern) {
+      throw new InvalidOptionsError(
+        `subscription "${name}" exists with the pattern "${route.pattern}", and "${pattern}" is another: ` +
+          'delete it first, or give the new one a name of its own',
+        { details: { name, pattern, existing: route.pattern } },
+      );
+    }
+    return route;
+  }
+
+  async leave(name: string): Promise<void> {
+    const route = this.#routes.get(name);
+    if (route === undefined) return;
+    this.#routes.delete(name);
+    this.#trie.remove(route.pattern, route);
+    await this.remove(SUBSCRIPTIONS, name);
+    await route.say({ type: 'DELETE' });
+  }
+
+  listen(pattern: string, queue: string | undefined, hear: (message: CarriedMessage) => void): () => void {
+    const listener: Listener = { queue, hear };
+    this.#listeners.add(pattern, listener);
+    return () => void this.#listeners.remove(pattern, listener);
+  }
+
+  /** Tells who listens; how many those are. */
+  broadcast(message: CarriedMessage): number {
+    const found = this.#listeners.match(message.header.subject);
+    let groups: Map<string, Listener[]> | undefined;
+    let heard = 0;
+    for (const listener of found) {
+      if (listener.queue === undefined) {
+        this.#hear(listener, message);
+        heard += 1;
+        continue;
+      }
+      groups ??= new Map();
+      const group = groups.get(listener.queue);
+      if (group === undefined) groups.set(listener.queue, [listener]);
+      else group.push(listener);
+    }
+    for (const [queue, group] of groups ?? []) {
+      const turn = (this.#turns.get(queue) ?? -1) + 1;
+      this.#turns.set(queue, turn);
+      this.#hear(group[turn % group.length] as Listener, message);
+      heard += 1;
+    }
+    return heard;
+  }
+
+  async list(kind: string): Promise<ReadonlyMap<string, unknown>> {
+    return new Map(await this.#record<[string, unknown][]>({ type: 'LIST', kind }));
+  }
+
+  async put(kind: string, name: string, value: unknown): Promise<void> {
+    await this.#record({ type: 'PUT', kind, name, value });
+  }
+
+  remove(kind: string, name: string): Promise<boolean> {
+    return this.#record<boolean>({ type: 'DELETE', kind, name });
+  }
+
+  lettersOf(route: Route): ActorHandle {
+    return this.#system.refOf(lettersKey(route.queue.key));
+  }
+
+  refOf(key: string): ActorHandle {
+    return this.#system.refOf(key);
+  }
+
+  registryKey(): string {
+    return keyOf(brokerRegistry.name, this.#broker);
+  }
+
+  async #join(spec: SubscriptionSpec): Promise<Route> {
+    const known = this.#routes.get(spec.name);
+    if (known !== undefined) return known;
+    const stored: StoredSubscription = { pattern: spec.pattern, order: spec.order, waitingLimit: spec.waitingLimit };
+    await this.put(SUBSCRIPTIONS, spec.name, stored);
+    return this.#addRoute(spec.name, stored);
+  }
+
+  async #addRoute(name: string, { pattern, order, waitingLimit }: StoredSubscription): Promise<Route> {
+    const { rememberedLimit, lettersLimit } = this.#limits;
+    const spec: QueueSpec = { order, waitingLimit, rememberedLimit, lettersLimit };
+    const route = new Route(name, pattern, this.#system.refOf(queueKey(this.#broker, name)));
+    await route.say({ type: 'OPEN', instance: this.#instance, spec });
+    this.#routes.set(name, route);
+    this.#trie.add(pattern, route);
+    void this.#observe(route);
+    return route;
+  }
+
+  /** Hears of letters that no consumer has brought about. */
+  async #observe(route: Route): Promise<void> {
+    try {
+      for await (const event of this.lettersOf(route).events({ signal: this.#observing.signal })) {
+        const letter = event as LetterEvent;
+        const { error, attempts } = letter;
+        const atMs = (letter as { deadMs?: number }).deadMs ?? 0;
+        route.ended(letter.messageId, { status: 'dead', atMs, attempt: attempts, error });
+        for (const { dead } of this.#subscribers) dead(route.name, letter);
+      }
+    } catch (error) {
+      if (!this.#observing.signal.aborted) this.#failed(error);
+    }
+  }
+
+  #record<TReply>(message: RegistryMessage): Promise<TReply> {
+    return this.#registry.ask<TReply>(message, { timeoutMs: CALL_TIMEOUT_MS });
+  }
+
+  #hear({ hear }: Listener, message: CarriedMessage): void {
+    try {
+      hear(message);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    for (const { failed } of this.#subscribers) failed(cause);
+  }
+}
