@@ -36,7 +36,7 @@ import { matchesSubject } from '../../subjects.ts';
 import { NatsConsumer } from './nats-consumer.ts';
 import { NatsDeadLetters } from './nats-dead-letters.ts';
 import { NatsExpiry } from './nats-expiry.ts';
-import { decodeFrame, encodeFrame } from './nats-frame.ts';
+import { decodeFrame } from './nats-frame.ts';
 import { consumerName, nameOf, NatsNames, tokenOf } from './nats-names.ts';
 import { NatsOutbox } from './nats-outbox.ts';
 import { NatsReceipts } from './nats-receipts.ts';
@@ -121,10 +121,8 @@ export class NatsAdapter implements BrokerAdapter {
     return this.#outbox.accept(message);
   }
 
-  async broadcast(message: CarriedMessage): Promise<number | undefined> {
-    const subject = this.#names.broadcast(message.header.subject);
-    await this.#session.again(async () => this.#session.connection.publish(subject, encodeFrame(message, {})));
-    return undefined;
+  broadcast(message: CarriedMessage): Promise<number | undefined> {
+    return this.#outbox.broadcast(message);
   }
 
   async listen(

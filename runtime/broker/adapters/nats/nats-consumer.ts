@@ -106,7 +106,8 @@ export class NatsConsumer implements AdapterConsumer {
         return;
       case 'released':
         this.#lanes.add(owned);
-        this.#plan();
+        // Whoever gives back may do so at once again: the event loop must turn between.
+        this.#session.clock.defer(() => this.#plan());
     }
   }
 
@@ -281,9 +282,14 @@ export class NatsConsumer implements AdapterConsumer {
   async #retry(owned: Owned, delayMs: number, error: EncodedError): Promise<void> {
     this.#tell(owned, { status: 'delivered', attempt: owned.attempt, error });
     owned.attempt += 1;
-    this.#lanes.wait(owned, this.#session.clock.now() + delayMs, true);
-    this.#planDue();
-    await this.#recordTries(owned);
+    // It is not due before it is settled: whoever waits for that would give it back again and again.
+    this.#lanes.wait(owned, Number.POSITIVE_INFINITY, true);
+    try {
+      await this.#recordTries(owned);
+    } finally {
+      owned.dueMs = this.#session.clock.now() + delayMs;
+      this.#planDue();
+    }
   }
 
   async #bury(owned: Owned, reason: DeadReason, error: EncodedError, attempts: number): Promise<string> {
@@ -390,6 +396,7 @@ export class NatsConsumer implements AdapterConsumer {
     const waiting = [...this.#lanes.all].filter(({ state }) => state === 'waiting');
     if (waiting.length === 0 || this.#closed) return;
     const nextMs = Math.min(...waiting.map(({ dueMs }) => dueMs));
+    if (nextMs === Number.POSITIVE_INFINITY) return;
     this.#due = this.#session.clock.wait(Math.max(0, nextMs - this.#session.clock.now()), () => {
       const nowMs = this.#session.clock.now();
       for (const owned of this.#lanes.all)

@@ -97,9 +97,41 @@ export class NatsOutbox {
     this.#receipts.sent(id, sequence, names, atMs);
     if (header.expiresAtMs !== undefined) this.#expiry.watch(message, sequence, names);
     // Not by its own subject, where a duplicate would be heard too.
-    if (this.#session.isUp) this.#session.connection.publish(this.#session.names.broadcast(subject), bytes);
+    const listeners = names.length === 0 ? await this.#tellListeners(header, bytes) : undefined;
+    if (names.length > 0 && this.#session.isUp)
+      this.#session.connection.publish(this.#session.names.broadcast(subject), bytes);
     if (header.delivery === 'EXACTLY_ONCE') await this.#receipts.keepAccepted(id, sequence, names, atMs);
-    return { duplicate: false, subscriptions: names };
+    return { duplicate: false, subscriptions: names, ...(listeners === undefined ? {} : { listeners }) };
+  }
+
+  async broadcast(message: CarriedMessage): Promise<number | undefined> {
+    return this.#tellListeners(message.header, encodeFrame(message, {}));
+  }
+
+  /** 0 when the server says that nobody listens; it is asked about what somebody must take. */
+  async #tellListeners({ kind, subject }: CarriedMessage['header'], bytes: Uint8Array): Promise<number | undefined> {
+    const to = this.#session.names.broadcast(subject);
+    if (kind === 'EVENT' || kind === 'RESPONSE') {
+      await this.#session.again(async () => this.#session.connection.publish(to, bytes));
+      return undefined;
+    }
+    const { connection } = this.#session;
+    const reply = `_INBOX.${this.#session.newToken()}`;
+    let nobody = false;
+    const heard = connection.subscribe(reply, {
+      callback: (_error, message) => {
+        nobody ||= message.headers?.code === 503;
+      },
+    });
+    try {
+      await this.#session.again(async () => {
+        connection.publish(to, bytes, { reply });
+        await connection.flush();
+      });
+    } finally {
+      heard.unsubscribe();
+    }
+    return nobody ? 0 : undefined;
   }
 
   /** The connection is there again. */

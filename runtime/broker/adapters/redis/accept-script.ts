@@ -111,8 +111,8 @@ for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
         end
       end
       if isHeard(subject) then
-        answer = '3'
-        redis.call('PUBLISH', P .. '!m:' .. subject, token .. '\\t' .. #header .. '\\n' .. header .. payload)
+        local frame = token .. '\\t' .. #header .. '\\n' .. header .. payload
+        if redis.call('PUBLISH', P .. '!m:' .. subject, frame) > 0 then answer = '3' end
       end
     end
   end

@@ -137,6 +137,11 @@ while given < wanted do
   if hold and key then
     local s = keyState(key)
     may = (s.owner == '' or s.owner == me) and (s.waiting == 0 or t.holds)
+    -- Given back late: what is held back and older goes first.
+    if may and s.held > 0 then
+      local lowest = redis.call('ZRANGE', P .. 'h:' .. sub .. ':' .. key, 0, 0)[1]
+      may = not lowest or popped < lowest
+    end
     if t.holds then
       s.waiting = s.waiting - 1
       t.holds = false
@@ -226,7 +231,7 @@ for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
 end
 local mine = {}
 for _, p in ipairs(redis.call('XPENDING', q, 'g', plain(low), plain(high), 100000, me)) do mine[p[1]] = tostring(p[4]) end
-local over, back, letters = {}, false, {''}
+local over, back, letters, failed, settled = {}, false, {''}, {}, {}
 for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
   local id, deliveries, kind, key, message = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local attempt, first, more = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
@@ -234,6 +239,7 @@ for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
     if kind == 'x' then letters[#letters + 1] = '' end
   else
     mine[id] = nil
+    settled[id] = true
     local s
     if hold and message ~= '' then
       s = keyState(key)
@@ -266,13 +272,30 @@ for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
         t.attempt = t.attempt + 1
         t.holds = hold and message ~= ''
         redis.call('ZADD', d, text(now + tonumber(delay)), padded(id))
-        if s then s.waiting = s.waiting + 1 end
+        if s then
+          s.waiting = s.waiting + 1
+          failed[key] = true
+        end
         note(message, 'd', attempt, error, false, ttlMs)
       else
         redis.call('ZADD', y, 0, padded(id))
         back = true
       end
       saveTries(id, t)
+    end
+  end
+end
+-- What else of their keys is in hands, or on its way there, goes back with those that are tried again, or followers would overtake it.
+local any = false
+for key in pairs(failed) do any = any or keyState(key).count > 0 end
+if any then
+  for _, p in ipairs(redis.call('XPENDING', q, 'g', '-', '+', 10000, me)) do
+    local key = not settled[p[1]] and keyOf(p[1])
+    if key and failed[key] then
+      park(p[1])
+      redis.call('ZADD', y, 0, padded(p[1]))
+      keyState(key).count = keyState(key).count - 1
+      changed(key)
     end
   end
 end

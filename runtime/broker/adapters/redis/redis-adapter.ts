@@ -180,6 +180,7 @@ export class RedisAdapter implements BrokerAdapter {
   }
 
   receipt(id: string): Promise<ReceiptState | undefined> {
+    for (const consumer of this.#consumers) consumer.flush();
     return this.#receipts.read(id);
   }
 

@@ -59,8 +59,8 @@ export class RedisConsumer implements AdapterConsumer {
   readonly #session: RedisSession;
   readonly #options: RedisConsumerOptions;
   readonly #head: readonly string[];
-  /** What is in hands, by entry. */
-  readonly #outstanding = new Map<string, { readonly id: string; readonly facts: Omit<HandOut, 'message'> }>();
+  /** What is in hands: entries, and which delivery of them. */
+  readonly #outstanding = new Map<string, string>();
   #demand = 0;
   #settling: Settling[] = [];
   #settlingPlanned = false;
@@ -70,6 +70,7 @@ export class RedisConsumer implements AdapterConsumer {
   #bytesEach = 1_000;
   #due: Wait | undefined;
   #tick: Wait | undefined;
+  #answers: Promise<void> = Promise.resolve();
   #takes: Promise<unknown> = Promise.resolve();
 
   constructor(session: RedisSession, options: RedisConsumerOptions) {
@@ -91,9 +92,12 @@ export class RedisConsumer implements AdapterConsumer {
   }
 
   async settle(handOut: HandOut, outcome: Outcome): Promise<void> {
-    const settled = this.#enqueue(handOut, handOut.message.header.id, outcome);
-    if (outcome.kind === 'retry' && this.#options.spec.order === 'hold') this.#takeBack(handOut.token as Token);
-    await settled;
+    await this.#enqueue(handOut, handOut.message.header.id, outcome);
+  }
+
+  /** What is settled is on its way, before anything that is asked after this. */
+  flush(): void {
+    void this.#sendSettled();
   }
 
   /** The connection is there again. */
@@ -135,11 +139,13 @@ export class RedisConsumer implements AdapterConsumer {
     try {
       const limit = Math.max(1, Math.min(TAKE_LIMIT, Math.floor(TAKE_BYTES / this.#bytesEach)));
       const count = Math.min(this.#demand, limit);
-      const reply = listOf(await this.#session.once(TAKE_SCRIPT, [...this.#head, String(count)]));
-      const taken = (reply.length - 2) / FIELDS;
-      more = taken === count || textOf(reply[1]) === '1';
-      this.#planDue(textOf(reply[0]));
-      this.#handOut(reply);
+      const taken = this.#session.once(TAKE_SCRIPT, [...this.#head, String(count)]);
+      await this.#inOrder(taken, (answer) => {
+        const reply = listOf(answer);
+        more = (reply.length - 2) / FIELDS === count || textOf(reply[1]) === '1';
+        this.#planDue(textOf(reply[0]));
+        this.#handOut(reply);
+      });
     } catch (error) {
       if (replyCode(error) === 'NOGROUP') await this.#missing();
       else if (!isPassing(error)) this.#options.failed(error as Error);
@@ -147,6 +153,17 @@ export class RedisConsumer implements AdapterConsumer {
     if (this.#state !== 'taking') return;
     this.#state = 'idle';
     if (more || this.#again) this.look();
+  }
+
+  /**
+   * Answers are taken up in the order in which the server gave them: whoever has failed with a message gives back what comes of its key
+   * until it hears that this is settled. What was taken before is to come before that, and what was taken after it, after.
+   */
+  #inOrder<T>(answer: Promise<T>, take: (answer: T) => void | Promise<void>): Promise<void> {
+    answer.catch(() => {});
+    const taken = this.#answers.then(() => answer).then(take);
+    this.#answers = taken.catch(() => {});
+    return taken;
   }
 
   #handOut(reply: readonly RedisReply[]): void {
@@ -162,7 +179,7 @@ export class RedisConsumer implements AdapterConsumer {
       const header = decodeHeader(headerText);
       const facts = { attempt: Number(textOf(reply[at + 2])), firstDeliveredMs: Number(textOf(reply[at + 3])), token };
       const id = textOf(reply[at + 7]);
-      this.#outstanding.set(entry, { id, facts });
+      this.#outstanding.set(entry, deliveries);
       const expiresAtMs = header?.expiresAtMs;
       // Whoever sends an expired one again wants it handled.
       const mayExpire = textOf(reply[at + 8]) === '0' && expiresAtMs !== undefined;
@@ -175,14 +192,6 @@ export class RedisConsumer implements AdapterConsumer {
     if (handOuts.length === 0) return;
     this.#bytesEach = Math.max(this.#bytesEach / 2, bytes / handOuts.length, 1);
     this.#options.deliver(handOuts);
-  }
-
-  /** What else of its key is in hands goes back with the one that is tried again, in one call: its followers must not overtake it. */
-  #takeBack({ entry, key }: Token): void {
-    for (const [other, { id, facts }] of this.#outstanding) {
-      if (other === entry || (facts.token as Token).key !== key) continue;
-      this.#enqueue(facts, id, { kind: 'released' }).catch((error: unknown) => this.#options.failed(error as Error));
-    }
   }
 
   /** Without a word to the subscriber: what is no message, and what has expired. Strays have no id. */
@@ -218,21 +227,27 @@ export class RedisConsumer implements AdapterConsumer {
     const batch = this.#settling;
     if (batch.length === 0) return;
     this.#settling = [];
-    const args = batch.flatMap(({ args }) => args);
+    const args = batch.flatMap((one) => one.args);
+    const settled = this.#session.run(SETTLE_SCRIPT, [...this.#head, String(this.#options.receiptTtlMs), ...args]);
     try {
-      const reply = await this.#session.run(SETTLE_SCRIPT, [
-        ...this.#head,
-        String(this.#options.receiptTtlMs),
-        ...args,
-      ]);
-      const [due, ...letters] = listOf(reply).map(textOf);
-      for (const { args } of batch) this.#outstanding.delete(args[0] as string);
-      this.#planDue(due ?? '');
-      for (const { args, resolve } of batch) resolve(args[2] === 'x' ? (letters.shift() ?? '') : '');
+      await this.#inOrder(settled, (answer) => {
+        const [due = '', ...letters] = listOf(answer).map(textOf);
+        for (const one of batch) this.#over(one.args[0] as string, one.args[1] as string);
+        this.#planDue(due);
+        for (const one of batch) one.resolve(one.args[2] === 'x' ? (letters.shift() ?? '') : '');
+        if (!batch.some((one) => one.args[2] === 'r')) return;
+        // Until whoever waits for it has heard of it.
+        return new Promise<void>((resolve) => this.#session.clock.defer(resolve));
+      });
     } catch (error) {
       if (replyCode(error) === 'NOGROUP') for (const { resolve } of batch) resolve('');
       else for (const { reject } of batch) reject(error);
     }
+  }
+
+  /** It may have been handed out again by now. */
+  #over(entry: string, deliveries: string): void {
+    if (this.#outstanding.get(entry) === deliveries) this.#outstanding.delete(entry);
   }
 
   async #missing(): Promise<void> {
