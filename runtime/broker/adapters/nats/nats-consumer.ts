@@ -60,6 +60,8 @@ export class NatsConsumer implements AdapterConsumer {
   #demand = 0;
   /** What is delivered waits its turn while something before it is looked up. */
   #arriving: Promise<void> | undefined;
+  /** Delivered, and waiting its turn so. */
+  #lookedUp = 0;
   #planned = false;
   #due: Wait | undefined;
   #tick: Wait | undefined;
@@ -157,7 +159,7 @@ export class NatsConsumer implements AdapterConsumer {
     this.#handOut();
     const { all } = this.#lanes;
     if (this.#demand <= 0 || all.size >= OWNED_LIMIT) return;
-    const wanted = this.#demand - this.#main.asked;
+    const wanted = this.#demand - this.#main.asked - this.#lookedUp;
     if (wanted > 0 && this.#main.isReady) this.#main.ask(wanted);
     if (this.#again.asked === 0 && this.#again.isReady) this.#again.ask(1);
   }
@@ -205,10 +207,12 @@ export class NatsConsumer implements AdapterConsumer {
       this.#take(delivery, lane, undefined);
       return this.#plan();
     }
+    if (lane === 'main') this.#lookedUp += 1;
     const arriving = (this.#arriving ?? Promise.resolve())
       .then(() => this.#lookUp(delivery, lane, isUsual))
       .catch((error: unknown) => this.#options.failed(error as Error))
       .then(() => {
+        if (lane === 'main') this.#lookedUp -= 1;
         if (this.#arriving === arriving) this.#arriving = undefined;
         this.#plan();
       });

@@ -22,8 +22,6 @@ import type { NatsReceipts } from './nats-receipts.ts';
 import type { NatsSession } from './nats-session.ts';
 import type { KnownSubscription, NatsTable } from './nats-table.ts';
 
-/** How long one answer is waited for before the message is sent again. */
-const ANSWER_MS = 5_000;
 const UNDER_WAY_LIMIT = 4_096;
 /** How full a subscription may be by reckoning before the server is asked how full it is. */
 const RECKONED = 0.5;
@@ -244,7 +242,11 @@ export class NatsOutbox {
   async #store(one: Publishing): Promise<Stored> {
     one.tries += 1;
     const { client, names } = this.#session;
-    const ack = await client.publish(one.subject, one.bytes, { msgID: one.msgID, timeout: ANSWER_MS, retries: 1 });
+    const ack = await client.publish(one.subject, one.bytes, {
+      msgID: one.msgID,
+      timeout: this.#session.answerMs,
+      retries: 1,
+    });
     const { id } = one.message.header;
     if (!ack.duplicate) return { sequence: ack.seq, duplicateOf: undefined };
     const first = await this.#session.again(() =>

@@ -45,7 +45,6 @@ export interface NatsSessionEvents {
 type Jetstream = typeof import('@nats-io/jetstream');
 
 const NANOS = 1_000_000;
-/** How long one answer is waited for before the call is made again. */
 const ANSWER_MS = 5_000;
 const RECONNECT_WAIT_MS = 100;
 const RECONNECT_JITTER_MS = 200;
@@ -82,6 +81,10 @@ export class NatsSession {
     this.clock = options.clock;
   }
 
+  /** How long one answer is waited for before the call is made again. */
+  get answerMs(): number {
+    return Math.min(ANSWER_MS, this.#options.callTimeoutMs);
+  }
   get isUp(): boolean {
     return this.#state === 'up';
   }
@@ -110,8 +113,8 @@ export class NatsSession {
     this.#jetstream = jetstream;
     try {
       this.#connection = source.connection ?? (await transport.connect(this.#connectOptions(source.url as string)));
-      this.#client = jetstream.jetstream(this.#connection, { timeout: ANSWER_MS });
-      this.#manager = await jetstream.jetstreamManager(this.#connection, { timeout: ANSWER_MS, checkAPI: true });
+      this.#client = jetstream.jetstream(this.#connection, { timeout: this.answerMs });
+      this.#manager = await jetstream.jetstreamManager(this.#connection, { timeout: this.answerMs, checkAPI: true });
       await this.#makeStreams();
     } catch (error) {
       await this.close();

@@ -176,7 +176,7 @@ while given < wanted and looks < 10 do
   for _, entry in ipairs(entries) do
     local id, f = entry[1], entry[2]
     local ours = isOurs(f)
-    if ours and f[9] == 'b' and tonumber(f[10]) > now then
+    if ours and f[9] == 'b' and (tonumber(f[10]) or 0) > now then
       park(id)
       redis.call('ZADD', d, f[10], padded(id))
     else

@@ -70,6 +70,8 @@ export class RedisConsumer implements AdapterConsumer {
   #bytesEach = 1_000;
   #due: Wait | undefined;
   #tick: Wait | undefined;
+  /** A take has failed on its way: the server may think that we have what never came. */
+  #mayHaveMore = false;
   #answers: Promise<void> = Promise.resolve();
   #takes: Promise<unknown> = Promise.resolve();
 
@@ -105,6 +107,7 @@ export class RedisConsumer implements AdapterConsumer {
     if (this.#state === 'closed') return;
     await this.#takes;
     this.#state = 'recovering';
+    this.#mayHaveMore = false;
     try {
       await this.#session.run(GIVE_BACK_SCRIPT, [...this.#head, 'stay', ...this.#outstanding.keys()]);
     } catch (error) {
@@ -148,7 +151,10 @@ export class RedisConsumer implements AdapterConsumer {
       });
     } catch (error) {
       if (replyCode(error) === 'NOGROUP') await this.#missing();
-      else if (!isPassing(error)) this.#options.failed(error as Error);
+      else {
+        this.#mayHaveMore = true;
+        if (!isPassing(error)) this.#options.failed(error as Error);
+      }
     }
     if (this.#state !== 'taking') return;
     this.#state = 'idle';
@@ -275,6 +281,7 @@ export class RedisConsumer implements AdapterConsumer {
   async #reap(): Promise<void> {
     if (this.#state === 'closed') return;
     try {
+      if (this.#session.isUp && this.#mayHaveMore) await this.recover();
       if (this.#session.isUp) {
         const args = [...this.#head, String(this.#options.spec.ackTimeoutMs)];
         this.#planDue(textOf(await this.#session.once(REAP_SCRIPT, args)));
