@@ -8,6 +8,8 @@ import { GROWTH } from './growth/growth-list.ts';
 import { PEERS } from './peers/peer-list.ts';
 import type { Part } from './results-file.ts';
 import { ask } from './workloads/ask.ts';
+import { brokerNats } from './workloads/broker-nats.ts';
+import { brokerRedis } from './workloads/broker-redis.ts';
 import { durableAsk } from './workloads/durable-ask.ts';
 import { durableMachine } from './workloads/durable-machine.ts';
 import { durableTurns } from './workloads/durable-turns.ts';
@@ -35,6 +37,8 @@ export const WORKLOADS: readonly Workload[] = [
   idleHeap,
   million,
   subjectMatch,
+  brokerRedis,
+  brokerNats,
 ];
 
 /** Those of each command. */
