@@ -37,6 +37,13 @@ local function planOf(text)
   plan = {subs = {}, keeps = {}}
   for i in string.gmatch(subs, '%d+') do plan.subs[#plan.subs + 1] = named.subs[tonumber(i)] end
   for i in string.gmatch(keeps, '%d+') do plan.keeps[#plan.keeps + 1] = named.keeps[tonumber(i)] end
+  -- What all receipts of this plan have behind their token and time.
+  plan.open = #plan.subs > 0
+  plan.lines = '\\t' .. #plan.subs
+  for _, sub in ipairs(plan.subs) do
+    sub.q = P .. 'q:' .. sub.n
+    plan.lines = plan.lines .. '\\n' .. sub.n .. '\\ta\\t' .. nowText .. '\\t0\\t'
+  end
   plans[text] = plan
   return plan
 end
@@ -70,50 +77,58 @@ for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
   local id, idempotency, key, header, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local token, subject, targets, notBefore, expires = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
   local receipt = P .. 'r:' .. id
-  local known = redis.call('GET', receipt)
   local answer = '0'
+  local plan = planOf(targets)
+  local full
+  for _, sub in ipairs(plan.subs) do
+    if roomFor(sub) <= 0 then full = sub.n break end
+  end
+  local isNew, known = false, nil
+  if idempotency == '' and not full then
+    -- The receipt is the mark: one call for both, for nearly all messages.
+    local lines = token .. '\\t' .. nowText .. plan.lines
+    if plan.open then isNew = redis.call('SET', receipt, lines, 'NX') else isNew = redis.call('SET', receipt, lines, 'NX', 'PX', windowMs) end
+  end
+  if not isNew then known = redis.call('GET', receipt) end
   if known then
     if string.sub(known, 1, 1) == '=' then answer = '1' .. string.sub(known, 2)
     elseif string.sub(known, 1, #token + 1) ~= token .. '\\t' then answer = '1' .. id end
-  elseif idempotency ~= '' and redis.call('EXISTS', P .. 'i:' .. idempotency) == 1 then
+  elseif not isNew and idempotency ~= '' and redis.call('EXISTS', P .. 'i:' .. idempotency) == 1 then
     local first = redis.call('GET', P .. 'i:' .. idempotency)
     answer = '1' .. first
     -- Whoever asks for the receipt of the second gets that of the first.
     redis.call('SET', receipt, '=' .. first, 'PX', windowMs)
+  elseif full then
+    answer = '2' .. full
   else
-    local plan = planOf(targets)
-    for _, sub in ipairs(plan.subs) do
-      if roomFor(sub) <= 0 then answer = '2' .. sub.n break end
+    if not isNew then
+      local lines = token .. '\\t' .. nowText .. plan.lines
+      if plan.open then redis.call('SET', receipt, lines) else redis.call('SET', receipt, lines, 'PX', windowMs) end
     end
-    if answer == '0' then
-      local lines = token .. '\\t' .. nowText .. '\\t' .. #plan.subs
-      for _, sub in ipairs(plan.subs) do
-        local entry
-        if notBefore == '' then
-          entry = redis.call('XADD', P .. 'q:' .. sub.n, '*', 'h', header, 'p', payload, 'k', key, 'i', id)
-        else
-          entry = redis.call('XADD', P .. 'q:' .. sub.n, '*', 'h', header, 'p', payload, 'k', key, 'i', id, 'b', notBefore)
-        end
-        lines = lines .. '\\n' .. sub.n .. '\\ta\\t' .. nowText .. '\\t0\\t' .. entry
-        room[sub.n] = room[sub.n] - 1
-        woken[sub.n] = true
-        if expires ~= '' then redis.call('ZADD', P .. 'e', expires, sub.n .. '\\t' .. entry) end
+    for _, sub in ipairs(plan.subs) do
+      local entry
+      if notBefore == '' then
+        entry = redis.call('XADD', sub.q, '*', 'h', header, 'p', payload, 'k', key, 'i', id)
+      else
+        entry = redis.call('XADD', sub.q, '*', 'h', header, 'p', payload, 'k', key, 'i', id, 'b', notBefore)
       end
-      if #plan.subs == 0 then redis.call('SET', receipt, lines, 'PX', windowMs) else redis.call('SET', receipt, lines) end
-      if idempotency ~= '' then redis.call('SET', P .. 'i:' .. idempotency, id, 'PX', windowMs) end
-      if #plan.keeps > 0 then
-        local position = string.format('%.0f', redis.call('INCR', P .. 'pos'))
-        for _, keep in ipairs(plan.keeps) do
-          local kept = P .. 'k:' .. keep.n
-          redis.call('XADD', kept, '*', 'n', position, 'h', header, 'p', payload, 'k', key, 'i', id, 's', subject)
-          if keep.m then redis.call('XTRIM', kept, 'MAXLEN', keep.m) end
-          if keep.a then redis.call('XTRIM', kept, 'MINID', string.format('%.0f', now - keep.a)) end
-        end
+      room[sub.n] = room[sub.n] - 1
+      woken[sub.n] = true
+      if expires ~= '' then redis.call('ZADD', P .. 'e', expires, sub.n .. '\\t' .. entry) end
+    end
+    if idempotency ~= '' then redis.call('SET', P .. 'i:' .. idempotency, id, 'PX', windowMs) end
+    if #plan.keeps > 0 then
+      local position = string.format('%.0f', redis.call('INCR', P .. 'pos'))
+      for _, keep in ipairs(plan.keeps) do
+        local kept = P .. 'k:' .. keep.n
+        redis.call('XADD', kept, '*', 'n', position, 'h', header, 'p', payload, 'k', key, 'i', id, 's', subject)
+        if keep.m then redis.call('XTRIM', kept, 'MAXLEN', keep.m) end
+        if keep.a then redis.call('XTRIM', kept, 'MINID', string.format('%.0f', now - keep.a)) end
       end
-      if isHeard(subject) then
-        local frame = token .. '\\t' .. #header .. '\\n' .. header .. payload
-        if redis.call('PUBLISH', P .. '!m:' .. subject, frame) > 0 then answer = '3' end
-      end
+    end
+    if isHeard(subject) then
+      local frame = token .. '\\t' .. #header .. '\\n' .. header .. payload
+      if redis.call('PUBLISH', P .. '!m:' .. subject, frame) > 0 then answer = '3' end
     end
   end
   out[#out + 1] = answer

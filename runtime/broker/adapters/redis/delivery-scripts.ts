@@ -18,6 +18,7 @@ local q, y, d, a, l = P .. 'q:' .. sub, P .. 'y:' .. sub, P .. 'd:' .. sub, P ..
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function text(number) return string.format('%.0f', number) end
+local nowText = text(now)
 local function padded(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return string.rep('0', 15 - #ms) .. ms .. '-' .. string.rep('0', 9 - #seq) .. seq
@@ -73,7 +74,15 @@ end
 local anyWaiter = redis.call('EXISTS', P .. 'w') == 1
 local function note(id, state, attempt, more, settles, ttlMs)
   local receipt = P .. 'r:' .. id
-  local token, at, left, rest = string.match(redis.call('GET', receipt) or '', '^([^\\t]*)\\t([^\\t]*)\\t(%d+)\\n(.*)$')
+  local old = redis.call('GET', receipt)
+  if not old then return end
+  local head = settles and not anyWaiter and string.match(old, '^([^\\t]*\\t[^\\t]*\\t)1\\n[^\\n]*$')
+  if head then
+    -- Nearly all: for one subscription, and nobody waits.
+    redis.call('SET', receipt, head .. '0\\n' .. sub .. '\\t' .. state .. '\\t' .. nowText .. '\\t' .. attempt .. '\\t' .. more, 'PX', ttlMs)
+    return
+  end
+  local token, at, left, rest = string.match(old, '^([^\\t]*)\\t([^\\t]*)\\t(%d+)\\n(.*)$')
   if not token then return end
   local line = sub .. '\\t' .. state .. '\\t' .. text(now) .. '\\t' .. attempt .. '\\t' .. more
   local open, found = tonumber(left), false
@@ -109,11 +118,15 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', d, '-inf', text(now), 'LIMIT', 0
 end
 local out = {'', '0'}
 local anyTries = redis.call('EXISTS', a) == 1
+local fresh = {attempt = 1, first = now}
 local given = 0
 local function give(id, deliveries, t, f)
   given = given + 1
   if isOurs(f) then
-    for _, value in ipairs({id, deliveries, t.attempt, text(t.first), f[2], f[4], f[6], f[8], t.redrives or 0}) do out[#out + 1] = value end
+    local n = #out
+    out[n + 1], out[n + 2], out[n + 3] = id, deliveries, t.attempt
+    out[n + 4] = t.first == now and nowText or text(t.first)
+    out[n + 5], out[n + 6], out[n + 7], out[n + 8], out[n + 9] = f[2], f[4], f[6], f[8], t.redrives or 0
   else
     local fields = cjson.encode(f or {})
     for _, value in ipairs({id, deliveries, t.attempt, text(t.first), '', fields, '', '', 0}) do out[#out + 1] = value end
@@ -194,7 +207,7 @@ while given < wanted and looks < 10 do
         end
       end
       if may then
-        local t = {attempt = 1, first = now}
+        local t = fresh
         -- Only what was sent again has a record before it was handed out.
         if anyTries then
           t = tries(id)

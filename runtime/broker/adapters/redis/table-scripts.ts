@@ -128,10 +128,14 @@ if not text then return {} end
 local open = tonumber(string.match(text, '^[^\\t]*\\t[^\\t]*\\t(%d+)'))
 local hands = {}
 if open > 0 then
-  for name, state, more in string.gmatch(text, '\\n([^\\t\\n]*)\\t(%a)\\t[^\\t]*\\t[^\\t]*\\t([^\\n]*)') do
+  for name, state, at in string.gmatch(text, '\\n([^\\t\\n]*)\\t(%a)\\t([^\\t]*)') do
     if state == 'a' then
-      local ok, pending = pcall(redis.call, 'XPENDING', P .. 'q:' .. name, 'g', more, more, 1)
-      local p = ok and pending[1]
+      local p
+      -- Its entry has the time at which it was accepted, or little more.
+      local last = string.format('%.0f', tonumber(at) + 2)
+      for _, entry in ipairs(redis.call('XRANGE', P .. 'q:' .. name, at, last, 'COUNT', 2000)) do
+        if entry[2][8] == id then p = redis.call('XPENDING', P .. 'q:' .. name, 'g', entry[1], entry[1], 1)[1] end
+      end
       if p and p[2] ~= '#' then
         hands[#hands + 1] = name
         hands[#hands + 1] = p[3]
@@ -198,7 +202,7 @@ for at = 2, #ARGV do
     for line in string.gmatch(rest, '[^\\n]+') do
       local name, state = string.match(line, '^([^\\t]*)\\t(%a)')
       if name == f.s and state == 'x' then
-        line = name .. '\\ta\\t' .. now .. '\\t0\\t' .. id
+        line = name .. '\\ta\\t' .. now .. '\\t0\\t'
         open = open + 1
       end
       lines = lines .. '\\n' .. line
