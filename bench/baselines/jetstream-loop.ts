@@ -69,7 +69,9 @@ export async function jetstreamLoop({ dir, sampleMs }: Setting, confirmed: boole
     sampleMs,
     async (size) => {
       left = size;
-      const settled = new Promise<void>((resolve) => (done = resolve));
+      const settled = new Promise<void>((resolve) => {
+        done = resolve;
+      });
       await inFlight(size, UNDER_WAY, (i) =>
         client.publish('orders.placed', JSON.stringify(order(i)), { msgID: `m${sent++}` }),
       );

@@ -36,13 +36,13 @@ export async function throughAdapter(
   await adapter.open({ dead: () => fail(new Error('a message is dead')), connection: () => {}, failed: fail });
   let state = NOTHING;
   let left = 0;
-  let done = (): void => {};
+  let allSettled = (): void => {};
   const deliver = (handOuts: readonly HandOut[]): void => {
     for (const handOut of handOuts) {
       state = tally(state, JSON.parse(Buffer.from(handOut.message.payload).toString()) as Order);
       consumer.settle(handOut, handled).then(() => {
         left -= 1;
-        if (left === 0) done();
+        if (left === 0) allSettled();
       }, fail);
     }
     consumer.request(handOuts.length);
@@ -62,7 +62,9 @@ export async function throughAdapter(
     sampleMs,
     async (size) => {
       left = size;
-      const settled = new Promise<void>((resolve) => (done = resolve));
+      const settled = new Promise<void>((resolve) => {
+        allSettled = resolve;
+      });
       await inFlight(size, UNDER_WAY, (i) => adapter.accept(messageOf(i)));
       await settled;
       if (state.handled !== sent) throw new Error(`${state.handled} handled of ${sent}`);

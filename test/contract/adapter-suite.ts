@@ -20,8 +20,8 @@ const within = (ms: number): AbortSignal => AbortSignal.timeout(ms);
 
 export function adapterSuite(kind: string, under: AdapterUnderTest, skip: string | undefined): void {
   const it = (name: string, body: () => Promise<void>): void => {
-    if (skip === undefined) test(`${kind}: ${name}`, body);
-    else test.skip(`${kind}: ${name} [skipped: ${skip}]`, body);
+    const title = skip === undefined ? `${kind}: ${name}` : `${kind}: ${name} [skipped: ${skip}]`;
+    test.skipIf(skip !== undefined)(title, body);
   };
   const opened: BrokerAdapter[] = [];
   let broker = '';

@@ -163,7 +163,7 @@ export class NatsReceipts {
       };
       const aborted = (): void => {
         over();
-        reject(signal?.reason);
+        reject(signal?.reason as Error);
       };
       const look = (): void => {
         const state = stateOf(id, this.#sent.get(id));

@@ -146,7 +146,9 @@ export class NatsSession {
   }
 
   pause(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.clock.wait(ms, resolve));
+    return new Promise((resolve) => {
+      this.clock.wait(ms, resolve);
+    });
   }
 
   /** The last message of a subject. */

@@ -230,22 +230,16 @@ return out
 export const SETTLE_ARGUMENTS = 8;
 
 /**
- * ARGV: subscription, consumer, order, how long receipts are kept, then for each outcome: entry, number of deliveries, kind, key, id,
+ * ARGV: subscription, consumer, order, how long receipts are kept, first and last entry, then for each outcome: entry, number of deliveries, kind, key, id,
  * attempt, first delivery, and: of a reply its bytes, of a retry `delay error`, of a dead one `reason error`. Answers when the next
  * one is due, and the ids of the dead letters, in their order.
  */
 export const SETTLE_SCRIPT = `${TOOLS}
 local ttlMs = ARGV[4]
-local low, high
-for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
-  local id = padded(ARGV[at])
-  if not low or id < low then low = id end
-  if not high or id > high then high = id end
-end
 local mine = {}
-for _, p in ipairs(redis.call('XPENDING', q, 'g', plain(low), plain(high), 100000, me)) do mine[p[1]] = tostring(p[4]) end
+for _, p in ipairs(redis.call('XPENDING', q, 'g', ARGV[5], ARGV[6], 100000, me)) do mine[p[1]] = tostring(p[4]) end
 local over, back, letters, failed, settled = {}, false, {''}, {}, {}
-for at = 5, #ARGV, ${SETTLE_ARGUMENTS} do
+for at = 7, #ARGV, ${SETTLE_ARGUMENTS} do
   local id, deliveries, kind, key, message = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local attempt, first, more = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
   if mine[id] ~= deliveries then

@@ -49,9 +49,9 @@ interface Settling {
   readonly reject: (error: unknown) => void;
 }
 
-const TAKE_LIMIT = 512;
+const TAKE_LIMIT = 1_024;
 const TAKE_BYTES = 4 << 20;
-const SETTLE_LIMIT = 512;
+const SETTLE_LIMIT = 1_024;
 const FIELDS = 9;
 const TICK_MS_LIMIT = 2_000;
 
@@ -234,7 +234,13 @@ export class RedisConsumer implements AdapterConsumer {
     if (batch.length === 0) return;
     this.#settling = [];
     const args = batch.flatMap((one) => one.args);
-    const settled = this.#session.run(SETTLE_SCRIPT, [...this.#head, String(this.#options.receiptTtlMs), ...args]);
+    const range = rangeOf(batch.map((one) => one.args[0] as string));
+    const settled = this.#session.run(SETTLE_SCRIPT, [
+      ...this.#head,
+      String(this.#options.receiptTtlMs),
+      ...range,
+      ...args,
+    ]);
     try {
       await this.#inOrder(settled, (answer) => {
         const [due = '', ...letters] = listOf(answer).map(textOf);
@@ -243,7 +249,9 @@ export class RedisConsumer implements AdapterConsumer {
         for (const one of batch) one.resolve(one.args[2] === 'x' ? (letters.shift() ?? '') : '');
         if (!batch.some((one) => one.args[2] === 'r')) return;
         // Until whoever waits for it has heard of it.
-        return new Promise<void>((resolve) => this.#session.clock.defer(resolve));
+        return new Promise<void>((resolve) => {
+          this.#session.clock.defer(resolve);
+        });
       });
     } catch (error) {
       if (replyCode(error) === 'NOGROUP') for (const { resolve } of batch) resolve('');
@@ -293,6 +301,21 @@ export class RedisConsumer implements AdapterConsumer {
     this.look();
     if ((this.#state as string) !== 'closed') this.#planTick();
   }
+}
+
+/** The first and the last of entry ids, which are two numbers each. */
+function rangeOf(ids: readonly string[]): readonly [string, string] {
+  const isBefore = (a: string, b: string): boolean => {
+    const [aMs = 0, aSeq = 0] = a.split('-').map(Number);
+    const [bMs = 0, bSeq = 0] = b.split('-').map(Number);
+    return aMs < bMs || (aMs === bMs && aSeq < bSeq);
+  };
+  let [low = '', high = ''] = [ids[0], ids[0]];
+  for (const id of ids) {
+    if (isBefore(id, low)) low = id;
+    else if (isBefore(high, id)) high = id;
+  }
+  return [low, high];
 }
 
 function encodeOutcome(outcome: Outcome): readonly [kind: string, more: RedisArgument] {

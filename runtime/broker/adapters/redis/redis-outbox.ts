@@ -29,9 +29,9 @@ interface Waiting {
   over: boolean;
 }
 
-const BATCH_MESSAGES = 256;
+const BATCH_MESSAGES = 512;
 const BATCH_BYTES = 1 << 20;
-const CALLS_UNDER_WAY = 4;
+const CALLS_UNDER_WAY = 12;
 const LOOK_MS = 250;
 
 export class RedisOutbox {
@@ -59,8 +59,8 @@ export class RedisOutbox {
   }
 
   accept(message: CarriedMessage): Promise<Accepted> {
+    if (this.#closed) return Promise.reject(new BrokerClosedError('the broker is closed'));
     return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(new BrokerClosedError('the broker is closed'));
       this.#queue.push({
         message,
         header: encodeHeader(message.header),
@@ -198,7 +198,7 @@ export class RedisOutbox {
     if (noScript || isPassing(error)) {
       this.#doAgain(batch);
       if (noScript) await this.#session.loadScripts().catch(() => {});
-      else if (this.#session.isUp) await new Promise<void>((resolve) => void this.#session.clock.wait(50, resolve));
+      else if (this.#session.isUp) await this.#session.pause(50);
       return;
     }
     for (const waiting of batch) {

@@ -61,7 +61,7 @@ export class RedisReceipts {
       };
       const aborted = (): void => {
         end();
-        reject(signal?.reason);
+        reject(signal?.reason as Error);
       };
       const look = async (): Promise<void> => {
         try {
@@ -78,7 +78,7 @@ export class RedisReceipts {
         } catch (error) {
           if (over) return;
           end();
-          reject(error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         }
       };
       const waiter: Waiter = { id, look: () => void look() };

@@ -164,7 +164,7 @@ export class RedisSession {
         return await this.#within(endMs, call());
       } catch (error) {
         if (!isPassing(error) && this.#state !== 'down') throw this.#translated(error);
-        await this.#pause(reconnectDelayMs(attempt, this.#options.random.next()) / 5);
+        await this.pause(reconnectDelayMs(attempt, this.#options.random.next()) / 5);
         await this.#whenUp(endMs, error);
       }
     }
@@ -180,8 +180,10 @@ export class RedisSession {
     });
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.clock.wait(ms, resolve));
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.clock.wait(ms, resolve);
+    });
   }
 
   #whenUp(endMs: number, cause?: unknown): Promise<void> {
