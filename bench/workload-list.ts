@@ -7,6 +7,7 @@ import type { Contender, Workload } from './contract.ts';
 import { GROWTH } from './growth/growth-list.ts';
 import { PEERS } from './peers/peer-list.ts';
 import type { Part } from './results-file.ts';
+import { breakerCheck } from './workloads/breaker-check.ts';
 import { ask } from './workloads/ask.ts';
 import { brokerNats } from './workloads/broker-nats.ts';
 import { brokerRedis } from './workloads/broker-redis.ts';
@@ -36,6 +37,7 @@ export const WORKLOADS: readonly Workload[] = [
   restartAll,
   idleHeap,
   million,
+  breakerCheck,
   subjectMatch,
   brokerRedis,
   brokerNats,

@@ -225,13 +225,16 @@ function relocated(schema: JsonSchema, place: string): JsonSchema {
   const open: unknown[] = [copy];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     if (!isSchemaObject(next)) continue;
-    const own = next as Json;
+    const own: Json = next;
     const reference = own['$ref'];
     if (typeof reference === 'string' && (reference === '#' || reference.startsWith('#/')))
       own['$ref'] = place + reference.slice(1);
     for (const [, inner] of schemasIn(next)) open.push(inner);
   }
-  if (isSchemaObject(copy)) delete (copy as Json)['$id'];
+  if (isSchemaObject(copy)) {
+    const own: Json = copy;
+    delete own['$id'];
+  }
   return copy;
 }
 

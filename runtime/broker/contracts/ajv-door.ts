@@ -12,7 +12,7 @@ import { createRequire } from 'node:module';
 import type { ErrorObject, Options, ValidateFunction } from 'ajv/dist/2020.js';
 import { InvalidContractError, MissingPackageError } from '../../kernel/errors.ts';
 import { CONTRACT_ALL_FAULTS_VALUES, CONTRACT_FAULTS_LIMIT } from '../../kernel/limits.ts';
-import type { JsonSchema } from './json-schema.ts';
+import { isSchemaObject, type JsonSchema, schemasIn } from './json-schema.ts';
 import type { PayloadFault } from './payload-fault.ts';
 
 type Ajv2020 = typeof import('ajv/dist/2020.js');
@@ -59,6 +59,8 @@ function compiled(schema: JsonSchema, allErrors: boolean): ValidateFunction {
   const ajv = new makers.Ajv({ ...OPTIONS, allErrors });
   (makers.addFormats as unknown as (one: typeof ajv) => void)(ajv);
   try {
+    // A keyword that is not known is refused: it is mostly a slip. Those that begin with `x-` are somebody's own words.
+    ajv.addVocabulary(ownWordsIn(schema));
     return ajv.compile(schema);
   } catch (cause) {
     throw new InvalidContractError(
@@ -66,6 +68,17 @@ function compiled(schema: JsonSchema, allErrors: boolean): ValidateFunction {
       { cause },
     );
   }
+}
+
+function ownWordsIn(root: JsonSchema): string[] {
+  const words = new Set<string>();
+  const open: unknown[] = [root];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (!isSchemaObject(next)) continue;
+    for (const keyword of Object.keys(next)) if (keyword.startsWith('x-')) words.add(keyword);
+    for (const [, inner] of schemasIn(next)) open.push(inner);
+  }
+  return [...words];
 }
 
 function load(name: string): unknown {

@@ -88,12 +88,11 @@ export class ContractRegistry {
     const versions = this.#types.get(entry.type) ?? [];
     const known = versions.find(({ version }) => version === entry.version);
     if (known !== undefined) {
+      // A Standard Schema is code: only itself is the same.
       const isSame =
-        known.source === entry.source ||
-        (known.jsonSchema !== undefined &&
-          entry.jsonSchema !== undefined &&
-          !isStandardSchema(entry.source) &&
-          sameJson(known.jsonSchema, entry.jsonSchema));
+        isStandardSchema(entry.source) || isStandardSchema(known.source)
+          ? known.source === entry.source
+          : sameJson(known.jsonSchema, entry.jsonSchema);
       if (isSame && known.compatibility === entry.compatibility) return known;
       throw invalid(
         definition,
@@ -229,7 +228,10 @@ function entryOf(definition: ContractDefinition): Entry {
     ...(description === undefined ? {} : { description }),
   };
   if (isStandardSchema(schema)) {
-    const own = definition.jsonSchema === undefined ? jsonSchemaOf(schema) : { schema: definition.jsonSchema };
+    const own =
+      definition.jsonSchema === undefined
+        ? jsonSchemaOf(schema)
+        : { schema: plainSchema(definition, definition.jsonSchema) };
     return {
       ...base,
       jsonSchema: own.schema,
@@ -239,7 +241,17 @@ function entryOf(definition: ContractDefinition): Entry {
   }
   if (typeof schema !== 'boolean' && !isSchemaObject(schema))
     throw invalid(definition, 'the schema must be a Standard Schema or a JSON Schema');
-  return { ...base, jsonSchema: schema, validate: jsonVerdict(compiled(definition, schema)) };
+  const own = plainSchema(definition, schema);
+  return { ...base, jsonSchema: own, validate: jsonVerdict(compiled(definition, own)) };
+}
+
+/** A copy, so that a version does not change with the object that it was given as (CR1). */
+function plainSchema(definition: ContractDefinition, schema: JsonSchema): JsonSchema {
+  try {
+    return JSON.parse(JSON.stringify(schema)) as JsonSchema;
+  } catch (cause) {
+    throw invalid(definition, 'a JSON Schema must be plain JSON', cause);
+  }
 }
 
 function compiled(definition: ContractDefinition, schema: JsonSchema): JsonValidator {

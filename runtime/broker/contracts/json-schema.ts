@@ -39,7 +39,7 @@ const SCHEMAS_BY_NAME = new Set(['$defs', 'definitions', 'dependentSchemas', 'pa
 const SCHEMAS_IN_LIST = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
 
 /** Keywords that no value fails. `contentSchema` and its like are annotations since 2019-09. */
-export const ANNOTATIONS: ReadonlySet<string> = new Set([
+const ANNOTATIONS: ReadonlySet<string> = new Set([
   '$anchor',
   '$comment',
   '$defs',
@@ -57,6 +57,11 @@ export const ANNOTATIONS: ReadonlySet<string> = new Set([
   'title',
   'writeOnly',
 ]);
+
+/** Whether `keyword` is only words: one of the draft's annotations, or one of somebody's own, which begin with `x-` by custom. */
+export function isAnnotation(keyword: string): boolean {
+  return ANNOTATIONS.has(keyword) || keyword.startsWith('x-');
+}
 
 /** Keywords that lead out of the document, or change what a reference means on the way. */
 const UNSUPPORTED = ['$dynamicRef', '$dynamicAnchor', '$recursiveRef', '$recursiveAnchor'];
@@ -147,7 +152,7 @@ class Likeness {
 
   schemas(a: unknown, b: unknown): boolean {
     if (!isSchemaObject(a) || !isSchemaObject(b)) return typeof a === 'boolean' && a === b;
-    const keys = (schema: JsonSchemaObject): string[] => Object.keys(schema).filter((key) => !ANNOTATIONS.has(key));
+    const keys = (schema: JsonSchemaObject): string[] => Object.keys(schema).filter((key) => !isAnnotation(key));
     const [left, right] = [keys(a), keys(b)];
     return (
       left.length === right.length && left.every((key) => Object.hasOwn(b, key) && this.keywords(key, a[key], b[key]))

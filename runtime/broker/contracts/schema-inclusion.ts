@@ -15,8 +15,8 @@
  */
 import { SCHEMA_DIFFERENCES_LIMIT, SCHEMA_STEPS_LIMIT } from '../../kernel/limits.ts';
 import {
-  ANNOTATIONS,
   findUnsupported,
+  isAnnotation,
   type JsonSchema,
   type JsonSchemaObject,
   sameKeyword,
@@ -155,7 +155,7 @@ export class Inclusion {
     if (written.some((atom) => sameSchema(atom, reading))) return [];
     const listed = listedValues(written);
     if (listed !== undefined) return listed.flatMap((value) => this.#ofValue(value, reading, path));
-    const rest = new Set(Object.keys(reading.schema).filter((keyword) => !ANNOTATIONS.has(keyword)));
+    const rest = new Set(Object.keys(reading.schema).filter((keyword) => !isAnnotation(keyword)));
     // Taken apart by `atomsOf`.
     rest.delete('$ref');
     rest.delete('allOf');

@@ -7,7 +7,7 @@
  * SV1. `true` and `false` are what a validator says; anything not understood, as a format, is `undefined`.
  */
 import {
-  ANNOTATIONS,
+  isAnnotation,
   isSchemaObject,
   type JsonSchemaObject,
   resolveReference,
@@ -63,7 +63,7 @@ function verdictOfKeyword(
   root: SchemaNode['root'],
   judge: Judge,
 ): Verdict {
-  if (ANNOTATIONS.has(keyword)) return true;
+  if (isAnnotation(keyword)) return true;
   const given = schema[keyword];
   switch (keyword) {
     case '$ref':

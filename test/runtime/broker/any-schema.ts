@@ -152,7 +152,11 @@ function changed(whole: JsonSchema, at: number, how: number, other: JsonSchema):
     ['minLength', 'maxLength', 'pattern', 'format', 'additionalProperties', 'uniqueItems', 'const'].includes(key)
   )
     delete of[key];
-  return copy['whole'] as JsonSchema;
+  const { whole: after } = copy as { whole: JsonSchema };
+  // What it refers to must be there.
+  return typeof whole === 'object' && typeof after === 'object'
+    ? { ...after, $defs: after['$defs'] ?? whole['$defs'] }
+    : after;
 }
 
 /** A value that often satisfies `node`, made with the numbers of `dice`. */

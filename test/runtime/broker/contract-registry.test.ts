@@ -153,6 +153,27 @@ describe('registering', () => {
     expect(contracts.find('t', 1)).toBeUndefined();
   });
 
+  test('CR1: a schema that is changed afterwards changes nothing, and one that contains itself is refused', () => {
+    const contracts = new ContractRegistry();
+    const schema: Record<string, unknown> = { type: 'string' };
+    contracts.register({ type: 't', schema });
+    schema['type'] = 'number';
+    expect(contracts.find('t')?.jsonSchema).toEqual({ type: 'string' });
+    expect(() => contracts.register({ type: 't', schema })).toThrow(InvalidContractError);
+    schema['items'] = schema;
+    expect(() => contracts.register({ type: 'u', schema })).toThrow(InvalidContractError);
+  });
+
+  test("somebody's own words are let be", () => {
+    const contracts = new ContractRegistry();
+    contracts.register({ type: 't', version: 1, schema: closed({ id: { type: 'string', 'x-label': 'Id' } }) });
+    contracts.register({ type: 't', version: 2, schema: closed({ id: { type: 'string', 'x-label': 'Number' } }) });
+    expect(() => contracts.checkSent('t', { id: 7 })).toThrow(ContractViolationError);
+    // A property of that name is none of them.
+    contracts.register({ type: 'u', schema: closed({ 'x-label': { type: 'string' } }) });
+    expect(() => contracts.checkSent('u', { 'x-label': 7 })).toThrow(ContractViolationError);
+  });
+
   test('two versions may have the same $id', () => {
     const contracts = new ContractRegistry();
     contracts.register({ type: 't', version: 1, schema: { $id: 'https://a.example/t', ...(order as object) } });

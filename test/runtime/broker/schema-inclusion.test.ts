@@ -198,7 +198,7 @@ describe('what may not, where, and by which rule', () => {
     ['alternatives that overlap', text, { oneOf: [text, { minLength: 1 }] }, '', 'oneOf'],
     ['a condition', object({}), object({}, { if: { required: ['a'] }, else: { required: ['b'] } }), '', 'if'],
     ['a negation', text, { not: { const: 'a' } }, '', 'not'],
-    ['a keyword that nobody knows', text, { type: 'string', 'x-checked': true }, '', 'x-checked'],
+    ['a keyword that nobody knows', text, { type: 'string', checked: true }, '', 'checked'],
     ['another document', text, { $ref: 'https://schemas.example/text' }, '', '$ref'],
     ['a reference to nowhere', text, { $ref: '#/$defs/none' }, '', '$ref'],
     ['a schema that is only itself', text, { $ref: '#' }, '', '$ref'],

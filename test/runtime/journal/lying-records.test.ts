@@ -1,13 +1,13 @@
 /** Records whose sums fit and whose content lies: what the proof of hostile frames found, one by one. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { BatchWriter } from '../../../runtime/journal/batch-builder.ts';
 import { H_SENDS, HEADER_BYTES, P_IMAGES } from '../../../runtime/journal/batch-layout.ts';
 import { BatchReader, decodeTurn } from '../../../runtime/journal/batch-reader.ts';
-import { decodeParcels, encodeParcels } from '../../../runtime/journal/cell-parcel.ts';
+import { decodeParcels, encodeParcels, type RawTurn } from '../../../runtime/journal/cell-parcel.ts';
 import { viewOf } from '../../../runtime/journal/crc32.ts';
 import { MemoryStore } from '../../../runtime/journal/memory-store.ts';
-import { openRelaxedStore } from '../../../runtime/journal/relaxed-store.ts';
+import { openRelaxedStore, takeAhead } from '../../../runtime/journal/relaxed-store.ts';
 import { encodeImage, readImageHeader } from '../../../runtime/journal/row-codec.ts';
 import { packNext } from '../../../runtime/wire/journal-codec.ts';
 import { resealAhead, resealBatch, resealRow } from '../../hostile/sums.ts';
@@ -54,11 +54,14 @@ test('a body is looked at before it is decoded', () => {
 });
 
 test('C3: a cell whose records cannot be read is blocked, the one beside it is served', () => {
-  const header = new Uint8Array(HEADER_BYTES);
+  const rawTurn = (position: number, body: Uint8Array): RawTurn => {
+    const [bytes, view, at, start, end] = placedTurn(new Uint8Array(HEADER_BYTES), body);
+    return { position, bytes, view, at, start, end };
+  };
   const base = { image: undefined, pending: [], damage: undefined };
   const bytes = encodeParcels([
-    { ...base, key: 'cell/a', turns: [{ position: 1, header, body: packed('no turn') }] },
-    { ...base, key: 'cell/b', turns: [{ position: 2, header, body: packed([5, 1, null, null]) }] },
+    { ...base, key: 'cell/a', turns: [rawTurn(1, packed('no turn'))] },
+    { ...base, key: 'cell/b', turns: [rawTurn(2, packed([5, 1, null, null]))] },
   ]);
   const [a, b] = decodeParcels(bytes);
   expect(() => [...(a?.turns ?? [])]).toThrowError(damaged);
@@ -119,4 +122,24 @@ test('a frame of the relaxed store that says what it has not is refused by name,
   }
   if (existsSync('/proc/self/fd')) expect(open()).toBe(before);
   await store.close();
+});
+
+test('a row of the log whose key lies behind the file ahead is damage by name, and the file stays', async () => {
+  await using dir = await tmpDir('lying');
+  const store = new MemoryStore();
+  const killed = openRelaxedStore(store, dir.path);
+  killed.commit((writes) => writes.log(600, Buffer.from('a')));
+  killed.flush();
+  killed.commit((writes) => writes.log(602, Buffer.from('b')));
+  killed.end();
+  const ahead = readFileSync(dir.at('AHEAD'));
+  // What a flipped bit of a key does.
+  store.commit((writes) => {
+    writes.removeLog(600);
+    writes.log(9_600, Buffer.from('a'));
+  });
+  const byName = expect.objectContaining({ code: 'DATA_DAMAGED', details: { table: 'log', position: 9_600 } });
+  expect(() => openRelaxedStore(store, dir.path)).toThrowError(byName);
+  expect(() => takeAhead(store, dir.path)).toThrowError(byName);
+  expect(readFileSync(dir.at('AHEAD'))).toEqual(ahead);
 });
