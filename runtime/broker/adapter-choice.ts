@@ -18,7 +18,7 @@ export async function adapterOf(options: ResolvedBrokerOptions, clock: Clock, ra
       return new EmbeddedAdapter({
         system,
         broker: name,
-        nowMs: () => clock.now(),
+        clock,
         newInstance: messageIds(() => clock.now(), random),
         rememberedLimit,
         lettersLimit: deadLettersLimit,

@@ -17,6 +17,7 @@
  *      of that key is handed out when it settles it, or something that is given back a moment later would come behind its followers.
  * BA5. `settle` resolves once the outcome is as durable as the adapter's `accept`.
  */
+import type { CellKey } from '../kernel/address.ts';
 import type { EncodedError } from '../kernel/errors.ts';
 import type { Message } from './contract/message.ts';
 import type { StartFrom } from './contract/broker-contract.ts';
@@ -102,6 +103,8 @@ export interface Accepted {
   readonly id?: string;
   /** Names of the durable subscriptions that it is for. */
   readonly subscriptions: readonly string[];
+  /** It has ended everywhere already: whoever handled it did so in the same commit, and has not answered. */
+  readonly ended?: boolean;
   /** How many that `listen` heard it, where that is known. */
   readonly listeners?: number;
   /** The adapter's own way to find it again: given to `settled`. */
@@ -153,7 +156,7 @@ export interface BrokerAdapter {
   subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer>;
   /** Ends a durable subscription for good, with what waits for it. */
   unsubscribe(name: string): Promise<void>;
-  /** Durable subscriptions by name, with their pattern and how many messages wait. */
+  /** Durable subscriptions by name, with their pattern and how many messages are accepted and not settled. */
   subscriptions(): Promise<
     ReadonlyMap<string, { readonly pattern: string; readonly waiting: number; readonly dead: number }>
   >;
@@ -173,5 +176,13 @@ export interface BrokerAdapter {
   /** Keeps messages of these subjects for subscriptions that begin in the past. */
   retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number }): Promise<void>;
   readonly records: AdapterRecords;
+
+  /**
+   * Only where messages and actors are kept in one journal: a subscription's messages are handed to an actor from now on, each in one
+   * turn of it, or (undefined) to functions again.
+   */
+  direct?(name: string, actor: CellKey | undefined): Promise<void>;
+  /** Only there: what actors have sent to the exchange (`exchangeOf`), as drafts. */
+  outgoing?(deliver: (handOuts: readonly HandOut[]) => void): AdapterConsumer;
   close(): Promise<void>;
 }

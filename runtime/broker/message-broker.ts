@@ -10,14 +10,15 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Clock, systemClock } from '../kernel/clock.ts';
-import { BrokerClosedError, decodeError, encodeError, RemoteError } from '../kernel/errors.ts';
+import { BrokerClosedError, decodeError, InvalidOptionsError } from '../kernel/errors.ts';
 import { type Random, systemRandom } from '../kernel/random.ts';
 import { Reference } from '../kernel/reference.ts';
 import { inProcessSpan, isObserved } from '../telemetry/messaging.ts';
 import { currentTrace } from '../telemetry/trace-carrier.ts';
-import { decodeValue } from '../wire/value-codec.ts';
+import { decodeValue, encodeValue } from '../wire/value-codec.ts';
 import { adapterOf } from './adapter-choice.ts';
 import type { BrokerAdapter, CarriedMessage } from './broker-adapter.ts';
+import { BrokerSchedules, type ScheduleTime, type StoredSchedule } from './broker-schedules.ts';
 import { BrokerDeadLetters } from './broker-dead-letters.ts';
 import { type BrokerEvents, BrokerEventHub } from './broker-events.ts';
 import {
@@ -40,9 +41,12 @@ import { actorHandler } from './actor-handler.ts';
 import type { Checked } from './contracts/contract-registry.ts';
 import { LocalSource } from './local-source.ts';
 import { messageIds } from './message-id.ts';
+import { publishOutgoing } from './outgoing-drafts.ts';
 import { type Header, MessageMaker } from './message-maker.ts';
 import { MessagePublisher } from './message-publisher.ts';
-import { Requests, type ResponsePayload } from './requests.ts';
+import { Requests, responseOf, type ResponsePayload } from './requests.ts';
+import type { BrokerStats } from './broker-stats.ts';
+import { BrokerSubscription } from './broker-subscription.ts';
 import { resolveSubscribeOptions } from './subscribe-options.ts';
 import { type Ending, SubscriptionRunner } from './subscription-runner.ts';
 import { assertPattern, replySubject } from './subjects.ts';
@@ -64,6 +68,8 @@ export class MessageBroker implements Broker, AsyncDisposable {
   readonly #instance: string;
   readonly #open = new Set<BrokerSubscription>();
   #unlistenReplies: (() => Promise<void>) | undefined;
+  readonly #schedules: BrokerSchedules;
+  #outgoing: SubscriptionRunner | undefined;
   #anonymous = 0;
   #closing: Promise<void> | undefined;
 
@@ -90,6 +96,12 @@ export class MessageBroker implements Broker, AsyncDisposable {
         newId,
         trace: options.tracing ? currentTrace : () => undefined,
       }),
+      failed: (error) => this.#failed(error),
+    });
+    this.#schedules = new BrokerSchedules({
+      clock,
+      records: adapter.records,
+      publish: (draft) => this.#publish(draft, undefined),
       failed: (error) => this.#failed(error),
     });
   }
@@ -186,6 +198,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
       const { from, waitingLimit, order, ackTimeoutMs } = resolved;
       const spec = { name, pattern, from, waitingLimit, order, ackTimeoutMs };
       const consumer = await this.#adapter.subscribe(spec, runner.deliver);
+      await this.#adapter.direct?.(name, handler instanceof Reference ? handler.key : undefined);
       local.request(Number.POSITIVE_INFINITY);
       runner.begin({
         request: (count) => consumer.request(count),
@@ -227,6 +240,69 @@ export class MessageBroker implements Broker, AsyncDisposable {
     return this.#adapter.subscriptions();
   }
 
+  /**
+   * Keeps messages of these subjects, durably, for subscriptions that begin in the past: `from: 'beginning'` and the like. Without
+   * limits, all of them. Asked again, the limits are the new ones.
+   */
+  retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number } = {}): Promise<void> {
+    this.#assertOpen();
+    assertPattern(pattern);
+    for (const [limit, value] of Object.entries(limits)) {
+      if ((limit === 'messages' || limit === 'ageMs') && typeof value === 'number' && value >= 1) continue;
+      throw new InvalidOptionsError(
+        `retain: ${limit}: ${String(value)} is not a number above 0 of "messages" or "ageMs"`,
+      );
+    }
+    return this.#adapter.retain(pattern, limits);
+  }
+
+  /**
+   * Publishes a message by the clock: `{ cron }`, `{ everyMs }` or `{ at }`. Durable; each time once, over all processes with a broker of
+   * this name. Asked again under a name, it takes the place of the old one. What was missed while no broker ran is made up for by the
+   * last time alone.
+   *
+   * @throws InvalidScheduleError, InvalidMessageError
+   * @example await broker.schedule('report', { cron: '0 9 * * MON-FRI', timeZone: 'Europe/Berlin' }, { type: 'report.due' })
+   */
+  async schedule(name: string, time: ScheduleTime, draft: MessageDraft): Promise<void> {
+    this.#assertOpen();
+    this.#publisher.assertDraft(draft);
+    encodeValue(draft);
+    await this.#schedules.put(name, time, draft);
+  }
+
+  /** Ends a schedule; whether there was one. */
+  unschedule(name: string): Promise<boolean> {
+    this.#assertOpen();
+    return this.#schedules.remove(name);
+  }
+
+  /** Schedules by name. */
+  schedules(): Promise<ReadonlyMap<string, StoredSchedule>> {
+    this.#assertOpen();
+    return this.#schedules.list();
+  }
+
+  /** Figures, as of now: of durable subscriptions, and of what is under way here. */
+  async stats(): Promise<BrokerStats> {
+    const subscriptions = await this.subscriptions();
+    let waiting = 0;
+    let dead = 0;
+    for (const row of subscriptions.values()) {
+      waiting += row.waiting;
+      dead += row.dead;
+    }
+    const requests = this.#requests.size;
+    return {
+      adapter: this.#adapter.kind,
+      subscriptions: subscriptions.size,
+      listening: this.#open.size,
+      waiting,
+      dead,
+      requests,
+    };
+  }
+
   /** Listens; the returned function stops. */
   on<K extends keyof BrokerEvents>(kind: K, listener: (event: BrokerEvents[K]) => void): () => void {
     return this.#events.on(kind, listener);
@@ -253,9 +329,21 @@ export class MessageBroker implements Broker, AsyncDisposable {
     this.#unlistenReplies = await this.#adapter.listen(`${replySubject(this.#instance)}.*`, undefined, (message) =>
       this.#replied(message),
     );
+    this.#outgoing = publishOutgoing({
+      adapter: this.#adapter,
+      clock: this.#clock,
+      random: this.#random,
+      retry: this.#options.retry,
+      publish: (draft) => this.#publish(draft, undefined),
+      ended: (ending) => this.#ended('$exchange', ending),
+      failed: (error) => this.#failed(error),
+    });
+    await this.#schedules.open();
   }
 
   async #close(): Promise<void> {
+    this.#schedules.close();
+    await this.#outgoing?.close(this.#options.drainTimeoutMs);
     await Promise.all([...this.#open].map((subscription) => subscription.close()));
     this.#requests.close(new BrokerClosedError('the broker was closed before the answer came'));
     await this.#unlistenReplies?.();
@@ -348,41 +436,5 @@ export class MessageBroker implements Broker, AsyncDisposable {
 
   #failed(error: unknown): void {
     this.#events.emit('failed', { error: error instanceof Error ? error : new Error(String(error)) });
-  }
-}
-
-/** The answer in the receipt of a message that was published before. */
-function responseOf({ subscriptions }: ReceiptState): ResponsePayload {
-  for (const status of Object.values(subscriptions)) {
-    if (status.status === 'handled') return status.reply === undefined ? {} : { value: status.reply };
-    if (status.status === 'dead') return { error: status.error };
-  }
-  return { error: encodeError(new RemoteError('Error', 'ANSWER_FORGOTTEN', 'the answer is not remembered any more')) };
-}
-
-class BrokerSubscription implements Subscription {
-  readonly name: string;
-  readonly pattern: string;
-  readonly #ports: { readonly close: () => Promise<void>; readonly delete: () => Promise<void> };
-  #closed: Promise<void> | undefined;
-
-  constructor(name: string, pattern: string, ports: { close: () => Promise<void>; delete: () => Promise<void> }) {
-    this.name = name;
-    this.pattern = pattern;
-    this.#ports = ports;
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#ports.close();
-    return this.#closed;
-  }
-
-  async delete(): Promise<void> {
-    await this.close();
-    await this.#ports.delete();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 }

@@ -16,6 +16,7 @@ import type { MessageDraft } from './contract/message.ts';
 import type { Receipt } from './contract/receipt.ts';
 import type { Checked, ContractRegistry } from './contracts/contract-registry.ts';
 import type { Header, MessageMaker } from './message-maker.ts';
+import { responseOf } from './requests.ts';
 import { MessageReceipt } from './message-receipt.ts';
 
 export interface PublisherPorts {
@@ -36,6 +37,11 @@ export class MessagePublisher {
     this.#ports = ports;
   }
 
+  /** @throws InvalidMessageError, InvalidSubjectError */
+  assertDraft(draft: MessageDraft): void {
+    this.#ports.maker.header(draft, undefined);
+  }
+
   async publish(draft: MessageDraft, cause: Header | undefined): Promise<Receipt> {
     const { maker, contracts } = this.#ports;
     let header = maker.header(draft, cause);
@@ -45,10 +51,18 @@ export class MessagePublisher {
       if (version !== undefined) header = { ...header, contractVersion: version };
     }
     if (!this.#ports.isTracing || !isObserved()) return this.#send(header, draft.payload);
-    const { id, subject, correlationId } = header;
+    const { id, subject, correlationId, traceparent, tracestate } = header;
     // Every request has a reply subject of its own; spans are named by what is few.
     const destination = header.kind === 'RESPONSE' ? '$reply' : subject;
-    const operation = { system: this.#ports.adapter.kind, destination, id, conversationId: correlationId };
+    // An answer leaves after its handler; a draft may name a trace of its own.
+    const isElsewhere = traceparent !== undefined && traceparent !== currentTrace()?.traceparent;
+    const operation = {
+      system: this.#ports.adapter.kind,
+      destination,
+      id,
+      conversationId: correlationId,
+      parent: isElsewhere ? { traceparent, tracestate } : undefined,
+    };
     return inSendSpan(operation, () => this.#send(inTrace(header, currentTrace()), draft.payload));
   }
 
@@ -73,7 +87,16 @@ export class MessagePublisher {
     const { adapter, clock } = this.#ports;
     const accepted = await this.#accept({ header, payload: encodeValue(payload) });
     if (accepted.subscriptions.length === 0 && !accepted.duplicate && accepted.listeners === 0) assertTaken(header);
-    return new MessageReceipt(header.id, accepted, adapter, clock);
+    const receipt = new MessageReceipt(header.id, accepted, adapter, clock);
+    if (accepted.ended === true && header.replyTo !== undefined) {
+      void this.#respond(header, header.replyTo, receipt).catch(this.#ports.failed);
+    }
+    return receipt;
+  }
+
+  async #respond(header: Header, subject: string, receipt: Receipt): Promise<void> {
+    const payload = responseOf(await receipt.settled());
+    await this.publish({ type: header.type, kind: 'RESPONSE', subject, payload, target: header.source }, header);
   }
 
   #accept(message: CarriedMessage): Promise<Accepted> {

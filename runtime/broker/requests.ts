@@ -10,10 +10,13 @@ import type { Clock } from '../kernel/clock.ts';
 import {
   type BlocksError,
   decodeError,
+  encodeError,
+  RemoteError,
   type EncodedError,
   InvalidOptionsError,
   RequestTimeoutError,
 } from '../kernel/errors.ts';
+import type { ReceiptState } from './contract/receipt.ts';
 import type { RequestOptions } from './contract/broker-contract.ts';
 
 /** Payload of a RESPONSE. */
@@ -37,6 +40,10 @@ export class Requests {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#pending.size;
   }
 
   /** Runs `send` with the request's number, and resolves with its answer. What `send` throws ends it. */
@@ -72,7 +79,7 @@ export class Requests {
       };
       this.#pending.set(number, {
         resolve: (value) => end(() => resolve(value)),
-        reject: (error) => end(() => reject(error as Error)),
+        reject: (error) => end(() => reject(error)),
       });
       signal?.addEventListener('abort', abort);
       send(number, (payload) => this.answer(number, payload), ending.signal).catch((error: unknown) =>
@@ -93,4 +100,13 @@ export class Requests {
   close(error: BlocksError): void {
     for (const { reject } of [...this.#pending.values()]) reject(error);
   }
+}
+
+/** The answer in the receipt of a message that was published before. */
+export function responseOf({ subscriptions }: ReceiptState): ResponsePayload {
+  for (const status of Object.values(subscriptions)) {
+    if (status.status === 'handled') return status.reply === undefined ? {} : { value: status.reply };
+    if (status.status === 'dead') return { error: status.error };
+  }
+  return { error: encodeError(new RemoteError('Error', 'ANSWER_FORGOTTEN', 'the answer is not remembered any more')) };
 }

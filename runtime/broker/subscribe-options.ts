@@ -48,7 +48,7 @@ export function resolveSubscribeOptions(
   const number = (name: string, value: unknown, fallback: number, least: number): number => {
     if (value === undefined) return fallback;
     if (typeof value === 'number' && value >= least) return value;
-    faults.push(`${name}: ${String(value)} is not a number of ${least} or more`);
+    faults.push(`${name}: ${JSON.stringify(value)} is not a number of ${least} or more`);
     return fallback;
   };
   const { name, queue, from = 'now', order = 'hold' } = options;

@@ -26,8 +26,9 @@ export interface MessageOperation {
   readonly destination: string;
   readonly id: string;
   readonly conversationId: string;
-  /** Of a message that is handled: the subscription, and the trace that it belongs to. */
+  /** Of a message that is handled: the subscription. */
   readonly group?: string | undefined;
+  /** The trace that it belongs to, where that is not the active one. */
   readonly parent?: TraceCarrier | undefined;
 }
 
@@ -54,7 +55,7 @@ export function inSendSpan<T>(operation: MessageOperation, run: () => Promise<T>
   };
   return runInSpan(
     `send ${operation.destination}`,
-    { kind: 'producer', attributes: spanAttributes(operation, 'send') },
+    { kind: 'producer', attributes: spanAttributes(operation, 'send'), parent: operation.parent },
     () => {
       const sent = run();
       sent.then(

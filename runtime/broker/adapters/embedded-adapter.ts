@@ -7,7 +7,9 @@
  * one that failed is repeated with the same id.
  */
 import type { ActorHost } from '../../kernel/actor-host.ts';
-import { BrokerClosedError } from '../../kernel/errors.ts';
+import type { CellKey } from '../../kernel/address.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { BrokerClosedError, SystemStoppedError } from '../../kernel/errors.ts';
 import type {
   Accepted,
   AdapterConsumer,
@@ -22,7 +24,9 @@ import type {
 } from '../broker-adapter.ts';
 import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
 import { matchesSubject } from '../subjects.ts';
+import { Acceptance } from './embedded-acceptance.ts';
 import { EmbeddedConsumer } from './embedded-consumer.ts';
+import { outgoingOf, tellActor } from './embedded-actor-routes.ts';
 import { packMessage, unpackMessage } from './embedded-frame.ts';
 import { EmbeddedHub, type HubLimits } from './embedded-hub.ts';
 import {
@@ -30,17 +34,19 @@ import {
   letterKey,
   type LettersMessage,
   type LettersPage,
+  type RetentionLimits,
   type WireLetter,
   type WireMessage,
 } from './embedded-protocol.ts';
-import type { QueueView } from './embedded-queue.ts';
-import { isEnd, type Offering, type Route } from './embedded-route.ts';
+import type { QueueView } from './embedded-queue-state.ts';
+import { MessageEnd } from './embedded-message-end.ts';
+import type { Route } from './embedded-route.ts';
 import { receiptStateOf } from '../receipt-state.ts';
 
 export interface EmbeddedPorts extends HubLimits {
   readonly system: ActorHost;
   readonly broker: string;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
   readonly newInstance: () => string;
 }
 
@@ -67,18 +73,20 @@ export class EmbeddedAdapter implements BrokerAdapter {
   #shared: SharedHub | undefined;
   #untell: (() => void) | undefined;
   #events: AdapterEvents | undefined;
+  /** Those who wait for the end of a message. */
+  readonly #waiting = new Set<MessageEnd>();
 
   constructor(ports: EmbeddedPorts) {
     this.#ports = ports;
   }
 
   async open(events: AdapterEvents): Promise<void> {
-    const { system, broker, newInstance } = this.#ports;
+    const { system, clock, broker, newInstance } = this.#ports;
     const ofSystem = hubs.get(system) ?? new Map<string, SharedHub>();
     hubs.set(system, ofSystem);
     let shared = ofSystem.get(broker);
     if (shared === undefined) {
-      const hub = new EmbeddedHub(system, broker, newInstance(), this.#ports);
+      const hub = new EmbeddedHub(system, clock, broker, newInstance(), this.#ports);
       shared = { hub, opened: hub.open(), users: 0 };
       ofSystem.set(broker, shared);
     }
@@ -91,7 +99,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
     });
     this.#untell = shared.hub.tell({
       dead: (subscription, letter) => events.dead({ ...letter, id: `${subscription}/${letter.id}`, subscription }),
-      failed: (error) => events.failed(error),
+      failed: (error) => this.#failed(error),
     });
   }
 
@@ -99,7 +107,9 @@ export class EmbeddedAdapter implements BrokerAdapter {
     const hub = this.#hub;
     const { header } = message;
     const routes = hub.routesOf(header.subject);
-    if (routes.length === 0) {
+    const streams = hub.streamsOf(header.subject);
+    const targets = streams.length === 0 ? routes : [...routes, ...streams];
+    if (targets.length === 0) {
       return Promise.resolve({ duplicate: false, subscriptions: [], listeners: hub.broadcast(message) });
     }
     const wire: WireMessage = [
@@ -110,10 +120,11 @@ export class EmbeddedAdapter implements BrokerAdapter {
       header.notBeforeMs ?? 0,
       packMessage(message),
     ];
+    const isLater = wire[4] > this.#ports.clock.now();
     return new Promise((resolve, reject) => {
-      const acceptance = new Acceptance(routes, (duplicateOf, error) => {
+      const acceptance = new Acceptance(targets, (duplicateOf, error) => {
         if (error !== undefined) {
-          reject(error);
+          reject(error as Error);
           return;
         }
         const isDuplicate = duplicateOf !== undefined;
@@ -121,11 +132,16 @@ export class EmbeddedAdapter implements BrokerAdapter {
           duplicate: isDuplicate,
           ...(isDuplicate ? { id: duplicateOf } : {}),
           subscriptions: routes.map(({ name }) => name),
+          ended: routes.length > 0 && routes.every((route) => route.actor !== undefined && !isLater),
           listeners: isDuplicate ? 0 : hub.broadcast(message),
           token: { routes, ends: acceptance.ends } satisfies Token,
         });
       });
-      for (const route of routes) route.offer(wire, acceptance);
+      for (const route of targets) {
+        // What has to wait waits in the queue, whoever handles it.
+        if (route.actor === undefined || isLater) route.offer(wire, acceptance);
+        else void tellActor(route, route.actor, message, this.#ports.clock.now(), acceptance);
+      }
     });
   }
 
@@ -143,14 +159,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   }
 
   async subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer> {
-    const route = await this.#hub.join(spec);
-    return new EmbeddedConsumer({
-      route,
-      name: this.#hub.consumerName(),
-      deliver,
-      nowMs: this.#ports.nowMs,
-      failed: (error) => this.#events?.failed(error),
-    });
+    return this.#consumer(await this.#hub.join(spec), deliver, unpackMessage);
   }
 
   unsubscribe(name: string): Promise<void> {
@@ -162,7 +171,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   > {
     const rows = [...this.#hub.routes.values()].map(async ({ name, pattern, queue }) => {
       const view = (await queue.snapshot()).view as QueueView | undefined;
-      return [name, { pattern, waiting: view?.waiting ?? 0, dead: view?.dead ?? 0 }] as const;
+      return [name, { pattern, waiting: (view?.waiting ?? 0) + (view?.leased ?? 0), dead: view?.dead ?? 0 }] as const;
     });
     return new Map(await Promise.all(rows));
   }
@@ -175,64 +184,21 @@ export class EmbeddedAdapter implements BrokerAdapter {
   settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     const known = token as Token | undefined;
-    const statuses = new Map<string, DeliveryStatus>();
-    let asked: Route[] = [];
-    const open = new Set<Route>();
-    for (const [at, route] of (known?.routes ?? []).entries()) {
-      const end = route.recentEnd(id);
-      if (end !== undefined) statuses.set(route.name, end);
-      else {
-        open.add(route);
-        if (!route.remembersSince(known?.ends[at] ?? 0)) asked.push(route);
-      }
-    }
-    if (known === undefined) asked = [...this.#hub.routes.values()];
-    if (open.size === 0 && asked.length === 0) return Promise.resolve(receiptStateOf(id, statuses));
     return new Promise((resolve, reject) => {
-      const finish = (): void => {
-        if (open.size > 0) return;
-        signal?.removeEventListener('abort', abort);
-        resolve(receiptStateOf(id, statuses));
-      };
-      const waiter = {
-        ended: (route: Route, status: DeliveryStatus): void => {
-          statuses.set(route.name, status);
-          open.delete(route);
-          finish();
-        },
-      };
-      const leave = (): void => {
-        for (const route of new Set([...open, ...asked])) route.unwait(id, waiter);
-      };
-      const abort = (): void => {
-        leave();
-        reject(signal?.reason as Error);
-      };
-      signal?.addEventListener('abort', abort);
-      for (const route of asked) open.add(route);
-      for (const route of open) route.wait(id, waiter);
-      if (asked.length === 0) return;
-      const answers = asked.map(async (route) => {
-        const status = await route.status(id);
-        if (!open.has(route)) return;
-        if (status === undefined || isEnd(status)) {
-          route.unwait(id, waiter);
-          if (status !== undefined) statuses.set(route.name, status);
-          open.delete(route);
-        }
-      });
-      Promise.all(answers).then(finish, (error: unknown) => {
-        leave();
-        signal?.removeEventListener('abort', abort);
-        reject(error as Error);
-      });
+      const end = new MessageEnd(id, resolve, reject, this.#waiting);
+      if (known === undefined) {
+        for (const route of this.#hub.routes.values()) end.ask(route);
+      } else {
+        for (const [at, route] of known.routes.entries()) end.add(route, known.ends[at] ?? 0);
+      }
+      end.begin(signal);
     });
   }
 
   async deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetterRecord[]> {
     const found: DeadLetterRecord[] = [];
     const [afterName, afterId] = query.after === undefined ? [undefined, null] : splitLetterId(query.after);
-    const routes = [...this.#hub.routes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const routes = [...this.#hub.routes.values(), this.#hub.exchange].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const route of routes) {
       if (query.subscription !== undefined && route.name !== query.subscription) continue;
       if (afterName !== undefined && route.name < afterName) continue;
@@ -261,8 +227,20 @@ export class EmbeddedAdapter implements BrokerAdapter {
     return this.#perRoute(ids, (route, own) => this.#lettersOf<number>(route, { type: 'PURGE', ids: own }));
   }
 
-  retain(): Promise<void> {
-    return Promise.resolve();
+  retain(pattern: string, limits: RetentionLimits): Promise<void> {
+    return this.#hub.retain(pattern, limits);
+  }
+
+  /** Hands a subscription's messages to an actor from now on, or (undefined) to functions again. */
+  async direct(name: string, actor: CellKey | undefined): Promise<void> {
+    const route = this.#hub.routes.get(name);
+    if (route === undefined) return;
+    await (actor === undefined ? this.#hub.undirect(route) : this.#hub.direct(route, actor));
+  }
+
+  /** What actors have sent to the exchange. */
+  outgoing(deliver: (handOuts: readonly HandOut[]) => void): AdapterConsumer {
+    return this.#consumer(this.#hub.exchange, deliver, outgoingOf);
   }
 
   readonly records: AdapterRecords = {
@@ -272,6 +250,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   };
 
   close(): Promise<void> {
+    this.#giveUp(new BrokerClosedError('the broker was closed before the message had ended'));
     this.#untell?.();
     this.#leave();
     return Promise.resolve();
@@ -290,6 +269,31 @@ export class EmbeddedAdapter implements BrokerAdapter {
     if (shared.users > 0) return;
     shared.hub.close();
     hubs.get(this.#ports.system)?.delete(this.#ports.broker);
+  }
+
+  #consumer(
+    route: Route,
+    deliver: (handOuts: readonly HandOut[]) => void,
+    unpack: (bytes: Uint8Array, redriven: boolean) => CarriedMessage,
+  ): EmbeddedConsumer {
+    return new EmbeddedConsumer({
+      route,
+      name: this.#hub.consumerName(),
+      deliver,
+      unpack,
+      clock: this.#ports.clock,
+      failed: (error) => this.#failed(error),
+    });
+  }
+
+  /** Without its system nothing ends any more. */
+  #failed(error: Error): void {
+    if (error instanceof SystemStoppedError) this.#giveUp(error);
+    this.#events?.failed(error);
+  }
+
+  #giveUp(error: Error): void {
+    for (const end of [...this.#waiting]) end.giveUp(error);
   }
 
   async #statuses(routes: readonly Route[], id: string): Promise<Map<string, DeliveryStatus>> {
@@ -321,7 +325,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
     const byRoute = new Map<Route, string[]>();
     for (const id of ids) {
       const [name, own] = splitLetterId(id);
-      const route = this.#hub.routes.get(name);
+      const route = this.#hub.route(name);
       if (route === undefined) continue;
       const list = byRoute.get(route);
       if (list === undefined) byRoute.set(route, [own]);
@@ -329,40 +333,6 @@ export class EmbeddedAdapter implements BrokerAdapter {
     }
     const counts = await Promise.all([...byRoute].map(([route, own]) => act(route, own)));
     return counts.reduce((sum, count) => sum + count, 0);
-  }
-}
-
-/** Counts the queues that have a message, until all do. */
-class Acceptance implements Offering {
-  readonly #done: (duplicateOf: string | undefined, error: unknown) => void;
-  #left: number;
-  #accepted = 0;
-  #duplicateOf: string | undefined;
-  #error: unknown;
-  /** How many messages had ended at each route when this one was offered. */
-  readonly ends: number[];
-
-  constructor(routes: readonly Route[], done: (duplicateOf: string | undefined, error: unknown) => void) {
-    this.#left = routes.length;
-    this.#done = done;
-    this.ends = routes.map(({ ends }) => ends);
-  }
-
-  accepted(_route: Route, duplicateOf: string | undefined): void {
-    if (duplicateOf === undefined) this.#accepted += 1;
-    else this.#duplicateOf = duplicateOf;
-    this.#one();
-  }
-
-  refused(error: unknown): void {
-    this.#error ??= error;
-    this.#one();
-  }
-
-  #one(): void {
-    this.#left -= 1;
-    // One that some had and others had not is accepted now: it was published again because of those.
-    if (this.#left === 0) this.#done(this.#accepted > 0 ? undefined : this.#duplicateOf, this.#error);
   }
 }
 

@@ -15,8 +15,8 @@ import { segmentKey, type SegmentMessage } from './embedded-protocol.ts';
 import type { Window } from './embedded-window.ts';
 
 /** A head that is full: what publishers have under way must not go by way of a segment. */
-const HEAD_MESSAGES = 4_096;
-const HEAD_BYTES = 1 << 20;
+const HEAD_MESSAGES = 16_384;
+const HEAD_BYTES = 4 << 20;
 /** A tail that becomes a segment. */
 const SEGMENT_MESSAGES = 1_024;
 const SEGMENT_BYTES = 256 << 10;

@@ -7,11 +7,11 @@
  * EC1. No more is asked for than `request` said. What a question did not bring is asked for again.
  * EC2. While messages are wanted and none are there, a question waits at the queue: a message needs no second one.
  */
+import type { Clock, Wait } from '../../kernel/clock.ts';
 import { BrokerClosedError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
-import type { AdapterConsumer, HandOut, Outcome } from '../broker-adapter.ts';
+import type { AdapterConsumer, CarriedMessage, HandOut, Outcome } from '../broker-adapter.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
-import { unpackMessage } from './embedded-frame.ts';
 import { BATCH_MESSAGES, type HandOuts, type WireHandOut, type WireOutcome } from './embedded-protocol.ts';
 import type { Route } from './embedded-route.ts';
 
@@ -29,11 +29,14 @@ export interface ConsumerPorts {
   readonly route: Route;
   readonly name: string;
   readonly deliver: (handOuts: readonly HandOut[]) => void;
-  readonly nowMs: () => number;
+  /** The message in what was packed. */
+  readonly unpack: (bytes: Uint8Array, redriven: boolean) => CarriedMessage;
+  readonly clock: Clock;
   readonly failed: (error: Error) => void;
 }
 
-const TIMEOUT_MS = 60_000;
+/** A full disk, mostly: after this, what could not be said is said again. */
+const AGAIN_MS = 100;
 /** Questions that may wait at the queue: while the answer to one is on its way, the next is there already. */
 const PULLS = 4;
 /** Outcomes in one turn: most are two numbers. */
@@ -46,6 +49,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
   #pulls = 0;
   #outcomes: Settling[] = [];
   #isScheduled = false;
+  #pause: Wait | undefined;
   #closed = false;
 
   constructor(ports: ConsumerPorts) {
@@ -68,11 +72,12 @@ export class EmbeddedConsumer implements AdapterConsumer {
     if (this.#closed) return;
     if (this.#outcomes.length > 0) this.#settle();
     this.#closed = true;
+    this.#pause?.cancel();
     await this.#ports.route.say({ type: 'CLOSE', consumer: this.#ports.name });
   }
 
   #schedule(): void {
-    if (this.#isScheduled) return;
+    if (this.#isScheduled || this.#pause !== undefined) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
@@ -134,11 +139,11 @@ export class EmbeddedConsumer implements AdapterConsumer {
     this.#wanted -= count;
     const { route, name } = this.#ports;
     route.queue
-      .ask<HandOuts>({ type: 'SETTLE', consumer: name, handled, other, count }, { timeoutMs: TIMEOUT_MS })
+      .ask<HandOuts>({ type: 'SETTLE', consumer: name, handled, other, count }, { timeoutMs: Number.POSITIVE_INFINITY })
       .then(
         (found) => {
           this.#found(found, count);
-          const nowMs = this.#ports.nowMs();
+          const nowMs = this.#ports.clock.now();
           for (const { handOut, outcome, done } of settlings) {
             const end = endOf(handOut, outcome, nowMs);
             if (end !== undefined) route.ended(handOut.message.header.id, end);
@@ -147,7 +152,8 @@ export class EmbeddedConsumer implements AdapterConsumer {
         },
         (error: unknown) => {
           this.#wanted += count;
-          for (const { failed } of settlings) failed(error);
+          if (this.#mayComeBack(error)) this.#outcomes.unshift(...settlings);
+          else for (const { failed } of settlings) failed(error);
           this.#lost(error);
         },
       );
@@ -157,22 +163,31 @@ export class EmbeddedConsumer implements AdapterConsumer {
   #found(found: HandOuts, asked: number): void {
     this.#wanted += asked - found.length;
     if (this.#wanted > 0 && !this.#closed) this.#schedule();
-    if (found.length > 0) this.#ports.deliver(found.map(handOutOf));
+    if (found.length > 0) this.#ports.deliver(found.map((one) => handOutOf(one, this.#ports.unpack)));
   }
 
+  /** No hand-out is lost with a question that failed: it was refused before the queue had it. */
   #lost(error: unknown): void {
     if (this.#closed) return;
     this.#ports.failed(error instanceof Error ? error : new Error(String(error)));
+    if (!this.#mayComeBack(error) || this.#pause !== undefined) return;
+    this.#pause = this.#ports.clock.wait(AGAIN_MS, () => {
+      this.#pause = undefined;
+      this.#schedule();
+    });
+  }
+
+  #mayComeBack(error: unknown): boolean {
+    return !this.#closed && (error as { retryable?: unknown } | null)?.retryable === true;
   }
 }
 
-function handOutOf([seq, lease, attempt, firstDeliveredMs, redrives, bytes]: WireHandOut): HandOut {
-  return {
-    message: unpackMessage(bytes, redrives > 0),
-    attempt,
-    firstDeliveredMs,
-    token: [seq, lease] satisfies Token,
-  };
+function handOutOf(
+  [seq, lease, attempt, firstDeliveredMs, redrives, bytes]: WireHandOut,
+  unpack: ConsumerPorts['unpack'],
+): HandOut {
+  const token: Token = [seq, lease];
+  return { message: unpack(bytes, redrives > 0), attempt, firstDeliveredMs, token };
 }
 
 function endOf({ attempt }: HandOut, outcome: Outcome, atMs: number): DeliveryStatus | undefined {

@@ -64,7 +64,8 @@ export function packMessage({ header, payload }: CarriedMessage): Uint8Array {
 /** `redriven`: it is handled although its time is over. */
 export function unpackMessage(bytes: Uint8Array, redriven: boolean): CarriedMessage {
   const [kind, delivery, id, type, subject, source, timeMs, correlationId, payload, rest] = decodeValue(
-    bytes,
+    // The decoder leaves its own marks on what it reads: on a view, not on what a queue may still hold.
+    bytes.subarray(),
   ) as Fields;
   const header = {
     id,

@@ -9,12 +9,23 @@
  * EH2. A listener that throws harms nobody but itself.
  */
 import type { ActorHandle, ActorHost } from '../../kernel/actor-host.ts';
-import { keyOf } from '../../kernel/address.ts';
-import { InvalidOptionsError } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { ActorBlockedError, InvalidOptionsError } from '../../kernel/errors.ts';
 import type { CarriedMessage, SubscriptionSpec } from '../broker-adapter.ts';
 import { SubjectTrie } from '../subject-trie.ts';
 import { brokerRegistry } from './embedded-actors.ts';
-import { lettersKey, queueKey, type QueueSpec, type RegistryMessage } from './embedded-protocol.ts';
+import {
+  EXCHANGE_QUEUE,
+  lettersKey,
+  queueKey,
+  type QueueSpec,
+  type RegistryMessage,
+  type RetentionLimits,
+  segmentKey,
+  streamKey,
+  type StreamMessage,
+} from './embedded-protocol.ts';
+import { patternsMeet, seed, type Seeding, seedingOf } from './embedded-seeding.ts';
 import type { LetterEvent } from './embedded-letters.ts';
 import { Route } from './embedded-route.ts';
 
@@ -28,6 +39,10 @@ interface StoredSubscription {
   readonly pattern: string;
   readonly order: 'hold' | 'pass';
   readonly waitingLimit: number;
+  /** Key of the actor that handles its messages. */
+  readonly actor?: string;
+  /** What it has yet to be given of the past. */
+  readonly seeding?: Seeding;
 }
 
 export interface HubLimits {
@@ -41,16 +56,28 @@ export interface HubEvents {
 }
 
 const SUBSCRIPTIONS = 'subscriptions';
+const RETAINED = 'retained';
 const CALL_TIMEOUT_MS = 30_000;
+/** Drafts of actors that may wait for a broker. */
+const EXCHANGE_WAITING = 1_000_000;
+const NONE: readonly Route[] = [];
+const BLOCKED_TRIES = 40;
+const BLOCKED_WAIT_MS = 25;
 
 export class EmbeddedHub {
   readonly #system: ActorHost;
+  readonly #clock: Clock;
   readonly #broker: string;
   readonly #instance: string;
   readonly #limits: HubLimits;
   #registry!: ActorHandle;
   readonly #routes = new Map<string, Route>();
   readonly #trie = new SubjectTrie<Route>();
+  /** Retained subjects, by pattern. */
+  readonly #streams = new Map<string, Route>();
+  readonly #streamTrie = new SubjectTrie<Route>();
+  /** Where actors publish: no subscription, but handed out as one. */
+  #exchange!: Route;
   readonly #joining = new Map<string, Promise<Route>>();
   readonly #listeners = new SubjectTrie<Listener>();
   /** Which of a group hears the next message. */
@@ -60,17 +87,24 @@ export class EmbeddedHub {
   #consumers = 0;
 
   /** `instance` is one of this run of the process. */
-  constructor(system: ActorHost, broker: string, instance: string, limits: HubLimits) {
+  constructor(system: ActorHost, clock: Clock, broker: string, instance: string, limits: HubLimits) {
     this.#system = system;
+    this.#clock = clock;
     this.#broker = broker;
     this.#instance = instance;
     this.#limits = limits;
   }
 
   async open(): Promise<void> {
-    this.#registry = await this.#system.spawn(brokerRegistry, { id: this.#broker, ifExists: 'attach' });
-    const stored = await this.list(SUBSCRIPTIONS);
-    await Promise.all([...stored].map(([name, value]) => this.#addRoute(name, value as StoredSubscription)));
+    this.#registry = await this.#patiently(() =>
+      this.#system.spawn(brokerRegistry, { id: this.#broker, ifExists: 'attach' }),
+    );
+    const [subscriptions, retained] = await this.#patiently(() =>
+      Promise.all([this.list(SUBSCRIPTIONS), this.list(RETAINED)]),
+    );
+    await Promise.all([...retained].map(([pattern, limits]) => this.#addStream(pattern, limits as RetentionLimits)));
+    this.#exchange = await this.#open(EXCHANGE_QUEUE, { pattern: '', order: 'hold', waitingLimit: EXCHANGE_WAITING });
+    await Promise.all([...subscriptions].map(([name, value]) => this.#addRoute(name, value as StoredSubscription)));
   }
 
   close(): void {
@@ -88,6 +122,40 @@ export class EmbeddedHub {
 
   routesOf(subject: string): readonly Route[] {
     return this.#trie.match(subject);
+  }
+
+  streamsOf(subject: string): readonly Route[] {
+    return this.#streams.size === 0 ? NONE : this.#streamTrie.match(subject);
+  }
+
+  /** A durable subscription by its name, or what brokers publish from. */
+  route(name: string): Route | undefined {
+    return name === EXCHANGE_QUEUE ? this.#exchange : this.#routes.get(name);
+  }
+
+  get exchange(): Route {
+    return this.#exchange;
+  }
+
+  /** From now on what a durable subscription takes goes to an actor, in one turn of that actor. */
+  async direct(route: Route, actor: string): Promise<void> {
+    const stored = (await this.list(SUBSCRIPTIONS)).get(route.name) as StoredSubscription | undefined;
+    if (stored === undefined) return;
+    if (stored.actor !== actor) await this.put(SUBSCRIPTIONS, route.name, { ...stored, actor });
+    route.actor = this.#system.refOf(actor);
+  }
+
+  /** From now on what it takes is handed out to functions. */
+  async undirect(route: Route): Promise<void> {
+    if (route.actor === undefined) return;
+    const { actor, ...stored } = (await this.list(SUBSCRIPTIONS)).get(route.name) as StoredSubscription;
+    await this.put(SUBSCRIPTIONS, route.name, stored);
+    if (actor !== undefined) route.actor = undefined;
+  }
+
+  async retain(pattern: string, limits: RetentionLimits): Promise<void> {
+    await this.put(RETAINED, pattern, limits);
+    await this.#addStream(pattern, limits);
   }
 
   consumerName(): string {
@@ -174,26 +242,58 @@ export class EmbeddedHub {
     return this.#system.refOf(key);
   }
 
-  registryKey(): string {
-    return keyOf(brokerRegistry.name, this.#broker);
-  }
-
   async #join(spec: SubscriptionSpec): Promise<Route> {
     const known = this.#routes.get(spec.name);
     if (known !== undefined) return known;
-    const stored: StoredSubscription = { pattern: spec.pattern, order: spec.order, waitingLimit: spec.waitingLimit };
-    await this.put(SUBSCRIPTIONS, spec.name, stored);
-    return this.#addRoute(spec.name, stored);
+    const { name, pattern, order, waitingLimit, from } = spec;
+    const streams = [...this.#streams.values()].filter((stream) => patternsMeet(stream.pattern, pattern));
+    const seeding = from === 'now' ? undefined : seedingOf(name, from, streams);
+    const stored: StoredSubscription = {
+      pattern,
+      order,
+      waitingLimit,
+      ...(seeding === undefined ? {} : { seeding }),
+    };
+    await this.put(SUBSCRIPTIONS, name, stored);
+    return this.#addRoute(name, stored);
   }
 
-  async #addRoute(name: string, { pattern, order, waitingLimit }: StoredSubscription): Promise<Route> {
+  async #addStream(pattern: string, limits: RetentionLimits): Promise<void> {
+    let stream = this.#streams.get(pattern);
+    stream ??= new Route(pattern, pattern, this.#system.refOf(streamKey(this.#broker, pattern)));
+    const { queue } = stream;
+    await this.#patiently(() =>
+      queue.ask({ type: 'OPEN', limits } satisfies StreamMessage, { timeoutMs: CALL_TIMEOUT_MS }),
+    );
+    this.#streams.set(pattern, stream);
+    this.#streamTrie.add(pattern, stream);
+  }
+
+  async #open(name: string, stored: StoredSubscription): Promise<Route> {
+    const { order, waitingLimit, pattern, actor } = stored;
     const { rememberedLimit, lettersLimit } = this.#limits;
     const spec: QueueSpec = { order, waitingLimit, rememberedLimit, lettersLimit };
     const route = new Route(name, pattern, this.#system.refOf(queueKey(this.#broker, name)));
-    await route.say({ type: 'OPEN', instance: this.#instance, spec });
-    this.#routes.set(name, route);
-    this.#trie.add(pattern, route);
+    if (actor !== undefined) route.actor = this.#system.refOf(actor);
+    await this.#patiently(() => route.say({ type: 'OPEN', instance: this.#instance, spec }));
     void this.#observe(route);
+    return route;
+  }
+
+  async #addRoute(name: string, stored: StoredSubscription): Promise<Route> {
+    const route = await this.#open(name, stored);
+    const { seeding } = stored;
+    if (seeding !== undefined) route.hold();
+    this.#routes.set(name, route);
+    this.#trie.add(route.pattern, route);
+    if (seeding === undefined) return route;
+    await seed(route, seeding, {
+      stream: (pattern) => this.#streams.get(pattern),
+      segment: (stream, number) => this.#system.refOf(segmentKey(stream.queue.key, number)),
+      progress: (left) =>
+        this.put(SUBSCRIPTIONS, name, left === undefined ? withoutSeeding(stored) : { ...stored, seeding: left }),
+    });
+    route.release();
     return route;
   }
 
@@ -205,10 +305,22 @@ export class EmbeddedHub {
         const { error, attempts } = letter;
         const atMs = (letter as { deadMs?: number }).deadMs ?? 0;
         route.ended(letter.messageId, { status: 'dead', atMs, attempt: attempts, error });
-        for (const { dead } of this.#subscribers) dead(route.name, letter);
+        for (const events of this.#subscribers) events.dead(route.name, letter);
       }
     } catch (error) {
       if (!this.#observing.signal.aborted) this.#failed(error);
+    }
+  }
+
+  /** Messages of an earlier run may have woken an actor before its code was there; the system is about to bring it back. */
+  async #patiently<T>(call: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!(error instanceof ActorBlockedError) || tries === BLOCKED_TRIES) throw error;
+        await new Promise<void>((resolve) => void this.#clock.wait(BLOCKED_WAIT_MS, resolve));
+      }
     }
   }
 
@@ -226,6 +338,10 @@ export class EmbeddedHub {
 
   #failed(error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
-    for (const { failed } of this.#subscribers) failed(cause);
+    for (const events of this.#subscribers) events.failed(cause);
   }
+}
+
+function withoutSeeding({ seeding: _, ...stored }: StoredSubscription): StoredSubscription {
+  return stored;
 }

@@ -14,8 +14,12 @@ export const LETTERS = 'broker-letters';
 export const LETTER = 'broker-letter';
 export const STREAM = 'broker-stream';
 export const REGISTRY = 'broker-registry';
+export const EXCHANGE = 'broker-exchange';
+/** The queue that brokers publish from what actors have sent. No subscription may be called so. */
+export const EXCHANGE_QUEUE = '$exchange';
 
 export const queueKey = (broker: string, subscription: string): CellKey => keyOf(QUEUE, `${broker}.${subscription}`);
+export const streamKey = (broker: string, pattern: string): CellKey => keyOf(STREAM, `${broker}.${pattern}`);
 export const lettersKey = (queue: CellKey): CellKey => keyOf(LETTERS, queue.slice(QUEUE.length + 1));
 export const segmentKey = (owner: CellKey, number: number): CellKey => keyOf(SEGMENT, `${owner}.${number}`);
 export const letterKey = (letters: CellKey, slot: number): CellKey => keyOf(LETTER, `${letters}.${slot}`);
@@ -130,6 +134,33 @@ export type SegmentMessage =
   | { readonly type: 'PUT'; readonly entries: readonly unknown[] }
   | { readonly type: 'TAKE' }
   | { readonly type: 'DROP' };
+
+/** How much of a retained subject is kept. */
+export interface RetentionLimits {
+  readonly messages?: number;
+  readonly ageMs?: number;
+}
+
+/** A retained message: its position, and when it was accepted. */
+export type WireRetained = readonly [position: number, atMs: number, message: WireMessage];
+
+export type StreamMessage =
+  | { readonly type: 'OPEN'; readonly limits: RetentionLimits }
+  | { readonly type: 'ACCEPT'; readonly messages: readonly WireMessage[] }
+  | { readonly type: 'READ'; readonly position: number };
+
+export interface StreamPage {
+  /** Of the next message that will be accepted. */
+  readonly next: number;
+  /** Where this page begins, and what is older than this is gone. */
+  readonly position: number;
+  readonly leastMs: number;
+  /** The segment that has it, or -1: it is in `entries`. */
+  readonly segment: number;
+  /** Where the page after this one begins. */
+  readonly after: number;
+  readonly entries: readonly WireRetained[];
+}
 
 export type RegistryMessage =
   | { readonly type: 'PUT'; readonly kind: string; readonly name: string; readonly value: unknown }

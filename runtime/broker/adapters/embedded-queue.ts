@@ -15,11 +15,9 @@
  */
 import type { Behavior, Turn } from '../../kernel/behavior.ts';
 import type { EncodedError } from '../../kernel/errors.ts';
-import type { ReplyTo } from '../../kernel/message.ts';
 import type { DeadReason } from '../broker-adapter.ts';
-import { Backlog, type SavedBacklog } from './embedded-backlog.ts';
-import { type Entry, loadEntry, type SavedEntry, saveEntry } from './embedded-entry.ts';
-import { Lanes, type SavedLanes } from './embedded-lanes.ts';
+import type { Entry, SavedEntry } from './embedded-entry.ts';
+import { Lanes } from './embedded-lanes.ts';
 import {
   BATCH_BYTES,
   BATCH_MESSAGES,
@@ -35,61 +33,8 @@ import {
   type WireOutcome,
   type WireStatus,
 } from './embedded-protocol.ts';
-import { type SavedWindow, Window } from './embedded-window.ts';
-
-/** Somebody who waits for messages. */
-interface Pull {
-  readonly consumer: string;
-  readonly count: number;
-  readonly handle: ReplyTo;
-}
-
-interface QueueState {
-  spec: QueueSpec;
-  instance: string;
-  nextSeq: number;
-  /** Hand-outs so far. */
-  leases: number;
-  backlog: Backlog;
-  lanes: Lanes;
-  window: Window;
-  /** Waiting for their time, by it. */
-  delayed: Entry[];
-  pulls: Pull[];
-  handled: number;
-  dead: number;
-  /** When the timer rings that looks at `delayed`, and at what has expired; 0: none. */
-  alarmMs: number;
-  /** The earliest expiry of what is in memory, as far as known; 0: none. */
-  expiryMs: number;
-  /** Of this turn, not yet on their way. */
-  letters: WireLetter[];
-}
-
-interface SavedQueue {
-  readonly spec: QueueSpec;
-  readonly instance: string;
-  readonly nextSeq: number;
-  readonly leases: number;
-  readonly backlog: SavedBacklog;
-  readonly lanes: SavedLanes;
-  readonly window: SavedWindow;
-  readonly delayed: readonly SavedEntry[];
-  readonly pulls: readonly Pull[];
-  readonly handled: number;
-  readonly dead: number;
-  readonly alarmMs: number;
-  readonly expiryMs: number;
-}
-
-export interface QueueView {
-  readonly waiting: number;
-  readonly leased: number;
-  readonly delayed: number;
-  readonly segments: number;
-  readonly handled: number;
-  readonly dead: number;
-}
+import { loadQueue, newQueue, type Pull, type QueueState, saveQueue, viewQueue } from './embedded-queue-state.ts';
+import { Window } from './embedded-window.ts';
 
 /** Made without a stack: a turn gives the same at every replay. */
 const EXPIRED: EncodedError = {
@@ -104,25 +49,8 @@ const LETTER_BYTES = 4 << 10;
 /** Expiries are looked at no more often: a look goes through all that is in memory. */
 const EXPIRY_STEP_MS = 50;
 
-const UNOPENED: QueueSpec = { order: 'hold', waitingLimit: 1_000_000, rememberedLimit: 20_000, lettersLimit: 10_000 };
-
 export const queueBehavior: Behavior<QueueState> = {
-  init: (_input, turn) => ({
-    spec: UNOPENED,
-    instance: '',
-    nextSeq: 1,
-    leases: 0,
-    backlog: new Backlog(turn.self),
-    lanes: new Lanes(),
-    window: new Window(UNOPENED.rememberedLimit),
-    delayed: [],
-    pulls: [],
-    handled: 0,
-    dead: 0,
-    alarmMs: 0,
-    expiryMs: 0,
-    letters: [],
-  }),
+  init: (_input, turn) => newQueue(turn.self),
 
   receive(state, message, turn) {
     const told = message as QueueMessage;
@@ -145,7 +73,7 @@ export const queueBehavior: Behavior<QueueState> = {
         break;
       case 'OPEN':
         open(state, told.instance, told.spec, turn);
-        turn.reply(viewOf(state));
+        turn.reply(viewQueue(state));
         serve(state, turn);
         break;
       case 'CLOSE':
@@ -191,56 +119,10 @@ export const queueBehavior: Behavior<QueueState> = {
     return state;
   },
 
-  save: (state): SavedQueue => ({
-    spec: state.spec,
-    instance: state.instance,
-    nextSeq: state.nextSeq,
-    leases: state.leases,
-    backlog: state.backlog.save(),
-    lanes: state.lanes.save(),
-    window: state.window.save(),
-    delayed: state.delayed.map(saveEntry),
-    pulls: [...state.pulls],
-    handled: state.handled,
-    dead: state.dead,
-    alarmMs: state.alarmMs,
-    expiryMs: state.expiryMs,
-  }),
-
-  load(value, { self }) {
-    const saved = value as SavedQueue;
-    const window = Window.load(saved.window, saved.spec.rememberedLimit);
-    return {
-      spec: saved.spec,
-      instance: saved.instance,
-      nextSeq: saved.nextSeq,
-      leases: saved.leases,
-      backlog: Backlog.load(self, saved.backlog, window),
-      lanes: Lanes.load(saved.lanes, window),
-      window,
-      delayed: saved.delayed.map((entry) => loadEntry(entry, window)),
-      pulls: [...saved.pulls],
-      handled: saved.handled,
-      dead: saved.dead,
-      alarmMs: saved.alarmMs,
-      expiryMs: saved.expiryMs,
-      letters: [],
-    };
-  },
-
-  view: viewOf,
+  save: saveQueue,
+  load: (saved, { self }) => loadQueue(self, saved),
+  view: viewQueue,
 };
-
-function viewOf({ backlog, lanes, delayed, handled, dead }: QueueState): QueueView {
-  return {
-    waiting: backlog.length + lanes.parked + delayed.length,
-    leased: lanes.leased,
-    delayed: delayed.length,
-    segments: backlog.segments,
-    handled,
-    dead,
-  };
-}
 
 function accept(state: QueueState, message: WireMessage, turn: Turn): Verdict {
   const [id, key, dedupe, expiresAtMs, notBeforeMs, bytes] = message;

@@ -33,6 +33,8 @@ export interface EndWaiter {
   ended(route: Route, status: DeliveryStatus): void;
 }
 
+type EndWaiters = EndWaiter | Set<EndWaiter>;
+
 /** Batches under way to one queue before messages collect. */
 const BATCHES_UNDER_WAY = 16;
 /** How long a batch may take: longer than any disk. */
@@ -41,17 +43,20 @@ const ACCEPT_TIMEOUT_MS = 60_000;
 const RECENT_ENDS = 8_192;
 
 export class Route {
+  /** The actor that gets its messages directly, if its handler is one. */
+  actor: ActorHandle | undefined;
   readonly name: string;
   readonly pattern: string;
   readonly queue: ActorHandle;
   #messages: WireMessage[] = [];
   #offerings: Offering[] = [];
-  #bytes = 0;
   #underWay = 0;
   #isScheduled = false;
+  #isHeld = false;
   #questions: { id: string; answer: (status: DeliveryStatus | undefined) => void; fail: (error: unknown) => void }[] =
     [];
-  readonly #waiters = new Map<string, Set<EndWaiter>>();
+  /** Mostly one for a message. */
+  readonly #waiters = new Map<string, EndWaiters>();
   /** Two halves: the older one is dropped as a whole. */
   #recent = new Map<string, DeliveryStatus>();
   #older = new Map<string, DeliveryStatus>();
@@ -64,18 +69,25 @@ export class Route {
     this.queue = queue;
   }
 
-  get waiters(): ReadonlyMap<string, ReadonlySet<EndWaiter>> {
-    return this.#waiters;
+  /** Keeps what is offered from now on until `release`: something older has to reach the queue first. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    if (this.#messages.length > 0) this.#schedule();
+  }
+
+  /** Gives older messages to the queue, past what is held. Resolves with how many it had no room for. */
+  async fill(messages: readonly WireMessage[]): Promise<number> {
+    const verdicts = await this.say<readonly Verdict[]>({ type: 'ACCEPT', messages });
+    return verdicts.filter((verdict) => verdict === 0).length;
   }
 
   offer(message: WireMessage, offering: Offering): void {
-    const { length } = message[5];
-    if (this.#messages.length > 0 && (this.#messages.length >= BATCH_MESSAGES || this.#bytes + length > BATCH_BYTES)) {
-      this.#flush();
-    }
     this.#messages.push(message);
     this.#offerings.push(offering);
-    this.#bytes += length;
     this.#schedule();
   }
 
@@ -99,14 +111,15 @@ export class Route {
 
   wait(id: string, waiter: EndWaiter): void {
     const waiters = this.#waiters.get(id);
-    if (waiters === undefined) this.#waiters.set(id, new Set([waiter]));
-    else waiters.add(waiter);
+    if (waiters === undefined) this.#waiters.set(id, waiter);
+    else if (waiters instanceof Set) waiters.add(waiter);
+    else this.#waiters.set(id, new Set([waiters, waiter]));
   }
 
   unwait(id: string, waiter: EndWaiter): void {
     const waiters = this.#waiters.get(id);
-    waiters?.delete(waiter);
-    if (waiters?.size === 0) this.#waiters.delete(id);
+    if (waiters === waiter) this.#waiters.delete(id);
+    else if (waiters instanceof Set && waiters.delete(waiter) && waiters.size === 0) this.#waiters.delete(id);
   }
 
   /** A message has ended, durably. */
@@ -121,7 +134,8 @@ export class Route {
     const waiters = this.#waiters.get(id);
     if (waiters === undefined) return;
     this.#waiters.delete(id);
-    for (const waiter of waiters) waiter.ended(this, status);
+    if (!(waiters instanceof Set)) waiters.ended(this, status);
+    else for (const waiter of waiters) waiter.ended(this, status);
   }
 
   /** Some messages are to be handled again: what is known of ends holds no more. */
@@ -136,20 +150,19 @@ export class Route {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#underWay >= BATCHES_UNDER_WAY) return;
+    if (this.#isScheduled || this.#isHeld || this.#underWay >= BATCHES_UNDER_WAY) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
-      if (this.#messages.length > 0) this.#flush();
+      while (this.#messages.length > 0 && !this.#isHeld && this.#underWay < BATCHES_UNDER_WAY) this.#flush();
     });
   }
 
+  /** Sends the first batch of what has collected. */
   #flush(): void {
-    const messages = this.#messages;
-    const offerings = this.#offerings;
-    this.#messages = [];
-    this.#offerings = [];
-    this.#bytes = 0;
+    const count = this.#batch();
+    const messages = this.#messages.splice(0, count);
+    const offerings = this.#offerings.splice(0, count);
     this.#underWay += 1;
     this.say<readonly Verdict[]>({ type: 'ACCEPT', messages }).then(
       (verdicts) => {
@@ -165,6 +178,17 @@ export class Route {
         for (const offering of offerings) offering.refused(error);
       },
     );
+  }
+
+  #batch(): number {
+    let bytes = 0;
+    let count = 0;
+    for (const message of this.#messages) {
+      bytes += message[5].length;
+      if (count > 0 && (count >= BATCH_MESSAGES || bytes > BATCH_BYTES)) break;
+      count += 1;
+    }
+    return count;
   }
 
   #answered(): void {
