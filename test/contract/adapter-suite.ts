@@ -51,6 +51,8 @@ export function adapterSuite(kind: string, under: AdapterUnderTest, skip: string
     expect(message.header).toEqual(expect.objectContaining({ id: 'm1', subject: 'orders.eu.placed', source: 'shop' }));
     expect(Buffer.from(message.payload).toString()).toBe('payload of m1');
     expect(attempt).toBe(1);
+    // In hands is not settled.
+    expect((await adapter.subscriptions()).get('b')?.waiting).toBe(1);
     const subscriptions = await adapter.subscriptions();
     expect(subscriptions.get('a')).toEqual({ pattern: 'orders.>', waiting: 1, dead: 0 });
     expect(subscriptions.get('c')?.waiting).toBe(0);

@@ -15,7 +15,6 @@
  * What expires while nobody asks for it is set aside by the process that has accepted it, as long as that lives; else when it is asked for.
  */
 import type { ConsumerConfig } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
 import { type Clock, systemClock } from '../../../kernel/clock.ts';
 import { BrokerClosedError, BrokerConfigurationError, InvalidOptionsError } from '../../../kernel/errors.ts';
 import { type Random, systemRandom } from '../../../kernel/random.ts';
@@ -40,7 +39,7 @@ import { decodeFrame } from './nats-frame.ts';
 import { consumerName, nameOf, NatsNames, tokenOf } from './nats-names.ts';
 import { NatsOutbox } from './nats-outbox.ts';
 import { NatsReceipts } from './nats-receipts.ts';
-import { natsSource, NatsSession } from './nats-session.ts';
+import { type NatsConnectionLike, natsSource, NatsSession } from './nats-session.ts';
 import { NatsSweeper } from './nats-sweeper.ts';
 import { NatsTable } from './nats-table.ts';
 
@@ -50,7 +49,7 @@ export interface NatsAdapterOptions {
   /** `nats://user:password@host:4222`, `nats://token@host:4222`, or `tls://`. */
   readonly url?: string;
   /** Instead of the URL: a connection of `@nats-io/transport-node`. It is used, and stays yours to close. */
-  readonly client?: NatsConnection;
+  readonly client?: NatsConnectionLike;
   /** How long a call is tried again before it is given up. Default 30,000. */
   readonly callTimeoutMs?: number;
   /** How long a message's id and idempotency key are known after it was accepted. Default 2 minutes, as in JetStream. */
@@ -191,7 +190,7 @@ export class NatsAdapter implements BrokerAdapter {
         const info = await this.#session.again(() =>
           this.#session.manager.consumers.info(this.#names.stream, consumer),
         );
-        waiting += info.num_pending;
+        waiting += info.num_pending + info.num_ack_pending;
       }
       found.set(name, { pattern, waiting, dead: await this.#letters.count(name) });
     }

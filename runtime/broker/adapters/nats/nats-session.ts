@@ -50,9 +50,19 @@ const RECONNECT_WAIT_MS = 100;
 const RECONNECT_JITTER_MS = 200;
 const READ = 500;
 
+/** A connection of `@nats-io/transport-node`. */
+export interface NatsConnectionLike {
+  publish(...args: never[]): unknown;
+  subscribe(...args: never[]): unknown;
+  request(...args: never[]): unknown;
+}
+
 /** @throws BrokerConfigurationError for a URL that is none of NATS */
-export function natsSource(url: string | undefined, connection: NatsConnection | undefined): NatsSource {
-  if (connection !== undefined) return { url: undefined, connection, where: 'the given connection' };
+export function natsSource(url: string | undefined, client: NatsConnectionLike | undefined): NatsSource {
+  if (client !== undefined) {
+    const connection = client as unknown as NatsConnection;
+    return { url: undefined, connection, where: 'the given connection' };
+  }
   const parsed = URL.canParse(url ?? '') ? new URL(url as string) : undefined;
   if (parsed === undefined || !['nats:', 'tls:'].includes(parsed.protocol) || parsed.hostname === '') {
     const shown = JSON.stringify((url ?? '').replace(/\/\/[^@/]*@/, '//…@'));

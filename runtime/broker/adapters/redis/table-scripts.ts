@@ -154,7 +154,7 @@ end
 return {text, hands, redis.call('HGETALL', P .. 'v:' .. id), id}
 `;
 
-/** Answers name, pattern, how many wait, how many are dead, for each. */
+/** Answers name, pattern, how many are not settled, how many are dead, for each. */
 export const SUBSCRIPTIONS_SCRIPT = `
 local P = KEYS[1]
 local out = {}
@@ -162,12 +162,6 @@ local subs = redis.call('HGETALL', P .. 'subs')
 for i = 1, #subs, 2 do
   local q = P .. 'q:' .. subs[i]
   local waiting = redis.call('XLEN', q)
-  local ok, pending = pcall(redis.call, 'XPENDING', q, 'g')
-  if ok and pending[4] then
-    for _, consumer in ipairs(pending[4]) do
-      if consumer[1] ~= '#' then waiting = waiting - tonumber(consumer[2]) end
-    end
-  end
   for _, value in ipairs({subs[i], cjson.decode(subs[i + 1]).pattern, waiting, redis.call('HGET', P .. 'xc', subs[i]) or '0'}) do
     out[#out + 1] = value
   end
