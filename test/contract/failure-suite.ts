@@ -142,7 +142,7 @@ export function failureSuite(kind: 'redis' | 'nats', failing: FailingAdapter, sk
     taker.request(600);
     await taker.at(299);
     expect(new Set(taker.ids).size).toBe(300);
-    expect((await adapter.subscriptions()).get('a')?.waiting).toBe(0);
+    expect((await adapter.subscriptions()).get('a')?.waiting).toBe(300);
   });
 
   it('what is no message becomes a dead letter, and what comes behind it goes on', async (_server, open) => {
@@ -172,6 +172,9 @@ export function failureSuite(kind: 'redis' | 'nats', failing: FailingAdapter, sk
     const taker = await Taker.join(adapter, specOf('a'));
     await adapter.accept(carried('m1'));
     await server.kill();
+    // Whether the connection's end is known yet or not.
+    expect(await codeOf(adapter.accept(carried('m2')))).toBe('BROKER_UNAVAILABLE');
+    await until('it is known', () => told.connections.at(-1) === 'down');
     expect(await codeOf(adapter.accept(carried('m2')))).toBe('BROKER_UNAVAILABLE');
     expect(await codeOf(open())).toBe('BROKER_UNAVAILABLE');
     await server.restart();

@@ -77,7 +77,7 @@ export class NatsLanes {
     // Also what is in hands: it has not begun, and must not come behind its followers.
     for (const other of this.#all) {
       if (other === owned || other.key !== owned.key || other.holds) continue;
-      if (other.state === 'ready') this.#ready.splice(this.#ready.indexOf(other), 1);
+      if (other.state === 'ready') takeOut(this.#ready, other);
       if (other.state === 'ready' || other.state === 'in hands') this.add(other);
     }
   }
@@ -95,11 +95,8 @@ export class NatsLanes {
   }
 
   remove(owned: Owned): void {
-    if (owned.state === 'ready') this.#ready.splice(this.#ready.indexOf(owned), 1);
-    if (owned.state === 'held') {
-      const held = this.#held.get(owned.key);
-      held?.splice(held.indexOf(owned), 1);
-    }
+    if (owned.state === 'ready') takeOut(this.#ready, owned);
+    if (owned.state === 'held') takeOut(this.#held.get(owned.key), owned);
     if (owned.holds) {
       owned.holds = false;
       this.#release(owned.key);
@@ -119,6 +116,12 @@ export class NatsLanes {
     this.#held.delete(key);
     for (const owned of held) this.add(owned);
   }
+}
+
+/** What is set aside as it arrives was never in. */
+function takeOut(list: Owned[] | undefined, owned: Owned): void {
+  const at = list?.indexOf(owned) ?? -1;
+  if (at >= 0) list?.splice(at, 1);
 }
 
 function insert(list: Owned[], owned: Owned): void {

@@ -8,6 +8,7 @@
  *      under way has been sent again, one after another.
  * NO2. A message that is sent again is told from a duplicate by its token: of what is stored under its id, that decides.
  */
+import type { Wait } from '../../../kernel/clock.ts';
 import {
   BrokerClosedError,
   BrokerUnavailableError,
@@ -23,6 +24,7 @@ import type { NatsSession } from './nats-session.ts';
 import type { KnownSubscription, NatsTable } from './nats-table.ts';
 
 const UNDER_WAY_LIMIT = 4_096;
+const LOOK_MS = 250;
 /** How full a subscription may be by reckoning before the server is asked how full it is. */
 const RECKONED = 0.5;
 
@@ -55,6 +57,7 @@ export class NatsOutbox {
   #again: Publishing[] = [];
   #underWay = 0;
   #repeating = false;
+  #looking: Wait | undefined;
   #closed = false;
   #tokens = 0;
 
@@ -139,6 +142,7 @@ export class NatsOutbox {
 
   close(): void {
     this.#closed = true;
+    this.#looking?.cancel();
     for (const { reject } of [...this.#again, ...this.#queue])
       reject(new BrokerClosedError('the broker was closed before the message was accepted'));
     this.#again = [];
@@ -188,6 +192,22 @@ export class NatsOutbox {
         tries: 0,
       });
       this.#send();
+      if (this.#queue.length > 0) this.#look();
+    });
+  }
+
+  /** Rejects what has waited too long for a connection, as long as anything waits for one. */
+  #look(): void {
+    this.#looking ??= this.#session.clock.wait(Math.min(LOOK_MS, this.#timeoutMs), () => {
+      this.#looking = undefined;
+      const nowMs = this.#session.clock.monotonicMs();
+      const late = this.#queue.filter(({ endMs }) => endMs <= nowMs);
+      this.#queue = this.#queue.filter(({ endMs }) => endMs > nowMs);
+      for (const { reject } of late)
+        reject(
+          new BrokerUnavailableError('NATS could not be reached within the time a message may take to be accepted'),
+        );
+      if (this.#queue.length > 0 && !this.#closed) this.#look();
     });
   }
 
