@@ -123,7 +123,6 @@ export {
   CircuitOpenError,
   ConnectorUnavailableError,
   ContractViolationError,
-  CircuitOpenError,
   ControlTimeoutError,
   DataDamagedError,
   DataFolderLockedError,
