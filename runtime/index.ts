@@ -38,6 +38,8 @@ export type {
   Outcome,
   SubscriptionSpec,
 } from './broker/broker-adapter.ts';
+export { NatsAdapter, type NatsAdapterOptions } from './broker/adapters/nats/nats-adapter.ts';
+export { RedisAdapter, type RedisAdapterOptions } from './broker/adapters/redis/redis-adapter.ts';
 export {
   type AsyncApiDocument,
   type AsyncApiOptions,

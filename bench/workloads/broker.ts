@@ -4,6 +4,7 @@
  * Owns: four workloads. A message counts when its receipt says that it was handled; both commits, of its acceptance and of its end, are
  * synced by then.
  */
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { orderTaker } from '../actors/order-taker.ts';
 import { type Order, order, sizeOf } from '../actors/messages.ts';
 import { eventEmitter, keptInAnArray } from '../baselines/event-emitter.ts';
@@ -102,7 +103,9 @@ export const brokerTripFromOutside = (threads: number): Contender => ({
     await broker.subscribe('orders.placed', () => arrived(), { name: 'orders' });
     let i = 0;
     const trip = async (): Promise<void> => {
-      const arrival = new Promise<void>((resolve) => (arrived = resolve));
+      const arrival = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
       const published = broker.publish({ type: 'orders.placed', payload: order(i++), delivery: 'EXACTLY_ONCE' });
       await arrival;
       // The rest of its way is not measured, and not left to be beside the next one.
@@ -147,7 +150,7 @@ const fanOut: Contender = {
       await inFlight(messages, 64, () =>
         broker.publish({ type: 'orders.placed', payload: order(i++), delivery: 'AT_MOST_ONCE' }),
       );
-      while (heard - before < messages * SUBSCRIBERS) await new Promise((resolve) => setImmediate(resolve));
+      while (heard - before < messages * SUBSCRIBERS) await nextTurn();
       return messages * SUBSCRIBERS;
     });
     await pace.warmUp();
@@ -183,12 +186,14 @@ const backlog: Contender = {
         const before = heapBytes();
         await inFlight(count, WIDTH, (i) => broker.publish({ type: 'orders.placed', payload: order(i) }));
         // Segments leave the memory when they have been idle for half a second.
-        await new Promise((resolve) => setTimeout(resolve, 3_000));
+        await pause(3_000);
         const heap = Math.max(0, heapBytes() - before) / count;
         waiting = count;
         const startMs = performance.now();
         let allGone = (): void => {};
-        const gone = new Promise<void>((resolve) => (allGone = resolve));
+        const gone = new Promise<void>((resolve) => {
+          allGone = resolve;
+        });
         const taker = await broker.subscribe(
           'orders.placed',
           () => {

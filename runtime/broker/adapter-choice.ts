@@ -1,13 +1,13 @@
 /** Which adapter a URL is for. Owns: loading it, when it is needed and not before. */
 import type { Clock } from '../kernel/clock.ts';
-import { BrokerConfigurationError, InvalidOptionsError } from '../kernel/errors.ts';
+import { InvalidOptionsError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import type { BrokerAdapter } from './broker-adapter.ts';
 import type { ResolvedBrokerOptions } from './broker-options.ts';
 import { messageIds } from './message-id.ts';
 
 export async function adapterOf(options: ResolvedBrokerOptions, clock: Clock, random: Random): Promise<BrokerAdapter> {
-  const { scheme, adapter, system, name, rememberedLimit, deadLettersLimit } = options;
+  const { scheme, adapter, system, name, url, rememberedLimit, deadLettersLimit } = options;
   switch (scheme) {
     case 'custom':
       if (adapter === undefined) throw new InvalidOptionsError('adapter: none was given');
@@ -24,7 +24,13 @@ export async function adapterOf(options: ResolvedBrokerOptions, clock: Clock, ra
         lettersLimit: deadLettersLimit,
       });
     }
-    default:
-      throw new BrokerConfigurationError(`there is no adapter for ${scheme} in this version`);
+    case 'redis': {
+      const { RedisAdapter } = await import('./adapters/redis/redis-adapter.ts');
+      return new RedisAdapter({ name, url, clock, random });
+    }
+    case 'nats': {
+      const { NatsAdapter } = await import('./adapters/nats/nats-adapter.ts');
+      return new NatsAdapter({ name, url, clock, random });
+    }
   }
 }

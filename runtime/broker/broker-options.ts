@@ -163,7 +163,7 @@ export function resolveBrokerOptions(options: MessageBrokerOptions): ResolvedBro
 }
 
 function schemeOf(url: string): 'memory' | 'redis' | 'nats' | undefined {
-  if (url === '' || /^memory:/.test(url)) return 'memory';
+  if (url === '' || url.startsWith('memory:')) return 'memory';
   if (!URL.canParse(url)) return undefined;
   const { protocol, hostname } = new URL(url);
   if (hostname === '') return undefined;

@@ -79,7 +79,7 @@ export class Requests {
       };
       this.#pending.set(number, {
         resolve: (value) => end(() => resolve(value)),
-        reject: (error) => end(() => reject(error)),
+        reject: (error) => end(() => reject(error instanceof Error ? error : new Error(String(error)))),
       });
       signal?.addEventListener('abort', abort);
       send(number, (payload) => this.answer(number, payload), ending.signal).catch((error: unknown) =>

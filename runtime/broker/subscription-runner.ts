@@ -304,16 +304,17 @@ export class SubscriptionRunner {
     this.#settle(handOut, RELEASED, undefined, () => this.#forget(lane));
   }
 
-  #settle(handOut: HandOut, outcome: Outcome, done?: () => void, always?: () => void): void {
+  /** `after` runs when it is durable, `always` also when it failed. */
+  #settle(handOut: HandOut, outcome: Outcome, after?: () => void, always?: () => void): void {
     this.#outstanding -= 1;
     const settled = this.#source.settle(handOut, outcome);
     // An adapter settles many at once: whoever has nothing to do afterwards needs no promise of its own to say that it failed.
-    if (done === undefined && always === undefined && settled === this.#lastSettled) return;
+    if (after === undefined && always === undefined && settled === this.#lastSettled) return;
     this.#lastSettled = settled;
     settled.then(
       () => {
         always?.();
-        done?.();
+        after?.();
       },
       (error: unknown) => {
         // It is handed out again when its lease is over: nothing is lost.

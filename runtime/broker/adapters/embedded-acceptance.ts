@@ -7,15 +7,15 @@ import type { Offering, Route } from './embedded-route.ts';
 
 /** Counts the queues that have a message, until all do. */
 export class Acceptance implements Offering {
-  readonly #done: (duplicateOf: string | undefined, error: unknown) => void;
+  readonly #done: (duplicateOf: string | undefined, error: Error | undefined) => void;
   #left: number;
   #accepted = 0;
   #duplicateOf: string | undefined;
-  #error: unknown;
+  #error: Error | undefined;
   /** How many messages had ended at each route when this one was offered. */
   readonly ends: number[];
 
-  constructor(routes: readonly Route[], done: (duplicateOf: string | undefined, error: unknown) => void) {
+  constructor(routes: readonly Route[], done: (duplicateOf: string | undefined, error: Error | undefined) => void) {
     this.#left = routes.length;
     this.#done = done;
     this.ends = routes.map(({ ends }) => ends);
@@ -28,7 +28,7 @@ export class Acceptance implements Offering {
   }
 
   refused(error: unknown): void {
-    this.#error ??= error;
+    this.#error ??= error instanceof Error ? error : new Error(String(error));
     this.#one();
   }
 

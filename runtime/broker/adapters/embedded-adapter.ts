@@ -124,7 +124,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
     return new Promise((resolve, reject) => {
       const acceptance = new Acceptance(targets, (duplicateOf, error) => {
         if (error !== undefined) {
-          reject(error as Error);
+          reject(error);
           return;
         }
         const isDuplicate = duplicateOf !== undefined;

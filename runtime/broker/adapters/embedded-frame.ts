@@ -35,12 +35,7 @@ type Fields = readonly [
 ];
 
 export function packMessage({ header, payload }: CarriedMessage): Uint8Array {
-  const { kind, delivery, id, type, subject, source, timeMs, correlationId, ...rest } = header;
-  let hasRest = false;
-  for (const name in rest) {
-    if (rest[name as keyof typeof rest] === undefined) delete (rest as Record<string, unknown>)[name];
-    else hasRest = true;
-  }
+  const { kind, delivery, id, type, subject, source, timeMs, correlationId } = header;
   const fields: Fields = [
     KINDS.indexOf(kind),
     DELIVERIES.indexOf(delivery),
@@ -51,7 +46,7 @@ export function packMessage({ header, payload }: CarriedMessage): Uint8Array {
     timeMs,
     correlationId === id ? null : correlationId,
     payload,
-    hasRest ? rest : null,
+    restOf(header),
   ];
   const bytes = encodeValue(fields);
   if (bytes.length <= BYTES_LIMIT) return bytes;
@@ -67,7 +62,7 @@ export function unpackMessage(bytes: Uint8Array, redriven: boolean): CarriedMess
     // The decoder leaves its own marks on what it reads: on a view, not on what a queue may still hold.
     bytes.subarray(),
   ) as Fields;
-  const header = {
+  const header: Mutable<CarriedMessage['header']> = {
     id,
     kind: KINDS[kind] ?? 'EVENT',
     type,
@@ -76,8 +71,37 @@ export function unpackMessage(bytes: Uint8Array, redriven: boolean): CarriedMess
     timeMs,
     correlationId: correlationId ?? id,
     delivery: DELIVERIES[delivery] ?? 'AT_LEAST_ONCE',
-    ...rest,
   };
+  if (rest !== null) Object.assign(header, rest);
   if (redriven) delete header.expiresAtMs;
   return { header, payload };
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Most messages have none of these: to look at each costs less than to make an object of what is left. */
+const REST = [
+  'target',
+  'expiresAtMs',
+  'notBeforeMs',
+  'causationId',
+  'replyTo',
+  'key',
+  'idempotencyKey',
+  'retry',
+  'contractVersion',
+  'traceparent',
+  'tracestate',
+  'extensions',
+] as const satisfies readonly (keyof CarriedMessage['header'])[];
+
+function restOf(header: CarriedMessage['header']): Partial<Message> | null {
+  let rest: Record<string, unknown> | null = null;
+  for (const name of REST) {
+    const value = header[name];
+    if (value === undefined) continue;
+    rest ??= {};
+    rest[name] = value;
+  }
+  return rest;
 }

@@ -319,7 +319,9 @@ export class EmbeddedHub {
         return await call();
       } catch (error) {
         if (!(error instanceof ActorBlockedError) || tries === BLOCKED_TRIES) throw error;
-        await new Promise<void>((resolve) => void this.#clock.wait(BLOCKED_WAIT_MS, resolve));
+        await new Promise<void>((resolve) => {
+          this.#clock.wait(BLOCKED_WAIT_MS, resolve);
+        });
       }
     }
   }
