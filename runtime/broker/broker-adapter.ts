@@ -7,15 +7,20 @@
  * Invariants:
  * BA1. What `accept` has resolved for is kept until it is settled as handled or dead, or has expired, whatever dies meanwhile.
  * BA2. A message whose idempotency key (or id) was accepted within the window is not accepted again: `duplicate`.
- * BA3. What was handed out and not settled is handed out again, to anyone, as the next attempt, when its consumer is gone: at the latest
- *      `ackTimeoutMs` after its last sign of life. Then settling it by the old hand-out is without effect. A living consumer keeps what
- *      it has: the broker itself settles a message whose handler takes longer than `ackTimeoutMs`.
+ * BA3. What was handed out and not settled is handed out again, to anyone, when its consumer is gone: at the latest `ackTimeoutMs` after
+ *      its last sign of life. Then settling it by the old hand-out is without effect. A living consumer keeps what it has: the broker
+ *      itself settles a message whose handler takes longer than `ackTimeoutMs`.
  * BA4. Messages are handed out in the order of their acceptance, per source; one that waits for its next try holds back what has its key
  *      (`order: 'hold'`).
  *      What the broker gives back (`released`) comes again in its old place, as the same attempt. The broker gives back what has the key
  *      of a message that is to be tried again, as long as the settling of that one is under way. The adapter itself takes back what else
  *      of that key is handed out when it settles it, or something that is given back a moment later would come behind its followers.
  * BA5. `settle` resolves once the outcome is as durable as the adapter's `accept`.
+ * BA6. A message that kills its process does not do it for ever, and none dies for being in the hands of a process that another one
+ *      killed. An adapter that can, counts hand-outs whose consumer died apart from those that failed (`lost`), and hands out a message
+ *      that was lost `SUSPECT_AFTER_LOST` times alone: nothing else of the subscription is out with that consumer. An adapter that cannot
+ *      tell the two leaves `lost` out, counts both as attempts, and does not count what was given back: the runner then handles a
+ *      message in its last attempt alone, and gives back everything else before.
  */
 import type { CellKey } from '../kernel/address.ts';
 import type { EncodedError } from '../kernel/errors.ts';
@@ -41,12 +46,17 @@ export interface SubscriptionSpec {
 /** A message that was handed to a consumer, and not settled yet. */
 export interface HandOut {
   readonly message: CarriedMessage;
-  /** 1 for the first try. */
+  /** 1 for the first try. Where `lost` is known: one more than it has failed. */
   readonly attempt: number;
+  /** How often it was handed out to a process that died before it was settled; undefined: the adapter counts such as attempts. */
+  readonly lost?: number;
   readonly firstDeliveredMs: number;
   /** The adapter's own way to find it again. */
   readonly token: unknown;
 }
+
+/** Lost so often, a message may be what killed its process, and is handed out alone. */
+export const SUSPECT_AFTER_LOST = 2;
 
 /** What came of a hand-out. Replies are encoded as payloads are. */
 export type Outcome =

@@ -18,7 +18,7 @@ export interface BrokerDeadLetter {
   readonly subscription: string;
   /** The whole message; `payload` is undefined where it cannot be decoded. Its `traceparent` leads to its trace. */
   readonly message: Message;
-  /** `attempts`: it failed as often as it may. `refused`: the handler said that it is of no use to try again. */
+  /** `attempts`: it failed, or its process died of it, as often as it may. `refused`: the handler said that it is of no use to try again. */
   readonly reason: DeadReason;
   /** The last failure, with its stack. */
   readonly error: BlocksError;

@@ -9,7 +9,7 @@
  */
 import type { Clock, Wait } from '../kernel/clock.ts';
 import type { CarriedMessage, HandOut, Outcome } from './broker-adapter.ts';
-import type { MessageSource } from './subscription-runner.ts';
+import type { MessageSource } from './runner-ports.ts';
 
 export interface LocalSourcePorts {
   readonly clock: Clock;
@@ -40,7 +40,13 @@ export class LocalSource implements MessageSource {
       this.#ports.dropped(message);
       return;
     }
-    const handOut: HandOut = { message, attempt: 1, firstDeliveredMs: this.#ports.clock.now(), token: undefined };
+    const handOut: HandOut = {
+      message,
+      attempt: 1,
+      lost: 0,
+      firstDeliveredMs: this.#ports.clock.now(),
+      token: undefined,
+    };
     this.#enqueue(handOut);
   };
 

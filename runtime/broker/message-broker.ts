@@ -48,7 +48,8 @@ import { Requests, responseOf, type ResponsePayload } from './requests.ts';
 import type { BrokerStats } from './broker-stats.ts';
 import { BrokerSubscription } from './broker-subscription.ts';
 import { resolveSubscribeOptions } from './subscribe-options.ts';
-import { type Ending, SubscriptionRunner } from './subscription-runner.ts';
+import type { Ending } from './runner-ports.ts';
+import { SubscriptionRunner } from './subscription-runner.ts';
 import { assertPattern, replySubject } from './subjects.ts';
 
 /** The message that is being handled, for what is published by its handler. */

@@ -8,7 +8,8 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
 import type { BrokerAdapter } from './broker-adapter.ts';
 import type { MessageDraft, RetryPolicy } from './contract/message.ts';
-import { type Ending, SubscriptionRunner } from './subscription-runner.ts';
+import type { Ending } from './runner-ports.ts';
+import { SubscriptionRunner } from './subscription-runner.ts';
 
 /** Drafts that are published beside each other; those of one actor are not. */
 const AT_A_TIME = 64;

@@ -9,9 +9,11 @@
  *      of one before it and that one's next try.
  * SR2. Each message that was taken is settled once: handled, to be tried again, dead, or given back.
  * SR3. After `close` no handler begins; what waits is given back.
+ * SR4. A suspect (`isSuspect`) is handled alone: what else is here is given back before it begins, and nothing is asked for and nothing
+ *      begins until its outcome is durable. If the process dies, it was this message.
  */
 import { type Backoff, delayMs } from '../kernel/backoff.ts';
-import type { Clock, Wait } from '../kernel/clock.ts';
+import type { Wait } from '../kernel/clock.ts';
 import {
   AckTimeoutError,
   BrokerClosedError,
@@ -19,45 +21,11 @@ import {
   HandlerError,
   MessageExpiredError,
 } from '../kernel/errors.ts';
-import type { Random } from '../kernel/random.ts';
 import { decodeValue, encodeValue } from '../wire/value-codec.ts';
-import type { DeadReason, HandOut, Outcome } from './broker-adapter.ts';
-import type { Message, RetryPolicy } from './contract/message.ts';
+import { type DeadReason, type HandOut, type Outcome, SUSPECT_AFTER_LOST } from './broker-adapter.ts';
+import type { Message } from './contract/message.ts';
 import type { Header } from './message-maker.ts';
-
-/** Where messages come from, and where it is said what came of them. */
-export interface MessageSource {
-  request(count: number): void;
-  settle(handOut: HandOut, outcome: Outcome): Promise<void>;
-  /** Gives back what is not settled. */
-  close(): Promise<void>;
-}
-
-/** What came of a message, for whoever tells of it. */
-export interface Ending {
-  readonly header: Header;
-  readonly attempt: number;
-  readonly outcome: Outcome;
-  /** What the handler gave or threw. */
-  readonly value?: unknown;
-  readonly error?: Error;
-}
-
-export interface RunnerPorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly concurrency: number;
-  readonly order: 'hold' | 'pass';
-  readonly ackTimeoutMs: number;
-  readonly retry: RetryPolicy & { readonly maxAttempts: number };
-  /** Calls the handler. */
-  readonly invoke: (message: Message, attempt: number, signal: () => AbortSignal) => unknown;
-  /** The message as handlers get it; throws for a payload that its contract does not allow. */
-  readonly check: (message: Message) => Message | Promise<Message>;
-  /** What came of a message is durable. */
-  readonly ended: (ending: Ending) => void;
-  readonly failed: (error: unknown) => void;
-}
+import type { MessageSource, RunnerPorts } from './runner-ports.ts';
 
 interface Lane {
   readonly key: string;
@@ -94,6 +62,11 @@ export class SubscriptionRunner {
   /** How long a handler takes, ms, on average. */
   #handlerMs = Number.NaN;
   #closing = false;
+  /** The suspect that is being handled, or whose outcome is on its way. */
+  #tried: HandOut | undefined;
+  #isTrying = false;
+  /** The last one that began was a suspect: there may be more of them. */
+  #isWary = false;
   #lastSettled: Promise<void> | undefined;
   #onIdle: (() => void)[] = [];
 
@@ -121,7 +94,7 @@ export class SubscriptionRunner {
         this.#lanes.set(key, lane);
       }
       if (lane.failing === handOut.message.header.id) lane.failing = undefined;
-      if (this.#closing || lane.failing !== undefined) {
+      if (this.#closing || lane.failing !== undefined || this.#isTrying) {
         this.#giveBack(lane, handOut);
         continue;
       }
@@ -157,21 +130,54 @@ export class SubscriptionRunner {
   }
 
   #pump(): void {
-    while (this.#jobs.size < this.#ports.concurrency) {
-      const lane = this.#ready.shift();
+    while (this.#jobs.size < this.#ports.concurrency && this.#tried === undefined) {
+      const [lane] = this.#ready;
       if (lane === undefined) break;
-      const handOut = lane.waiting.shift();
-      if (handOut === undefined) continue;
+      const [next] = lane.waiting;
+      const isTrial = next !== undefined && this.#isSuspect(next);
+      // What is under way is finished first, and nothing more begins.
+      if (isTrial && this.#jobs.size > 0) return;
+      this.#ready.shift();
+      if (next === undefined) continue;
+      lane.waiting.shift();
       lane.busy = true;
-      this.#start(lane, handOut);
+      this.#isWary = isTrial;
+      if (isTrial) this.#try(lane, next);
+      else this.#start(lane, next);
     }
     this.#topUp();
+  }
+
+  #isSuspect({ message, attempt, lost }: HandOut): boolean {
+    if (lost !== undefined) return lost >= SUSPECT_AFTER_LOST;
+    return attempt > 1 && attempt >= this.#policyOf(message.header).maxAttempts;
+  }
+
+  /** Handles a suspect, once nothing else is in the hands of this process. */
+  #try(lane: Lane, handOut: HandOut): void {
+    this.#tried = handOut;
+    this.#isTrying = true;
+    this.#ready = [];
+    let underWay = 1;
+    const given = (): void => {
+      underWay -= 1;
+      if (underWay > 0 || this.#closing) return;
+      this.#start(lane, handOut);
+      this.#pump();
+    };
+    for (const other of this.#lanes.values()) {
+      for (const waiting of other.waiting.splice(0)) {
+        underWay += 1;
+        this.#giveBack(other, waiting, given);
+      }
+    }
+    given();
   }
 
   #start(lane: Lane, handOut: HandOut): void {
     const { clock, invoke, check } = this.#ports;
     const { header, payload } = handOut.message;
-    const { attempt } = handOut;
+    const { attempt, lost = 0 } = handOut;
     if (header.expiresAtMs !== undefined && header.expiresAtMs <= clock.now()) {
       const expired = new MessageExpiredError(
         `message ${header.id} (${header.type}) waited longer than its time to live`,
@@ -180,6 +186,14 @@ export class SubscriptionRunner {
       return;
     }
     const { maxAttempts } = this.#policyOf(header);
+    const alone = lost - SUSPECT_AFTER_LOST;
+    if (alone >= maxAttempts) {
+      const killer = new HandlerError(
+        `message ${header.id} (${header.type}) was handled alone, and its process died of it, ${alone} times (${lost} deaths in all): find out what its handler does to the process, then redrive it`,
+      );
+      this.#bury(lane, handOut, 'attempts', killer);
+      return;
+    }
     if (attempt > maxAttempts) {
       const lost = new HandlerError(
         `message ${header.id} (${header.type}) was begun ${attempt - 1} times, and whoever had it did not live to finish it`,
@@ -300,14 +314,25 @@ export class SubscriptionRunner {
     this.#next(lane);
   }
 
-  #giveBack(lane: Lane, handOut: HandOut): void {
-    this.#settle(handOut, RELEASED, undefined, () => this.#forget(lane));
+  #giveBack(lane: Lane, handOut: HandOut, given?: () => void): void {
+    this.#settle(handOut, RELEASED, undefined, () => {
+      this.#forget(lane);
+      given?.();
+    });
   }
 
   /** `after` runs when it is durable, `always` also when it failed. */
   #settle(handOut: HandOut, outcome: Outcome, after?: () => void, always?: () => void): void {
     this.#outstanding -= 1;
     const settled = this.#source.settle(handOut, outcome);
+    if (handOut === this.#tried) {
+      this.#isTrying = false;
+      const over = (): void => {
+        this.#tried = undefined;
+        this.#pump();
+      };
+      settled.then(over, over);
+    }
     // An adapter settles many at once: whoever has nothing to do afterwards needs no promise of its own to say that it failed.
     if (after === undefined && always === undefined && settled === this.#lastSettled) return;
     this.#lastSettled = settled;
@@ -350,10 +375,10 @@ export class SubscriptionRunner {
   }
 
   #topUp(): void {
-    if (this.#closing) return;
+    if (this.#closing || this.#tried !== undefined) return;
     const { concurrency } = this.#ports;
     const each = Number.isNaN(this.#handlerMs) ? 1 : Math.ceil(AHEAD_MS / Math.max(this.#handlerMs, 0.01));
-    const aim = Math.max(concurrency, Math.min(AHEAD_LIMIT, concurrency * each));
+    const aim = this.#isWary ? 1 : Math.max(concurrency, Math.min(AHEAD_LIMIT, concurrency * each));
     const missing = aim - this.#outstanding;
     // In parcels: one request for each message would be as many turns.
     if (missing <= 0 || (missing * 4 < aim && this.#outstanding > 0)) return;

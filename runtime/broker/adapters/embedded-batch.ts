@@ -20,12 +20,12 @@ export interface PackedBatch {
 }
 
 export interface PackedHandOuts {
-  /** Six for each: number, lease, attempt, first time, redrives, size. */
+  /** Seven for each: number, lease, attempt, first time, redrives, times lost, size. */
   readonly numbers: readonly number[];
   readonly bytes: Uint8Array;
 }
 
-const FIELDS = 6;
+const FIELDS = 7;
 const NO_BYTES = new Uint8Array(0);
 const NO_HAND_OUTS: PackedHandOuts = { numbers: [], bytes: NO_BYTES };
 
@@ -81,15 +81,15 @@ export function packHandOuts(handOuts: readonly WireHandOut[]): PackedHandOuts {
   if (handOuts.length === 0) return NO_HAND_OUTS;
   const numbers: number[] = [];
   let size = 0;
-  for (const [seq, lease, attempt, firstMs, redrives, bytes] of handOuts) {
-    numbers.push(seq, lease, attempt, firstMs, redrives, bytes.length);
+  for (const [seq, lease, attempt, firstMs, redrives, lost, bytes] of handOuts) {
+    numbers.push(seq, lease, attempt, firstMs, redrives, lost, bytes.length);
     size += bytes.length;
   }
   const all = new Uint8Array(size);
   let offset = 0;
   for (const handOut of handOuts) {
-    all.set(handOut[5], offset);
-    offset += handOut[5].length;
+    all.set(handOut[6], offset);
+    offset += handOut[6].length;
   }
   return { numbers, bytes: all };
 }
@@ -98,7 +98,7 @@ export function unpackHandOuts({ numbers, bytes }: PackedHandOuts): WireHandOut[
   const handOuts: WireHandOut[] = [];
   let offset = 0;
   for (let at = 0; at < numbers.length; at += FIELDS) {
-    const size = numbers[at + 5] as number;
+    const size = numbers[at + 6] as number;
     const own = bytes.subarray(offset, offset + size);
     offset += size;
     handOuts.push([
@@ -107,6 +107,7 @@ export function unpackHandOuts({ numbers, bytes }: PackedHandOuts): WireHandOut[
       numbers[at + 2] as number,
       numbers[at + 3] as number,
       numbers[at + 4] as number,
+      numbers[at + 5] as number,
       own,
     ]);
   }

@@ -207,11 +207,11 @@ export class EmbeddedConsumer implements AdapterConsumer {
 }
 
 function handOutOf(
-  [seq, lease, attempt, firstDeliveredMs, redrives, bytes]: WireHandOut,
+  [seq, lease, attempt, firstDeliveredMs, redrives, lost, bytes]: WireHandOut,
   unpack: ConsumerPorts['unpack'],
 ): HandOut {
   const token: Token = [seq, lease];
-  return { message: unpack(bytes, redrives > 0), attempt, firstDeliveredMs, token };
+  return { message: unpack(bytes, redrives > 0), attempt, lost, firstDeliveredMs, token };
 }
 
 function endOf({ attempt }: HandOut, outcome: Outcome, atMs: number): DeliveryStatus | undefined {

@@ -19,8 +19,10 @@ export interface Entry {
   readonly redrives: number;
   /** Of its present hand-out; 0: it has none. */
   lease: number;
-  /** How often it was handed out and begun. */
+  /** How often it was handed out and begun; not those times when its process died. */
   attempt: number;
+  /** How often its process died while it was handed out. */
+  lost: number;
   firstMs: number;
   /** Not to be handed out earlier. */
   dueMs: number;
@@ -40,18 +42,20 @@ export type SavedEntry = readonly [
   firstMs: number,
   dueMs: number,
   lease: number,
+  lost?: number,
 ];
 
 export function saveEntry(entry: Entry): SavedEntry {
-  const { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease } = entry;
+  const { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost } = entry;
+  if (lost > 0) return [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost];
   return [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease];
 }
 
 export function loadEntry(saved: SavedEntry, window: Window): Entry {
-  const [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease] = saved;
+  const [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost = 0] = saved;
   const found = window.find(id, dedupe);
   const item = found?.id === id ? found : undefined;
-  return { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, item };
+  return { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost, item };
 }
 
 /** Freed places at the front before the list is made anew. */

@@ -9,8 +9,10 @@
  * LN2. A lane that is held gives nothing until the message that holds it has come back.
  * LN3. No more than `LOOK_AHEAD` messages are parked by way of asking `hasRoom`: a key that stands still does not pull a whole backlog
  *      into memory.
+ * LN4. A suspect (`isSuspect`) is handed out alone: nothing beside it, of whatever key.
  */
 import { type Entry, loadEntry, type SavedEntry, saveEntry } from './embedded-entry.ts';
+import { SUSPECT_AFTER_LOST } from '../broker-adapter.ts';
 import type { Window } from './embedded-window.ts';
 
 /** How far behind the first message that cannot be handed out others are looked for. */
@@ -37,6 +39,9 @@ export interface SavedLanes {
 
 const NOTHING: readonly Entry[] = [];
 
+/** It may be what killed the processes that had it. */
+export const isSuspect = ({ lost }: Entry): boolean => lost >= SUSPECT_AFTER_LOST;
+
 export class Lanes {
   readonly #leases = new Map<number, Entry>();
   readonly #lanes = new Map<string, Lane>();
@@ -46,6 +51,13 @@ export class Lanes {
 
   get leased(): number {
     return this.#leases.size;
+  }
+
+  /** A suspect is handed out: it is to be seen whether the process lives through it. */
+  get isTrying(): boolean {
+    if (this.#leases.size !== 1) return false;
+    const [only] = this.#leases.values();
+    return only !== undefined && isSuspect(only);
   }
 
   get parked(): number {

@@ -46,6 +46,7 @@ export type WireHandOut = readonly [
   attempt: number,
   firstMs: number,
   redrives: number,
+  lost: number,
   bytes: Uint8Array,
 ];
 

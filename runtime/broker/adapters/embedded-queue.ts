@@ -11,14 +11,15 @@
  * Invariants:
  * EQ1. A message that was accepted waits, is handed out, or is settled. Settling by anyone but who has it now is without effect.
  * EQ2. What consumers of another run of the process have waits again as soon as the queue is opened: they are dead.
- * EQ3. Attempts are counted when a message is handed out, so that one which kills its process does not do it for ever.
+ * EQ3. Attempts are counted when a message is handed out, and taken back when it is released or its process has died. The latter is
+ *      counted apart (`lost`), and what was lost twice is handed out alone (LN4): one that kills its process is found, and no other dies of it.
  */
 import type { Behavior, Turn } from '../../kernel/behavior.ts';
 import type { EncodedError } from '../../kernel/errors.ts';
 import type { DeadReason } from '../broker-adapter.ts';
 import { eachOfBatch, packHandOuts } from './embedded-batch.ts';
 import type { Entry, SavedEntry } from './embedded-entry.ts';
-import { Lanes } from './embedded-lanes.ts';
+import { isSuspect, Lanes } from './embedded-lanes.ts';
 import {
   BATCH_BYTES,
   BATCH_MESSAGES,
@@ -149,6 +150,7 @@ function accept(state: QueueState, message: WireMessage, turn: Turn): Verdict {
     redrives: 0,
     lease: 0,
     attempt: 0,
+    lost: 0,
     firstMs: 0,
     dueMs: notBeforeMs,
     item,
@@ -177,6 +179,7 @@ function requeue(state: QueueState, letter: WireLetter, turn: Turn): void {
     redrives,
     lease: 0,
     attempt: 0,
+    lost: 0,
     firstMs: 0,
     dueMs: 0,
     item,
@@ -240,12 +243,14 @@ function handOut(state: QueueState, consumer: string, count: number, turn: Turn)
   const { backlog, lanes, window } = state;
   const most = Math.min(count, BATCH_MESSAGES);
   const found: WireHandOut[] = [];
-  if (most <= 0) return found;
+  if (most <= 0 || lanes.isTrying) return found;
   backlog.restore(lanes.unparkFor(consumer));
   let bytes = 0;
   while (found.length < most) {
     const next = backlog.ready.first;
     if (next === undefined || (found.length > 0 && bytes + next.bytes.length > BATCH_BYTES)) break;
+    // What is out comes back first. Nothing behind it is handed out before, or it would wait for ever.
+    if (isSuspect(next) && lanes.leased > 0) break;
     backlog.ready.shift();
     if (next.expiresAtMs > 0 && next.expiresAtMs <= turn.nowMs) {
       bury(state, next, 'expired', EXPIRED, turn.nowMs);
@@ -254,12 +259,13 @@ function handOut(state: QueueState, consumer: string, count: number, turn: Turn)
       next.attempt += 1;
       if (next.firstMs === 0) next.firstMs = turn.nowMs;
       bytes += next.bytes.length;
-      found.push([next.seq, next.lease, next.attempt, next.firstMs, next.redrives, next.bytes]);
+      found.push([next.seq, next.lease, next.attempt, next.firstMs, next.redrives, next.lost, next.bytes]);
       if (next.item !== undefined) {
         next.item.status = 'delivered';
         next.item.attempt = next.attempt;
         next.item.atMs = turn.nowMs;
       }
+      if (isSuspect(next)) break;
     }
     if (backlog.ready.length === 0 && lanes.hasRoom) backlog.refill(turn, window);
   }
@@ -378,7 +384,11 @@ function open(state: QueueState, instance: string, spec: QueueSpec, turn: Turn):
   for (const { handle } of state.pulls) turn.replyTo(handle, packHandOuts([]));
   state.pulls = [];
   const lost = state.lanes.allLeased();
-  for (const entry of lost) state.backlog.restore(state.lanes.end(entry));
+  for (const entry of lost) {
+    unbegin(entry);
+    entry.lost += 1;
+    state.backlog.restore(state.lanes.end(entry));
+  }
   state.backlog.restore(lost);
 }
 

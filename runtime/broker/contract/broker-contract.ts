@@ -13,7 +13,10 @@ import type { Receipt, ReceiptState } from './receipt.ts';
 
 /** What a handler is told beside the message. */
 export interface DeliveryContext {
-  /** 1 for the first try. */
+  /**
+   * 1 for the first try; one more for each that failed: the handler threw, or took longer than `ackTimeoutMs`. A try whose process died is
+   * not counted by the embedded broker, so this may be the second time although it says 1. Other servers may count it.
+   */
   readonly attempt: number;
   /** Name of the subscription. */
   readonly subscription: string;
@@ -41,7 +44,7 @@ export interface SubscribeOptions {
   readonly from?: StartFrom;
   /** Messages that this handler may have at a time. Default 1; those of one key never beside each other. */
   readonly concurrency?: number;
-  /** Messages that may wait before publishers must. Default 1,000,000. */
+  /** When so many wait, `publish` rejects with QueueFullError. Default 1,000,000. */
   readonly waitingLimit?: number;
   /** For messages without a policy of their own. */
   readonly retry?: RetryPolicy;
