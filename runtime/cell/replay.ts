@@ -10,7 +10,7 @@
  * R4. Each turn is repeated by the version that made it; in the end the state is the present version's (`past-state.ts`).
  */
 import { enterTurn } from '../kernel/ambient.ts';
-import { ActorBlockedError, BlocksError, decodeError, encodeError } from '../kernel/errors.ts';
+import { ActorBlockedError, BlocksError, decodeError, encodeError, UnknownDefinitionError } from '../kernel/errors.ts';
 import type { Intent } from '../kernel/intent.ts';
 import type { ImageRow, LoadedCell, TurnRecord } from '../journal/turn-record.ts';
 import { applyTurn } from './book.ts';
@@ -40,7 +40,9 @@ function recoverFrom(cell: Cell, loaded: LoadedCell, turn: CellTurn): Recovered 
     cell.definition.isMissing === true &&
     (loaded.image !== undefined || loaded.turns.length > 0 || loaded.pending.length > 0)
   ) {
-    return blocked(cell, `no definition is named "${cell.definition.name}": list its module in the \`actors\` option`);
+    const { name } = cell.definition;
+    const why = `no definition is named "${name}": list its module in the \`actors\` option`;
+    return blocked(cell, why, new UnknownDefinitionError(why, { details: { name } }));
   }
   if (loaded.damage !== undefined) {
     const cause = decodeError(loaded.damage);

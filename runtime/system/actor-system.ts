@@ -59,9 +59,6 @@ export interface SystemSeams {
   readonly topology?: Topology;
 }
 
-/** What is said of an actor whose definition is not loaded. */
-const MISSING = 'no definition is named';
-
 type Life = { readonly kind: 'starting' | 'started' } | { readonly kind: 'failed'; readonly error: Error };
 type Listener<K extends keyof SystemEvents> = (event: SystemEvents[K]) => void;
 
@@ -298,7 +295,7 @@ export class ActorSystem implements AsyncDisposable {
 
   /** One that was wanted before its code was there, by a message of an earlier run, is brought back now that it is. */
   async #unblockDefined(key: CellKey, error: BlocksError): Promise<void> {
-    if (!error.message.includes(MISSING) || this.#definitions.of(key) === undefined) return;
+    if (!(error.cause instanceof UnknownDefinitionError) || this.#definitions.of(key) === undefined) return;
     await this.unblock({ key });
   }
 

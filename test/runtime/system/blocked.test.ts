@@ -127,3 +127,35 @@ test('a definition that is not loaded any more: its actors are kept, and named',
   await using system = await start([FIRST], dataDir);
   expect(await system.ref('shop', 's').ask({ type: 'SELL' })).toBe(4);
 });
+
+test.each([0, 1])(
+  'wanted before its definition is loaded, an actor comes back when it is, threads: %i',
+  async (threads) => {
+    const dataDir = await soldThree();
+    await using system = await start([new URL('../../support/actors/ledger.ts', import.meta.url)], dataDir, threads);
+    const blocked = recordEvents(system, 'blocked');
+    expect(await system.refOf('shop/s').snapshot()).toMatchObject({ status: 'blocked' });
+    await until('the event', () => blocked.length > 0);
+    expect(blocked).toMatchObject([
+      {
+        key: 'shop/s',
+        error: { code: 'ACTOR_BLOCKED', cause: { code: 'UNKNOWN_DEFINITION', details: { name: 'shop' } } },
+      },
+    ]);
+    const { shop } = (await import('../../support/modules/shop-first.ts')) as {
+      shop: Parameters<typeof system.spawn>[0];
+    };
+    await system.spawn(shop, { id: 'other' });
+    expect(system.blocked().size).toBe(0);
+    expect(await system.ref('shop', 's').ask({ type: 'SELL' })).toBe(4);
+  },
+);
+
+test('one that is blocked for another reason does not come back because a module is loaded', async () => {
+  const dataDir = await soldThree();
+  await using system = await start([BROKEN], dataDir);
+  expect(await codeOf(system.ref('shop', 's').ask({ type: 'SELL' }))).toBe('ACTOR_BLOCKED');
+  const { ledger } = await import('../../support/actors/ledger.ts');
+  await system.spawn(ledger, { id: 'l' });
+  expect([...system.blocked().keys()]).toEqual(['shop/s']);
+});
