@@ -4,6 +4,8 @@
  * A `BrokerWorld` is one place that messages are kept in; brokers are started in it, end, and are started again.
  */
 import { expect } from 'vitest';
+import { z } from 'zod';
+import { ContractRegistry } from '../../runtime/broker/contracts/contract-registry.ts';
 import type { MessageBroker } from '../../runtime/broker/message-broker.ts';
 import type { MessageBrokerOptions } from '../../runtime/broker/broker-options.ts';
 import type { Message } from '../../runtime/broker/contract/message.ts';
@@ -515,6 +517,43 @@ export const brokerContract: readonly BrokerCase[] = [
       expect((await large.settled({ timeoutMs: 10_000 })).status).toBe('handled');
       expect(await codeOf(broker.publish({ type: 'no.*' }))).toBe('INVALID_SUBJECT');
       expect(await codeOf(broker.publish({ type: '', ttlMs: -1 } as never))).toBe('INVALID_MESSAGE');
+    },
+  },
+  {
+    name: 'contracts: what violates one is refused when it is sent; what comes from elsewhere is a dead letter, and nothing waits for it',
+    run: async (world) => {
+      const contracts = new ContractRegistry();
+      contracts.register({
+        type: 'bill',
+        schema: z.object({ total: z.number().min(0), currency: z.string().default('EUR') }),
+      });
+      const strict = await world.start({ contracts });
+      const elsewhere = await world.start();
+      const got: unknown[] = [];
+      const told: unknown[] = [];
+      strict.on('dead_letter', ({ messageId, reason }) => void told.push([messageId, reason]));
+      await strict.subscribe('bill', ({ payload, contractVersion }) => void got.push([payload, contractVersion]), {
+        name: 'b',
+        retry: { ...QUICK, maxAttempts: 3 },
+      });
+      expect(await codeOf(strict.publish({ type: 'bill', payload: { total: -1 } }))).toBe('CONTRACT_VIOLATION');
+      const bad = await elsewhere.publish({ type: 'bill', id: 'bad', key: 'k', payload: { total: 'much' } });
+      const good = await elsewhere.publish({ type: 'bill', key: 'k', payload: { total: 2 } });
+      expect((await bad.settled({ timeoutMs: 10_000 })).subscriptions['b']).toMatchObject({
+        status: 'dead',
+        attempt: 1,
+        error: { code: 'CONTRACT_VIOLATION' },
+      });
+      expect((await good.settled({ timeoutMs: 10_000 })).status).toBe('handled');
+      const own = await strict.publish({ type: 'bill', payload: { total: 3, currency: 'CHF' } });
+      expect((await own.settled({ timeoutMs: 10_000 })).status).toBe('handled');
+      expect(got).toEqual([
+        [{ total: 2, currency: 'EUR' }, 1],
+        [{ total: 3, currency: 'CHF' }, 1],
+      ]);
+      expect(told).toEqual([['bad', 'contract']]);
+      const { letters } = await strict.deadLetters.list({ reason: 'contract' });
+      expect(letters).toMatchObject([{ message: { id: 'bad', payload: { total: 'much' } }, attempts: 1 }]);
     },
   },
   {
