@@ -14,11 +14,19 @@ import { streamBehavior } from './embedded-stream.ts';
 
 /** A segment is written once and read once: it leaves the memory as soon as may be. */
 const SEGMENT_IDLE_MS = 500;
+/**
+ * An image has every id that the queue remembers: 58 bytes each, 1.2 MB of 20,000. With lone messages, two turns of 0.4 KB each, an image
+ * every 1,000 turns was three quarters of what was written.
+ */
+const QUEUE_SNAPSHOT_EVERY_TURNS = 10_000;
 
 export const brokerRegistry: Definition = defineBehavior(import.meta.url, REGISTRY, registryBehavior, {
   virtual: true,
 });
-export const brokerQueue: Definition = defineBehavior(import.meta.url, QUEUE, queueBehavior, { virtual: true });
+export const brokerQueue: Definition = defineBehavior(import.meta.url, QUEUE, queueBehavior, {
+  virtual: true,
+  snapshotEveryTurns: QUEUE_SNAPSHOT_EVERY_TURNS,
+});
 export const brokerSegment: Definition = defineBehavior(import.meta.url, SEGMENT, segmentBehavior, {
   virtual: true,
   passivateAfterMs: SEGMENT_IDLE_MS,
