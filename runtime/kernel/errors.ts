@@ -248,6 +248,14 @@ export class ConnectorUnavailableError extends BlocksError {
 export class UnknownTargetError extends BlocksError {
   readonly code = 'UNKNOWN_TARGET';
 }
+/** A workflow's definition that cannot work: `details.faults` has all that is wrong with it, each with its place. */
+export class InvalidWorkflowError extends BlocksError {
+  readonly code = 'INVALID_WORKFLOW';
+}
+/** A condition or parameter of a workflow that has no value: `details` has the expression, the position and a hint. */
+export class ExpressionError extends BlocksError {
+  readonly code = 'EXPRESSION_FAILED';
+}
 /** An error of a class that this library does not know, as it came from another thread or the journal. */
 export class RemoteError extends BlocksError {
   readonly code: string;
@@ -336,6 +344,8 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     RATE_LIMITED: RateLimitedError,
     CONNECTOR_UNAVAILABLE: ConnectorUnavailableError,
     UNKNOWN_TARGET: UnknownTargetError,
+    INVALID_WORKFLOW: InvalidWorkflowError,
+    EXPRESSION_FAILED: ExpressionError,
   }),
 );
 

@@ -10,6 +10,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   comlink: ['runtime/host/control-*.ts', 'runtime/host/comlink-*.d.ts'],
   piscina: ['runtime/host/cpu-pool.ts'],
   xstate: ['actors/machine/**'],
+  '@marcbachmann/cel-js': ['actors/saga/expression-engine.ts'],
   '@opentelemetry/api': ['runtime/telemetry/**'],
   // Optional peers of the adapters.
   '@redis/client': ['runtime/broker/adapters/**'],
