@@ -21,7 +21,7 @@ export interface ExpressionScope {
   /** Every step of the workflow. */
   readonly steps: ReadonlySet<string>;
   /** Those that are over when this is evaluated. */
-  readonly readable: ReadonlySet<string>;
+  readonly readable: { has(id: string): boolean };
   readonly results: ReadonlyMap<string, ValueShape>;
   /** Beyond `input`, `steps` and `context`. */
   readonly names: ReadonlySet<'error' | 'item' | 'index'>;

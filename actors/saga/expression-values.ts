@@ -115,5 +115,5 @@ export function textOf(value: unknown): string {
   if (value === null || value === undefined)
     throw new Error(`${value} has no text: give a default, as has(a.b) ? a.b : ''`);
   if (value instanceof Date) return value.toISOString();
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : JSON.stringify(value);
 }

@@ -11,6 +11,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   piscina: ['runtime/host/cpu-pool.ts'],
   xstate: ['actors/machine/**'],
   '@marcbachmann/cel-js': ['actors/saga/expression-engine.ts'],
+  yaml: ['actors/saga/workflow-text.ts'],
   '@opentelemetry/api': ['runtime/telemetry/**'],
   // Optional peers of the adapters.
   '@redis/client': ['runtime/broker/adapters/**'],
