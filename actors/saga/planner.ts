@@ -10,7 +10,7 @@
  */
 import type { CompiledWorkflow } from './compiled-workflow.ts';
 import { failTry, enqueue, presentTry, succeed, tryAgain } from './run-attempts.ts';
-import { compensate, drain, isPastPivot, onUndoFailed } from './run-backward.ts';
+import { compensate, drain, failedSteps, isPastPivot, onUndoFailed } from './run-backward.ts';
 import { RunDraft } from './run-draft.ts';
 import { advance, onSignal, onStepTimeout, onTryFailed, onUnitDone, settle } from './run-forward.ts';
 import {
@@ -152,14 +152,6 @@ function onRetry(draft: RunDraft): void {
 function goOn(draft: RunDraft): void {
   draft.phase = { kind: 'running' };
   draft.failure = undefined;
-}
-
-/** Those that have failed the run. */
-function failedSteps(draft: RunDraft): string[] {
-  const { steps } = draft.workflow.data;
-  return steps
-    .filter(({ id, onFailure }) => onFailure === 'fail' && draft.step(id).status === 'failed')
-    .map(({ id }) => id);
 }
 
 /** A failed step is active again; its failed units are tried again. Without units it starts anew. */

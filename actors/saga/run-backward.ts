@@ -7,6 +7,7 @@
  * RB3. Nothing is undone once a pivot is completed: the run is stuck until somebody tries again or says that it is done.
  * RB4. Cancelling a run that is being undone changes nothing.
  */
+import type { EncodedError } from '../../runtime/kernel/errors.ts';
 import { backOff, enqueue, isRetried, pump } from './run-attempts.ts';
 import type { RunDraft } from './run-draft.ts';
 import { dropWaiting, stopWaiting } from './run-forward.ts';
@@ -25,9 +26,11 @@ export function drain(draft: RunDraft): void {
       return;
     }
     if (isPast) {
-      // The pivot was quicker than the cancellation.
+      // The pivot was quicker than the cancellation. What has failed meanwhile has failed all the same.
       draft.failure = undefined;
-      draft.phase = { kind: 'running' };
+      const [failed] = failedSteps(draft);
+      if (failed !== undefined) draft.fail('failed', draft.step(failed).error as EncodedError, failed);
+      draft.phase = failed === undefined ? { kind: 'running' } : { kind: 'stuck', in: 'step' };
       return;
     }
     if (isPivotUnderWay(draft)) {
@@ -38,6 +41,14 @@ export function drain(draft: RunDraft): void {
     draft.phase = { kind: 'draining', abandoned: true };
   }
   if (draft.inFlight === 0) beginCompensation(draft);
+}
+
+/** Those that have failed the run. */
+export function failedSteps(draft: RunDraft): string[] {
+  const { steps } = draft.workflow.data;
+  return steps
+    .filter(({ id, onFailure }) => onFailure === 'fail' && draft.step(id).status === 'failed')
+    .map(({ id }) => id);
 }
 
 /** Whether a pivot is completed. */

@@ -306,6 +306,9 @@ test('a failure beside a pivot under way waits for it', () => {
   const late = new PlanRig(steps).done('a/1').on({ type: 'cancel', reason: undefined }).done('p/1');
   expect(late.phase).toBe('running');
   expect(late.done('b/1').phase).toBe('completed');
+  const both = new PlanRig(steps).done('a/1').on({ type: 'cancel', reason: undefined }).fail('b/1').done('p/1');
+  expect(both.phase).toBe('stuck step');
+  expect(both.on({ type: 'retry' }).done('b/2').phase).toBe('completed');
 });
 
 test('a failed compensation parks the run; the others are done; it is tried again or resolved by hand', () => {

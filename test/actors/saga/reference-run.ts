@@ -257,8 +257,9 @@ export class ReferenceRun {
       const isPast = this.#pivots().some(({ state }) => state === 'completed');
       if (this.failure === 'failed' && (isPast || this.#data.onFailure === 'park')) this.phase = 'stuck step';
       else if (isPast) {
-        this.failure = undefined;
-        this.phase = 'running';
+        const hasFailed = this.#steps.some(({ data, state }) => state === 'failed' && data.onFailure === 'fail');
+        this.failure = hasFailed ? 'failed' : undefined;
+        this.phase = hasFailed ? 'stuck step' : 'running';
       } else if (this.#pivots().some(({ runs }) => runs.some(({ state }) => state === 'running'))) {
         if (this.phase === 'failing') return false;
         this.phase = 'failing';
