@@ -10,7 +10,6 @@
  */
 import { type ChartImplementations, machineOfChart } from '../machine/chart-machine.ts';
 import type { CompiledStep, CompiledWorkflow } from './compiled-workflow.ts';
-import type { ExpressionVariables } from './expression.ts';
 
 type StepMark = 'pending' | 'active' | 'completed' | 'skipped' | 'cascading' | 'failed' | 'continued' | 'cancelled';
 
@@ -240,7 +239,7 @@ function implementations(workflow: CompiledWorkflow): ChartImplementations {
       isReady: (given, { step }: StepParameters) => isReady(contextOf(given), step),
       isFalse: (given, { step }: StepParameters) => {
         const context = contextOf(given);
-        return isReady(context, step) && plan(step).condition?.evaluate(context as ExpressionVariables) === false;
+        return isReady(context, step) && plan(step).condition?.evaluate(context) === false;
       },
       cascades: (given, { step }: StepParameters) => {
         const { dependencies, join } = plan(step).data;

@@ -1,0 +1,18 @@
+/**
+ * The actors behind workflows, as definitions: list `workflowActors` in the `actors` of the system.
+ */
+import { defineBehavior } from '../../runtime/kernel/definition.ts';
+import { OUTBOX_DEFINITION, outboxBehavior } from './outbox.ts';
+import { RUN_DEFINITION, runBehavior } from './run-behavior.ts';
+
+/** The module that every thread loads: `ActorSystem.start({ actors: [workflowActors, …] })`. */
+export const workflowActors: string = import.meta.url;
+
+/** A run of a workflow. */
+export const sagaRun = defineBehavior(import.meta.url, RUN_DEFINITION, runBehavior, { version: 1 });
+
+/** Commands on their way to systems. */
+export const sagaOutbox = defineBehavior(import.meta.url, OUTBOX_DEFINITION, outboxBehavior, {
+  version: 1,
+  virtual: true,
+});
