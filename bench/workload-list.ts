@@ -18,6 +18,7 @@ import { replay, restartAll } from './workloads/replay.ts';
 import { spawnDurable, spawnInMemory } from './workloads/spawn.ts';
 import { tellAcrossHosts } from './workloads/tell-across-hosts.ts';
 import { tellInHost } from './workloads/tell-in-host.ts';
+import { workflowRate, workflowTrip } from './workloads/workflow.ts';
 
 export const WORKLOADS: readonly Workload[] = [
   tellInHost,
@@ -27,6 +28,8 @@ export const WORKLOADS: readonly Workload[] = [
   durableTurns,
   durableMachine,
   durableAsk,
+  workflowRate,
+  workflowTrip,
   spawnInMemory,
   spawnDurable,
   replay,

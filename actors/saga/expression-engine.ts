@@ -48,8 +48,8 @@ const MIXED: Readonly<Record<string, (left: number, right: number) => number>> =
   '/': (left, right) => left / right,
 };
 
-/** Evaluates; what an expression may name has been checked before. */
-const evaluating = withMixedNumbers(new Environment({ ...OPTIONS, unlistedVariablesAreDyn: true }));
+/** Evaluates; what an expression may name has been checked before. Made when it is first needed: many have no workflows. */
+let evaluating: Environment | undefined;
 
 function withMixedNumbers(environment: Environment): Environment {
   for (const [operator, calculate] of Object.entries(MIXED)) {
@@ -65,6 +65,7 @@ function withMixedNumbers(environment: Environment): Environment {
 
 /** Throws what `engineFault` reads. */
 export function parseExpression(source: string): ParsedExpression {
+  evaluating ??= withMixedNumbers(new Environment({ ...OPTIONS, unlistedVariablesAreDyn: true }));
   const parsed: ParseResult = evaluating.parse(source);
   return { tree: parsed.ast, evaluate: (variables) => parsed(variables) as unknown };
 }

@@ -28,9 +28,21 @@ interface StepParameters {
   readonly step: string;
 }
 
-/** The statechart as data: for `createMachine`, for Stately's tools, for a drawing. */
-export function statechartOf(workflow: CompiledWorkflow): Record<string, unknown> {
-  const { data, steps } = workflow;
+/** A definition, as `WorkflowDefinition` and `defineSaga` make it. */
+export interface Chartable {
+  compile(): CompiledWorkflow;
+}
+
+/**
+ * The statechart as data: for `createMachine`, for Stately's tools, for a drawing.
+ *
+ * @throws InvalidWorkflowError
+ */
+export function statechartOf(definition: Chartable): Record<string, unknown> {
+  return configOf(definition.compile());
+}
+
+function configOf({ data, steps }: CompiledWorkflow): Record<string, unknown> {
   const plans = [...steps.values()];
   const failing = { guard: 'cannotBeUndone', target: '#stuck' };
   const pivots = plans.filter((plan) => plan.data.pivot).map((plan) => plan.data.id);
@@ -194,8 +206,13 @@ function describe({ work, condition }: CompiledStep['data']): string {
   return condition === undefined ? what : `${what}, if ${condition}`;
 }
 
-/** The statechart as an XState machine that runs. `input` and `context` are those of the run. */
-export function machineOf(workflow: CompiledWorkflow): ReturnType<typeof machineOfChart> {
+/**
+ * The statechart as an XState machine that runs: `createActor(machineOf(definition), { input: { input, context } })`.
+ *
+ * @throws InvalidWorkflowError
+ */
+export function machineOf(definition: Chartable): ReturnType<typeof machineOfChart> {
+  const workflow = definition.compile();
   const context = ({ input }: { input?: { input?: unknown; context?: object } }): ChartContext => ({
     input: input?.input,
     context: { ...workflow.data.context, ...input?.context },
@@ -203,7 +220,7 @@ export function machineOf(workflow: CompiledWorkflow): ReturnType<typeof machine
     undo: [],
     failure: undefined,
   });
-  return machineOfChart({ ...statechartOf(workflow), context }, implementations(workflow));
+  return machineOfChart({ ...configOf(workflow), context }, implementations(workflow));
 }
 
 function implementations(workflow: CompiledWorkflow): ChartImplementations {
