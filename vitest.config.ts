@@ -1,19 +1,29 @@
 /**
- * One run of everything, two groups one after the other. Forked processes, because the tests open native databases and start threads
- * of their own.
+ * Two projects: `tests` (`npm test`) and `proofs` (`npm run test:proofs`), a file a core. Forked processes, because both open native
+ * databases and start threads of their own.
  *
- * `proofs` and `tests` run beside each other, a file a core, the proofs first: they are the longest, and many small files behind them
- * keep both cores busy to the end. `alone` is what a neighbour would change: overload's memory has the seconds of the run to settle
- * in, not the work done, and with a third of the machine a run of 30 s has not settled.
+ * Owns: the order of the proofs. Each keeps two processes busy, but those that kill mostly wait for what they have killed to start
+ * again: these go first, one of them beside one that computes, so that both cores are busy to the end.
  *
  * With CI set, the results are also written as JSON, which `.ci/summary.ts` counts.
  */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const onCi = process.env['CI'] !== undefined && process.env['CI'] !== '';
-const ALONE = 'test/proof/overload.test.ts';
 const PROOFS = 'test/proof/*.test.ts';
+const ORDER = ['sigkill', 'power-cuts', 'simulation', 'thread-deaths', 'hostile-frames', 'damage', 'machine-faults'];
+
+class LongProofsFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number => {
+      const at = ORDER.indexOf(basename(moduleId, '.test.ts'));
+      return at === -1 ? ORDER.length : at;
+    };
+    return (await super.sort(files)).toSorted((a, b) => place(a) - place(b));
+  }
+}
 
 // For the processes and threads that tests start: to compile the runtime is more than half of what it takes to start a system.
 process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '.tmp', 'compile-cache');
@@ -26,14 +36,10 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: onCi ? ['default', 'json'] : ['default'],
-    outputFile: { json: '.tmp/test-results.json' },
+    sequence: { sequencer: LongProofsFirst },
     projects: [
-      { extends: true, test: { name: 'proofs', include: [PROOFS], exclude: [ALONE] } },
+      { extends: true, test: { name: 'proofs', include: [PROOFS] } },
       { extends: true, test: { name: 'tests', include: ['test/**/*.test.ts'], exclude: [PROOFS] } },
-      {
-        extends: true,
-        test: { name: 'alone', include: [ALONE], fileParallelism: false, sequence: { groupOrder: 1 } },
-      },
     ],
   },
 });

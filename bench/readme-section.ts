@@ -1,10 +1,11 @@
 /**
  * The bench section of README.md: everything between two markers is written by this.
  *
- * Owns: the markers and what is between them: the table, the plots, the peers' table. Touches nothing else.
+ * Owns: the markers and what is between them: goals and tables, the plots, the peers' table. Touches nothing else.
  */
 import type { Plot } from './plots/plots.ts';
 import type { Results } from './results-file.ts';
+import { renderReach } from './reach.ts';
 import { renderTable } from './table.ts';
 
 const START = '<!-- bench:start -->';
@@ -38,8 +39,12 @@ export function renderSection({ main, peers, plots }: SectionParts): string {
         ]),
     '### Beside the bare work',
     '',
-    renderTable(main),
+    'What this library set out to reach on two cores, and what it reaches: figures, or ratios to the baseline named (above 1, ours is the ' +
+      'better one). Where the rest of the time goes is in [bench/README.md](bench/README.md).',
     '',
+    renderReach(main),
+    '',
+    ...folded('All workloads, with their baselines, smallest and largest runs', renderTable(main)),
     ...growthOf(peers === undefined ? images : images.slice(1)),
   ]
     .join('\n')

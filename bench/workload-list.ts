@@ -16,6 +16,7 @@ import { machineStep } from './workloads/machine-step.ts';
 import { million } from './workloads/million.ts';
 import { replay, restartAll } from './workloads/replay.ts';
 import { spawnDurable, spawnInMemory } from './workloads/spawn.ts';
+import { subjectMatch } from './workloads/subject-match.ts';
 import { tellAcrossHosts } from './workloads/tell-across-hosts.ts';
 import { tellInHost } from './workloads/tell-in-host.ts';
 import { workflowRate, workflowTrip } from './workloads/workflow.ts';
@@ -36,6 +37,7 @@ export const WORKLOADS: readonly Workload[] = [
   restartAll,
   idleHeap,
   million,
+  subjectMatch,
 ];
 
 /** Those of each command. */

@@ -21,6 +21,8 @@
  * N4. A frame is taken only behind the very frame that it was written behind, as its sum tells. The cutting of the file may not have
  *     reached the disk when what was appended after it has: then a frame of the past, which an earlier power cut had taken back, may
  *     stand behind a new one, whole and with the next number.
+ * N5. What the frames add to the log is above all that is there. A row in their way has a damaged key: the store does not open, and the
+ *     file stays as it is.
  */
 import {
   closeSync,
@@ -58,6 +60,9 @@ const FILE_HEADER_BYTES = 16;
 const FRAME_HEADER_BYTES = 20;
 /** LMDB is given its share at this size, however recent it is. */
 const AHEAD_BYTES_MAX = 16 << 20;
+
+const REMEDY =
+  'Put a backup in its place, or save what can be read into a new folder with "collaborative-blocks doctor --repair"';
 
 const KINDS: readonly StoreWrite['kind'][] = [
   'log',
@@ -117,6 +122,7 @@ export class RelaxedStore implements Store {
     this.#fd = openSync(file, 'a+');
     this.#name = new KeptName(file);
     try {
+      assertAbove(found.lists, store.logAt(Number.MAX_SAFE_INTEGER)?.position);
       for (const list of found.lists) {
         this.#frame++;
         this.#ahead.push(list);
@@ -260,6 +266,15 @@ export class RelaxedStore implements Store {
   }
 }
 
+function assertAbove(lists: readonly WriteList[], last: number | undefined): void {
+  const first = lists.flatMap(({ writes }) => writes).find(({ kind }) => kind === 'log');
+  if (last === undefined || first?.kind !== 'log' || first.position > last) return;
+  throw new DataDamagedError(
+    `the journal has a row at position ${last}, and the commits of the relaxed mode go on at ${first.position}: the key of that row is damaged. ${REMEDY}`,
+    { details: { table: 'log', position: last } },
+  );
+}
+
 function encodeWrite(out: ByteWriter, write: StoreWrite): void {
   out.u8(KINDS.indexOf(write.kind));
   if (write.kind === 'meta') {
@@ -354,10 +369,7 @@ export function readAhead(bytes: Buffer, last: number, file: string, boot: strin
   );
   // A machine that was started anew may have lost power before, and then the last commits may be gone: that was never promised.
   if (!isSameStart) return { lists, faults: [fault] };
-  throw new DataDamagedError(
-    `${fault.message}. Put a backup in its place, or save what can be read into a new folder with "collaborative-blocks doctor --repair"`,
-    { details: fault.details },
-  );
+  throw new DataDamagedError(`${fault.message}. ${REMEDY}`, { details: fault.details });
 }
 
 /** Whether the frame at `at` is whole but for one bit of its size. */

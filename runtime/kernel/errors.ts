@@ -179,6 +179,10 @@ export class MalformedCloudEventError extends BlocksError {
 export class ContractViolationError extends BlocksError {
   readonly code = 'CONTRACT_VIOLATION';
 }
+/** A contract that cannot be one: no schema, a version that was given away, a schema that does not compile. */
+export class InvalidContractError extends BlocksError {
+  readonly code = 'INVALID_CONTRACT';
+}
 /** A contract that cannot follow its predecessor; names the field and the rule. */
 export class IncompatibleContractError extends BlocksError {
   readonly code = 'INCOMPATIBLE_CONTRACT';
@@ -357,6 +361,7 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     INVALID_SUBJECT: InvalidSubjectError,
     MALFORMED_CLOUD_EVENT: MalformedCloudEventError,
     CONTRACT_VIOLATION: ContractViolationError,
+    INVALID_CONTRACT: InvalidContractError,
     INCOMPATIBLE_CONTRACT: IncompatibleContractError,
     INVALID_SCHEDULE: InvalidScheduleError,
     NO_SUBSCRIBER: NoSubscriberError,

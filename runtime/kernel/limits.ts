@@ -75,3 +75,28 @@ export const DRAIN_TIMEOUT_MS = 10_000;
 export const HANG_AFTER_MS = 10_000;
 /** setTimeout takes a signed 32-bit number; a longer wait is made of several (XState fires it at once). */
 export const TIMER_CHUNK_MS = 0x7fff_ffff;
+
+/** A subject or pattern, in characters. UTF-8 needs up to 3 bytes for each: with a prefix of ours it stays below LMDB's key of 1,978. */
+export const SUBJECT_LENGTH_LIMIT = 512;
+/** Tokens of a subject: NATS advises 16. A match may walk two ways at each token, so that patterns bound it, but this bounds them. */
+export const SUBJECT_TOKENS_LIMIT = 32;
+/** Subjects whose subscribers are remembered. */
+export const SUBJECT_CACHE_SUBJECTS = 4_096;
+/** A longer list of subscribers is not remembered: 4,096 of 256 are 8 MiB. */
+export const SUBJECT_CACHE_VALUES = 256;
+
+/** The type of a message: the longest subject has no room for a longer one. */
+export const MESSAGE_TYPE_LENGTH_LIMIT = 256;
+/** Faults that are told of one payload; it may have as many as it has values. */
+export const CONTRACT_FAULTS_LIMIT = 32;
+/** Values in a payload beyond which only its first fault is looked for: a million faults would take a hundred megabytes. */
+export const CONTRACT_ALL_FAULTS_VALUES = 10_000;
+/** Differences that are told of two schemas. */
+export const SCHEMA_DIFFERENCES_LIMIT = 32;
+/** Steps of a comparison of two schemas; each is a few microseconds. Alternatives within alternatives multiply. */
+export const SCHEMA_STEPS_LIMIT = 20_000;
+
+/** Attributes of a CloudEvent: the specification has 8, and asks for few extensions. */
+export const CLOUD_EVENT_ATTRIBUTES_LIMIT = 128;
+/** A cron expression: every minute of an hour listed is 170 characters. */
+export const SCHEDULE_LENGTH_LIMIT = 512;

@@ -13,6 +13,9 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   '@marcbachmann/cel-js': ['actors/saga/expression-engine.ts'],
   yaml: ['actors/saga/workflow-text.ts'],
   '@opentelemetry/api': ['runtime/telemetry/**'],
+  ajv: ['runtime/broker/contracts/ajv-door.ts'],
+  'ajv-formats': ['runtime/broker/contracts/ajv-door.ts'],
+  croner: ['runtime/broker/schedule.ts'],
   // Optional peers of the adapters.
   '@redis/client': ['runtime/broker/adapters/**'],
   redis: ['runtime/broker/adapters/**'],

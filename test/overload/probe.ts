@@ -12,8 +12,6 @@ export interface Delays {
   readonly maxMs: number;
 }
 
-const ECHO = `const { parentPort } = require('node:worker_threads'); parentPort.on('message', (m) => parentPort.postMessage(m));`;
-
 /** Waits kept of one kind; beyond it every second one is forgotten. */
 const KEPT = 20_000;
 
@@ -44,7 +42,7 @@ export class Stopwatch {
 
 /** A thread that answers at once: what it takes is the machine's and this thread's own. */
 export class IdleThread implements AsyncDisposable {
-  readonly #worker = new Worker(ECHO, { eval: true });
+  readonly #worker = new Worker(new URL('echo-thread.ts', import.meta.url));
   readonly #pending = new Map<number, () => void>();
   #next = 0;
 

@@ -8,7 +8,7 @@
  * PF2. A control plants one fault that the proof exists to find. A control that finds nothing fails the run.
  */
 
-/** `quick` in every `npm test`, `ci` in `.ci/run`, `full` on command. */
+/** `ci` in `npm run test:proofs`, which `.ci/run` runs; the others on command. */
 export type Size = 'quick' | 'ci' | 'full';
 
 export interface ProofRun {

@@ -3,6 +3,7 @@
  *
  * Owns: the command line.
  */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeEnvironment, REPOSITORY } from '../../bench/environment.ts';
 import type { Proof, Size } from './proof.ts';
@@ -21,6 +22,9 @@ const HELP = `npm run proof -- [options]
   --table         only the table, from what was written
   --list, --help
 `;
+
+// As in vitest.config.ts: processes that are started to be killed would compile the runtime most of the time.
+process.env['NODE_COMPILE_CACHE'] ??= join(REPOSITORY, '.tmp', 'compile-cache');
 
 const { values } = parseArgs({
   options: {

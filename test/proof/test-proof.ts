@@ -1,16 +1,17 @@
 /**
- * A proof as a test: small in `npm test`, at the size for CI with CB_PROOF_SIZE=ci.
+ * A proof as a test, at the size for CI: `npm run test:proofs`.
  *
  *     CB_PROOF_SEED=123 npx vitest run test/proof/sigkill      the same cases again
+ *     CB_PROOF_SIZE=quick npm run test:proofs                  few cases of each
  *
  * Owns: size, seed, and the verdict. Every proof has a file of its own beside this one, so that they run beside each other;
- * `vitest.config.ts` says which of them do.
+ * `vitest.config.ts` says in which order.
  */
 import { expect, test } from 'vitest';
 import type { Proof } from './proof.ts';
 import { runProof, verdictOf } from './run-proof.ts';
 
-const SIZE = process.env['CB_PROOF_SIZE'] === 'ci' ? 'ci' : 'quick';
+const SIZE = process.env['CB_PROOF_SIZE'] === 'quick' ? 'quick' : 'ci';
 const SEED = Number(process.env['CB_PROOF_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const LONGEST_MS = 20 * 60_000;
 

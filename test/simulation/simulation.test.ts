@@ -35,6 +35,12 @@ const FOUND: readonly (readonly [workload: string, plan: string, seed: number, b
   ['crowd', 'frames', 8, 'the port of a dead host that closed late stopped a checkpoint of its successor for ever'],
   ['crowd', 'disk', 4, 'the answer to a call of an earlier run was given to the call of the same number of this one'],
   ['family', 'deaths', 5010, 'a start that was parked was announced as the end of the start before it'],
+  [
+    'upgrade',
+    'deaths',
+    20271817,
+    'a timer that killed its host at each of three attempts was missed, though it was parked',
+  ],
 ];
 
 /** The same, with links of 400 bytes. */

@@ -13,6 +13,8 @@ import { watchWorkers } from '../support/workers.ts';
 import { placementOf } from '../../runtime/kernel/address.ts';
 
 const HOSTS = 2;
+/** A host is replaced within it, also where the machine gives it a twentieth of a core. */
+const PATIENT_MS = 25_000;
 let folder: TmpDir | undefined;
 
 afterEach(async () => {
@@ -29,6 +31,8 @@ const start = (more: { dataDir?: string; hangAfterMs?: number } = {}): Promise<A
     ],
     hostHeapMb: 64,
     hangAfterMs: 1_000,
+    askTimeoutMs: PATIENT_MS,
+    tellTimeoutMs: PATIENT_MS,
     ...more,
   });
 

@@ -184,7 +184,7 @@ describe('another process', () => {
     async (sync) => {
       await using dir = await tmpDir('journal');
       let runs = 0;
-      // Kills at every point, in far greater number: test/crash, with every `npm test`.
+      // Kills at every point, in far greater number: test/crash, with `npm run test:proofs`.
       for (const size of [1, 300]) {
         const before = lastAck(dir.at('acks'));
         const child = start(dir.at('data'), dir.at('acks'), sync, size);

@@ -1,5 +1,5 @@
 /** Records whose sums fit and whose content lies: what the proof of hostile frames found, one by one. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { BatchWriter } from '../../../runtime/journal/batch-builder.ts';
 import { H_SENDS, HEADER_BYTES, P_IMAGES } from '../../../runtime/journal/batch-layout.ts';
@@ -7,7 +7,7 @@ import { BatchReader, decodeTurn } from '../../../runtime/journal/batch-reader.t
 import { decodeParcels, encodeParcels } from '../../../runtime/journal/cell-parcel.ts';
 import { viewOf } from '../../../runtime/journal/crc32.ts';
 import { MemoryStore } from '../../../runtime/journal/memory-store.ts';
-import { openRelaxedStore } from '../../../runtime/journal/relaxed-store.ts';
+import { openRelaxedStore, takeAhead } from '../../../runtime/journal/relaxed-store.ts';
 import { encodeImage, readImageHeader } from '../../../runtime/journal/row-codec.ts';
 import { packNext } from '../../../runtime/wire/journal-codec.ts';
 import { resealAhead, resealBatch, resealRow } from '../../hostile/sums.ts';
@@ -119,4 +119,24 @@ test('a frame of the relaxed store that says what it has not is refused by name,
   }
   if (existsSync('/proc/self/fd')) expect(open()).toBe(before);
   await store.close();
+});
+
+test('a row of the log whose key lies behind the file ahead is damage by name, and the file stays', async () => {
+  await using dir = await tmpDir('lying');
+  const store = new MemoryStore();
+  const killed = openRelaxedStore(store, dir.path);
+  killed.commit((writes) => writes.log(600, Buffer.from('a')));
+  killed.flush();
+  killed.commit((writes) => writes.log(602, Buffer.from('b')));
+  killed.end();
+  const ahead = readFileSync(dir.at('AHEAD'));
+  // What a flipped bit of a key does.
+  store.commit((writes) => {
+    writes.removeLog(600);
+    writes.log(9_600, Buffer.from('a'));
+  });
+  const byName = expect.objectContaining({ code: 'DATA_DAMAGED', details: { table: 'log', position: 9_600 } });
+  expect(() => openRelaxedStore(store, dir.path)).toThrowError(byName);
+  expect(() => takeAhead(store, dir.path)).toThrowError(byName);
+  expect(readFileSync(dir.at('AHEAD'))).toEqual(ahead);
 });

@@ -224,7 +224,7 @@ describe.each([0, 1])('threads: %i', (threads) => {
     await expectAllThere(dataDir);
   });
 
-  // Damage of every kind, in far greater number: test/damage, with every `npm test`.
+  // Damage of every kind, in far greater number: test/damage, with `npm run test:proofs`.
   test('flipped bits in what was stored: an actor is right, or blocked and named; never wrong', async () => {
     await using folder = await tmpDir('folder');
     const flips = await flippedFolders(folder, ['ADD', 'spawn'], [1, 8], threads === 0 ? 12 : 3);

@@ -1,4 +1,5 @@
 /** What a workload of the simulation is: actors, a script that works them, and what must be true in the end beside the general rules. */
+import type { ActorSystem } from '../../../runtime/system/actor-system.ts';
 import type { SystemOptions } from '../../../runtime/system/options.ts';
 import type { History } from '../../../runtime/testing/history.ts';
 import type { Violation } from '../../../runtime/testing/invariants.ts';
@@ -29,6 +30,15 @@ export function pick(sim: Simulation, below: number): number {
  */
 export function fault(sim: Simulation, rule: string, what: string): void {
   if (sim.lostCommits === 0) sim.violated(rule, what);
+}
+
+/** Timers of an actor that the plan's faults struck every time they were handled: what kills its host so often is a dead letter. */
+export async function parkedTimers(system: ActorSystem, key: string): Promise<number> {
+  const letters = await system.deadLetters.list({ limit: 1_000 });
+  return letters.filter(({ to, message, error }) => {
+    const { control } = message as { readonly control?: { readonly kind: string } };
+    return to === key && control?.kind === 'timer' && (error.cause as { code?: unknown })?.code === 'HOST_LOST';
+  }).length;
 }
 
 /** Outcome of a call that a crash may have cut off. */

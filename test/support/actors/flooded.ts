@@ -104,16 +104,3 @@ export const pumpInMemory = defineActor(import.meta.url, 'flooded-pump-in-memory
   reducer: pumpReducer,
   durability: 'none',
 });
-
-/** Collects the garbage of its thread when it is looked at, so that what is left is held; says how much that is. */
-export const collector = defineActor(import.meta.url, 'flooded-collector', {
-  durability: 'none',
-  reducer: {
-    init: () => 0,
-    receive: (state: number): number => state,
-    view: (): number => {
-      (globalThis as { gc?: () => void }).gc?.();
-      return process.memoryUsage().heapUsed;
-    },
-  },
-});
