@@ -34,6 +34,7 @@ export {
 } from './machine/turn-actions.ts';
 export { type Reducer, reducerBehavior } from './reducer.ts';
 export { defineSaga, SagaDefinition, type SagaOptions, type SagaStepOptions } from './saga/define-saga.ts';
+export type { RunEntry, RunFilter } from './saga/run-index.ts';
 export type { RunReport, RunStatus, StepReport, TraceEntry } from './saga/run-view.ts';
 export { workflowActors } from './saga/saga-actors.ts';
 export { machineOf, statechartOf } from './saga/statechart.ts';

@@ -44,44 +44,65 @@ export interface OutboxEntry {
 
 type OutboxMessage = PublishCommand | TakeRequest | { readonly type: 'settled'; readonly numbers: readonly number[] };
 
+/** Entries by `number >> CHUNK_BITS`, each chunk in order: what a turn copies stays small, however many wait. */
+type Chunks = Readonly<Record<number, readonly OutboxEntry[]>>;
+
 interface Outbox {
   readonly next: number;
-  /** In the order of their numbers. */
-  readonly entries: readonly OutboxEntry[];
+  readonly chunks: Chunks;
   readonly taker: { readonly handle: ReplyTo; readonly after: number } | undefined;
 }
 
 /** Commands that one take hands out. */
 const TAKE_LIMIT = 256;
+const CHUNK_BITS = 8;
 
 export const outboxBehavior: Behavior<Outbox> = {
-  init: () => ({ next: 1, entries: [], taker: undefined }),
+  init: () => ({ next: 1, chunks: {}, taker: undefined }),
   receive(state, given, turn) {
     const message = given as OutboxMessage;
     switch (message.type) {
       case 'publish': {
         const entry = { number: state.next, command: message };
-        const next = { ...state, next: state.next + 1, entries: [...state.entries, entry] };
-        if (state.taker === undefined) return next;
-        turn.replyTo(state.taker.handle, [entry]);
-        return { ...next, taker: undefined };
+        const at = entry.number >> CHUNK_BITS;
+        const chunks = { ...state.chunks, [at]: [...(state.chunks[at] ?? []), entry] };
+        if (state.taker !== undefined) turn.replyTo(state.taker.handle, [entry]);
+        return { next: state.next + 1, chunks, taker: undefined };
       }
       case 'take': {
-        const due = state.entries.filter(({ number }) => number > message.after).slice(0, TAKE_LIMIT);
+        const due = entriesAfter(state.chunks, message.after);
         const handle = turn.takeReplyTo();
+        if (handle === undefined) return state;
         // A taker that was there before has given up, or its process is gone.
-        if (due.length === 0 && handle !== undefined) return { ...state, taker: { handle, after: message.after } };
-        if (handle !== undefined) turn.replyTo(handle, due);
+        if (due.length === 0) return { ...state, taker: { handle, after: message.after } };
+        turn.replyTo(handle, due);
         return state;
       }
-      case 'settled': {
-        const settled = new Set(message.numbers);
-        return { ...state, entries: state.entries.filter(({ number }) => !settled.has(number)) };
-      }
+      case 'settled':
+        return { ...state, chunks: message.numbers.reduce(without, state.chunks) };
     }
   },
   signal: (state) => state,
   save: (state) => state,
   load: (saved) => saved as Outbox,
-  view: ({ entries }) => ({ waiting: entries.length }),
+  view: ({ chunks }) => ({ waiting: Object.values(chunks).reduce((sum, chunk) => sum + chunk.length, 0) }),
 };
+
+function entriesAfter(chunks: Chunks, after: number): OutboxEntry[] {
+  const due: OutboxEntry[] = [];
+  // Whole numbers are the members of an object in their order.
+  for (const [at, chunk] of Object.entries(chunks)) {
+    if (Number(at) < after >> CHUNK_BITS) continue;
+    for (const entry of chunk) if (entry.number > after) due.push(entry);
+    if (due.length >= TAKE_LIMIT) break;
+  }
+  return due.slice(0, TAKE_LIMIT);
+}
+
+function without(chunks: Chunks, number: number): Chunks {
+  const at = number >> CHUNK_BITS;
+  const left = chunks[at]?.filter((entry) => entry.number !== number);
+  if (left === undefined) return chunks;
+  const { [at]: _old, ...others } = chunks;
+  return left.length === 0 ? others : { ...others, [at]: left };
+}

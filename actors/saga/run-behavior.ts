@@ -25,6 +25,7 @@ import type { ReplyTo } from '../../runtime/kernel/message.ts';
 import { OUTBOX_KEY, type PublishCommand } from './outbox.ts';
 import { planRun } from './planner.ts';
 import { type RunBundle, workflowOf } from './run-bundle.ts';
+import { type IndexMessage, indexKey, type RunEntry } from './run-index.ts';
 import { isOver, newRun, type RunCommand, type RunEvent, type RunState } from './run-state.ts';
 import { type RunReport, reportOf } from './run-view.ts';
 import { valueFaults, isRecord } from './value-shape.ts';
@@ -93,7 +94,10 @@ export const runBehavior: Behavior<SagaRun> = {
     const start = input as RunStart;
     const workflow = workflowOf(start.bundle, start.workflow);
     const run = newRun(workflow, start.input, start.context, turn.nowMs);
-    return apply({ start, run, waiting: [] }, { type: 'started' }, turn).state;
+    const { state } = apply({ start, run, waiting: [] }, { type: 'started' }, turn);
+    // Where it stands already, if that is more than running.
+    if (state.run.phase.kind === 'running') tellIndex(state, turn);
+    return state;
   },
 
   receive(state, given, turn) {
@@ -199,7 +203,16 @@ function apply(
     }
   }
   const next = { ...state, run };
+  if (run.phase.kind !== state.run.phase.kind) tellIndex(next, turn);
   return { state: hasEnded ? end(next, turn) : next };
+}
+
+function tellIndex({ start, run }: SagaRun, turn: Turn): void {
+  const { runId, workflow, bundle } = start;
+  const { version } = workflowOf(bundle, workflow).data;
+  const { startedMs, endedMs, phase } = run;
+  const entry: RunEntry = { runId, workflow, version, status: phase.kind, startedMs, endedMs };
+  turn.send(indexKey(runId), { type: 'entry', entry } satisfies IndexMessage);
 }
 
 function perform(start: RunStart, command: RunCommand, turn: Turn, events: RunEvent[]): void {

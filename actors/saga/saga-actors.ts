@@ -4,6 +4,7 @@
 import { defineBehavior } from '../../runtime/kernel/definition.ts';
 import { OUTBOX_DEFINITION, outboxBehavior } from './outbox.ts';
 import { RUN_DEFINITION, runBehavior } from './run-behavior.ts';
+import { INDEX_DEFINITION, indexBehavior } from './run-index.ts';
 
 /** The module that every thread loads: `ActorSystem.start({ actors: [workflowActors, …] })`. */
 export const workflowActors: string = import.meta.url;
@@ -15,4 +16,11 @@ export const sagaRun = defineBehavior(import.meta.url, RUN_DEFINITION, runBehavi
 export const sagaOutbox = defineBehavior(import.meta.url, OUTBOX_DEFINITION, outboxBehavior, {
   version: 1,
   virtual: true,
+});
+
+/** Which runs there are. Its state is stored whole, so not often. */
+export const sagaIndex = defineBehavior(import.meta.url, INDEX_DEFINITION, indexBehavior, {
+  version: 1,
+  virtual: true,
+  snapshotEveryTurns: 10_000,
 });

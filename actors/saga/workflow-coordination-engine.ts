@@ -28,7 +28,8 @@ import { nearest } from './expression-hints.ts';
 import { bundleOf, type RunBundle } from './run-bundle.ts';
 import { fingerprintOf, invalidInput, type RunMessage, type RunStart, RUN_DEFINITION } from './run-behavior.ts';
 import type { RunReport, RunStatus, TraceEntry } from './run-view.ts';
-import { sagaRun } from './saga-actors.ts';
+import { INDEX_SHARDS, type IndexMessage, type RunEntry, type RunFilter } from './run-index.ts';
+import { sagaIndex, sagaRun } from './saga-actors.ts';
 import { valueFaults } from './value-shape.ts';
 import type { WorkflowDefinition } from './workflow-definition.ts';
 
@@ -55,6 +56,8 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Runs of one page. */
+const LIST_LIMIT = 1_000;
 /** How long one question for a result waits before it is asked again. */
 const RESULT_WAIT_MS = 60_000;
 
@@ -195,6 +198,31 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
   /** Everything that happened in a run, with times. @throws UnknownRunError */
   async trace(runId: string): Promise<readonly TraceEntry[]> {
     return (await this.query(runId)).trace;
+  }
+
+  /**
+   * Runs in the order of their ids; `after` is the last id of the page before. What a run has said last of itself: a moment behind it.
+   * All that are not over, and the latest of those that are.
+   *
+   * @throws InvalidOptionsError
+   */
+  async list(
+    filter: RunFilter = {},
+    page: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<readonly RunEntry[]> {
+    const { after = '', limit = LIST_LIMIT } = page;
+    if (!Number.isInteger(limit) || limit < 1 || limit > LIST_LIMIT) {
+      throw new InvalidOptionsError(`limit: ${String(limit)} is no whole number from 1 to ${LIST_LIMIT}`);
+    }
+    const question: IndexMessage = { type: 'list', filter, after, limit };
+    const shards = Array.from({ length: INDEX_SHARDS }, (_, shard) =>
+      this.#host.refOf(keyOf(sagaIndex.name, String(shard))),
+    );
+    const pages = await Promise.all(shards.map((shard) => shard.ask<readonly RunEntry[]>(question)));
+    return pages
+      .flat()
+      .sort((a, b) => (a.runId < b.runId ? -1 : 1))
+      .slice(0, limit);
   }
 
   /**

@@ -272,6 +272,37 @@ test('runs stay with the version that they began with', async () => {
   expect((await w.engine.query('chosen')).version).toBe(1);
 });
 
+test('runs are listed and filtered, a page at a time', async () => {
+  const waiting = defineSaga('waiting').step('a', { signal: 'go' });
+  const parked = defineSaga('parked', { onFailure: 'park' }).step('a', {
+    ...book('a', { failures: 1 }),
+    retryPolicy: { maxAttempts: 1 },
+  });
+  await using w = await world(waiting, parked);
+  const startMs = w.clock.now();
+  for (let i = 0; i < 30; i++) await w.engine.start('waiting', null, { runId: `w${String(i).padStart(2, '0')}` });
+  await w.engine.start('parked', null, { runId: 'p' });
+  await w.advance(1_000);
+  for (const runId of ['w03', 'w07']) await w.engine.signal(runId, 'go');
+  await w.engine.cancel('w09');
+  await w.settle();
+  const idsOf = async (...given: Parameters<typeof w.engine.list>) =>
+    (await w.engine.list(...given)).map(({ runId }) => runId);
+  expect(await idsOf({ status: 'stuck' })).toEqual(['p']);
+  expect(await idsOf({ workflow: 'waiting', status: ['completed', 'cancelled'] })).toEqual(['w03', 'w07', 'w09']);
+  expect(await idsOf({ workflow: 'waiting', status: 'running' }, { limit: 3 })).toEqual(['w00', 'w01', 'w02']);
+  expect(await idsOf({ workflow: 'waiting', status: 'running' }, { limit: 3, after: 'w02' })).toEqual([
+    'w04',
+    'w05',
+    'w06',
+  ]);
+  expect(await idsOf()).toHaveLength(31);
+  expect(await idsOf({ startedAfterMs: startMs + 500 })).toEqual([]);
+  const [ended] = await w.engine.list({ status: 'completed' });
+  expect(ended).toMatchObject({ version: 1, startedMs: startMs, endedMs: startMs + 1_000 });
+  await expect(w.engine.list({}, { limit: 0 })).rejects.toThrow(InvalidOptionsError);
+});
+
 test('bad calls get typed errors', async () => {
   await using w = await world(trip);
   await expect(w.engine.start('trp', {})).rejects.toThrow(UnknownWorkflowError);
