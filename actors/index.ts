@@ -53,7 +53,7 @@ export {
 } from './saga/workflow-definition.ts';
 export { workflowSchema } from './saga/workflow-schema.ts';
 export {
-  type CallOptions,
+  type WorkflowCallOptions,
   type RetryPolicyOptions,
   WorkflowStep,
   type WorkflowStepOptions,

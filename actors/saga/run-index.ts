@@ -39,11 +39,11 @@ export type IndexMessage =
 
 interface RunIndex {
   /** By hash of the run id: what a turn copies stays small. */
-  readonly buckets: readonly Readonly<Record<string, RunEntry>>[];
+  readonly buckets: readonly (readonly RunEntry[])[];
   readonly ended: number;
 }
 
-const BUCKETS = 256;
+const BUCKETS = 512;
 /** Runs that are over and kept in one shard; with a quarter more, the oldest are dropped. */
 const ENDED_LIMIT = 20_000;
 
@@ -52,7 +52,7 @@ export function indexKey(runId: string): CellKey {
 }
 
 export const indexBehavior: Behavior<RunIndex> = {
-  init: () => ({ buckets: Array.from({ length: BUCKETS }, () => ({})), ended: 0 }),
+  init: () => ({ buckets: Array.from({ length: BUCKETS }, () => []), ended: 0 }),
   receive(state, given, turn) {
     const message = given as IndexMessage;
     switch (message.type) {
@@ -66,27 +66,29 @@ export const indexBehavior: Behavior<RunIndex> = {
   signal: (state) => state,
   save: (state) => state,
   load: (saved) => saved as RunIndex,
-  view: ({ buckets }) => ({ runs: buckets.reduce((sum, bucket) => sum + Object.keys(bucket).length, 0) }),
+  view: ({ buckets }) => ({ runs: buckets.reduce((sum, bucket) => sum + bucket.length, 0) }),
 };
 
 function put({ buckets, ended }: RunIndex, entry: RunEntry): RunIndex {
   // The shard has taken the low bits.
   const at = Math.trunc(hashOf(entry.runId) / INDEX_SHARDS) % BUCKETS;
-  const before = buckets[at]?.[entry.runId];
+  const bucket = [...(buckets[at] ?? [])];
+  const place = bucket.findIndex(({ runId }) => runId === entry.runId);
+  const before = bucket[place];
+  if (before === undefined) bucket.push(entry);
+  else bucket[place] = entry;
   const changed = [...buckets];
-  changed[at] = { ...buckets[at], [entry.runId]: entry };
+  changed[at] = bucket;
   const more = entry.endedMs !== undefined && before?.endedMs === undefined ? 1 : 0;
   return { buckets: changed, ended: ended + more };
 }
 
 function trim(state: RunIndex): RunIndex {
   if (state.ended <= ENDED_LIMIT * 1.25) return state;
-  const ends = state.buckets.flatMap((bucket) => Object.values(bucket).flatMap(({ endedMs }) => endedMs ?? []));
+  const ends = state.buckets.flatMap((bucket) => bucket.flatMap(({ endedMs }) => endedMs ?? []));
   const oldestMs = ends.sort((a, b) => b - a)[ENDED_LIMIT - 1] as number;
   const isKept = ({ endedMs }: RunEntry): boolean => endedMs === undefined || endedMs >= oldestMs;
-  const buckets = state.buckets.map((bucket) =>
-    Object.fromEntries(Object.entries(bucket).filter(([, entry]) => isKept(entry))),
-  );
+  const buckets = state.buckets.map((bucket) => bucket.filter(isKept));
   return { buckets, ended: ends.filter((endedMs) => endedMs >= oldestMs).length };
 }
 
@@ -95,7 +97,7 @@ function listed({ buckets }: RunIndex, filter: RunFilter, after: string, limit: 
   const statuses = status === undefined || Array.isArray(status) ? status : [status];
   const found: RunEntry[] = [];
   for (const bucket of buckets) {
-    for (const entry of Object.values(bucket)) {
+    for (const entry of bucket) {
       if (entry.runId <= after || (workflow !== undefined && entry.workflow !== workflow)) continue;
       if (statuses !== undefined && !statuses.includes(entry.status)) continue;
       if (entry.startedMs >= startedAfterMs && entry.startedMs < startedBeforeMs) found.push(entry);

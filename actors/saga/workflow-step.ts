@@ -25,7 +25,7 @@ export interface RetryPolicyOptions {
 }
 
 /** A call: of a system behind the broker (`systemTarget`), or of an actor. */
-export interface CallOptions {
+export interface WorkflowCallOptions {
   /** A system: the command goes to `$command.<systemTarget>.<action>`. */
   readonly systemTarget?: string;
   /** An actor. `id` may have `${…}`. It is asked `{ type: action, ...parameters, workflow }` and its reply is the result. */
@@ -41,7 +41,7 @@ export interface CallOptions {
 /**
  * What a step is: exactly one of a call (`systemTarget` or `actor`, with `action`), `workflow`, `signal`, `sleep`, `until`, `value`.
  */
-export interface WorkflowStepOptions extends CallOptions {
+export interface WorkflowStepOptions extends WorkflowCallOptions {
   /** Letters, digits, `_`, `-`, `.`; unique in its workflow. */
   readonly stepId: string;
   /** A child workflow: the id of its definition. `parameters` are its input, its result is the step's. */
@@ -71,7 +71,7 @@ export interface WorkflowStepOptions extends CallOptions {
   /** `fail` (default): the run fails with it. `continue`: what depends on it goes on; `steps.<id>.error` says why. */
   readonly onFailure?: 'fail' | 'continue';
   /** How it is undone. Registered before the step starts. Default: nothing is to be undone. */
-  readonly compensation?: CallOptions;
+  readonly compensation?: WorkflowCallOptions;
   /** A JSON Schema of the result: says which numbers are whole. */
   readonly result?: ValueShape;
 }
@@ -206,13 +206,13 @@ function workData(given: Partial<WorkflowStepOptions>, report: Report): WorkData
   }
 }
 
-function compensationData(given: CallOptions, report: Report): CallData | undefined {
+function compensationData(given: WorkflowCallOptions, report: Report): CallData | undefined {
   if (!isRecord(given)) return report('compensation', `${JSON.stringify(given)} is no call`);
   unknownOptions(given, CALL_OPTIONS, 'compensation.', report);
   return callData(given, 'compensation.', report);
 }
 
-function callData(given: CallOptions, prefix: string, report: Report): CallData | undefined {
+function callData(given: WorkflowCallOptions, prefix: string, report: Report): CallData | undefined {
   const { systemTarget, actor, action, parameters = {}, attemptTimeoutMs = ATTEMPT_TIMEOUT_MS } = given;
   const target = targetData(systemTarget, actor, prefix, report);
   const isToken = typeof action === 'string' && (actor === undefined ? SUBJECT_TOKEN.test(action) : action !== '');
@@ -225,7 +225,7 @@ function callData(given: CallOptions, prefix: string, report: Report): CallData 
 
 function targetData(
   system: string | undefined,
-  actor: CallOptions['actor'],
+  actor: WorkflowCallOptions['actor'],
   prefix: string,
   report: Report,
 ): TargetData | undefined {
