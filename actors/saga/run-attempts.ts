@@ -12,6 +12,7 @@ import type { CompiledCall } from './compiled-workflow.ts';
 import type { ExpressionVariables } from './expression.ts';
 import type { RunDraft } from './run-draft.ts';
 import { type ExecutionName, executionName, type ExecutionState, REGISTERED, type RunCommand } from './run-state.ts';
+import { assertFits } from './value-size.ts';
 import type { RetryData, TargetData } from './workflow-data.ts';
 
 /** What another try would not change. */
@@ -48,7 +49,12 @@ function begin(draft: RunDraft, name: ExecutionName): boolean {
   draft.setExecution(name, { status: 'running', attempt, startedMs: draft.turn.nowMs, endedMs: undefined });
   draft.inFlight++;
   try {
-    draft.commands.push(commandOf(draft, name, attempt));
+    const command = commandOf(draft, name, attempt);
+    assertFits(
+      command.type === 'call' ? command.parameters : command.input,
+      `what "${draft.idOf(name)}" is to be given`,
+    );
+    draft.commands.push(command);
     return true;
   } catch (error) {
     failTry(draft, name, encodeError(error), false);
@@ -56,7 +62,11 @@ function begin(draft: RunDraft, name: ExecutionName): boolean {
   }
 }
 
-function commandOf(draft: RunDraft, name: ExecutionName, attempt: number): RunCommand {
+function commandOf(
+  draft: RunDraft,
+  name: ExecutionName,
+  attempt: number,
+): RunCommand & { readonly type: 'call' | 'child' } {
   const { data, call, operand, compensation } = draft.plan(name.step);
   const unit = draft.idOf(name);
   const id = `${unit}/${attempt}`;

@@ -8,6 +8,7 @@
  * RBU2. The compiled form follows from the text alone; keeping it saves time and changes nothing.
  */
 import { InvalidWorkflowError, UnknownWorkflowError } from '../../runtime/kernel/errors.ts';
+import { MESSAGE_BYTES_LIMIT } from '../../runtime/kernel/limits.ts';
 import { type CompiledWorkflow, compileWorkflow } from './compiled-workflow.ts';
 import { hashOfJson, type WorkflowData } from './workflow-data.ts';
 
@@ -17,6 +18,8 @@ export interface RunBundle {
   readonly source: string;
 }
 
+/** Half of a message: the input of a run is beside it. A thousand steps have about 400,000. */
+const SOURCE_BYTES_LIMIT = MESSAGE_BYTES_LIMIT >> 1;
 /** Definitions that a thread keeps compiled. */
 const COMPILED_LIMIT = 1_000;
 
@@ -40,7 +43,13 @@ export function bundleOf(root: WorkflowData, find: (id: string) => WorkflowData 
       open.push(child);
     }
   }
-  return { hash: hashOfJson(all), source: JSON.stringify(all) };
+  const source = JSON.stringify(all);
+  if (source.length > SOURCE_BYTES_LIMIT) {
+    throw new InvalidWorkflowError(
+      `workflow "${root.id}", with its child workflows, has ${source.length} bytes, and each run carries them: at most ${SOURCE_BYTES_LIMIT}`,
+    );
+  }
+  return { hash: hashOfJson(all), source };
 }
 
 /** The definition `id` of a bundle, ready to run. */

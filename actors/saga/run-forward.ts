@@ -11,6 +11,7 @@ import type { CompiledStep } from './compiled-workflow.ts';
 import { backOff, failTry, isRetried, pump } from './run-attempts.ts';
 import type { RunDraft } from './run-draft.ts';
 import { type ExecutionName, type ExecutionState, QUEUED, type StepState } from './run-state.ts';
+import { assertFits } from './value-size.ts';
 
 /** Signals that wait for a step. */
 const SIGNALS_LIMIT = 1_000;
@@ -36,7 +37,9 @@ function complete(draft: RunDraft): void {
   const { output, order } = draft.workflow;
   try {
     const results = (): unknown => Object.fromEntries(order.map((id) => [id, draft.step(id).result ?? null]));
-    draft.result = output === undefined ? results() : output.evaluate(draft.variables(order[0] as string));
+    const result = output === undefined ? results() : output.evaluate(draft.variables(order[0] as string));
+    assertFits(result, 'the result of the run');
+    draft.result = result;
     draft.phase = { kind: 'completed' };
     draft.endedMs = draft.turn.nowMs;
     draft.commands.push({ type: 'ended' });
