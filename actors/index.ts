@@ -1,4 +1,27 @@
 /** The public names of `collaborative-blocks/actors`, one by one. */
+export type { Pass } from './circuit-breaker/breaker-mirror.ts';
+export type {
+  BreakerSettings,
+  CircuitBreakerOptions,
+  PolicyOptions,
+  TripPolicy,
+} from './circuit-breaker/breaker-settings.ts';
+export type { CallOutcome } from './circuit-breaker/call-window.ts';
+export {
+  type CallResult,
+  CircuitBreaker,
+  type CircuitBreakerDefinition,
+  type CircuitBreakerSnapshot,
+  type CircuitBreakerUse,
+  defineCircuitBreaker,
+  type ExecuteOptions,
+} from './circuit-breaker/circuit-breaker.ts';
+export {
+  type CircuitChange,
+  type CircuitEvent,
+  circuitBreakerMachine,
+  type CircuitState,
+} from './circuit-breaker/circuit-breaker-machine.ts';
 export {
   type ActorDefinition,
   type AnyActorDefinition,

@@ -13,7 +13,7 @@
 export interface Metric {
   /** Key in a sample: `rate`, `p50`. */
   readonly name: string;
-  readonly unit: 'msg/s' | 'turns/s' | 'runs/s' | 'spawns/s' | 'µs' | 'ms' | 'B' | 'MB';
+  readonly unit: 'msg/s' | 'turns/s' | 'runs/s' | 'spawns/s' | 'ns' | 'µs' | 'ms' | 'B' | 'MB';
   readonly better: 'higher' | 'lower';
 }
 

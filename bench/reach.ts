@@ -39,6 +39,7 @@ const GOALS: readonly Goal[] = [
   { workload: 'idle-heap', ours: 'machine', metric: 'heap', reach: 2_000, aim: 1_000 },
   { workload: 'idle-heap', ours: 'passivated', metric: 'heap', reach: 50 },
   { workload: 'replay', ours: 'first-answer', reach: 300e3, aim: 1e6 },
+  { workload: 'breaker-check', ours: 'check', metric: 'time', reach: 200 },
   { workload: 'restart', ours: 'default', metric: 'first', reach: 2_000, aim: 500 },
   { workload: 'subject-match', ours: 'new-100000', metric: 'match', reach: 2 },
   { workload: 'subject-match', ours: 'known-100000', metric: 'match', reach: 2 },

@@ -7,6 +7,7 @@ import type { Contender, Workload } from './contract.ts';
 import { GROWTH } from './growth/growth-list.ts';
 import { PEERS } from './peers/peer-list.ts';
 import type { Part } from './results-file.ts';
+import { breakerCheck } from './workloads/breaker-check.ts';
 import { ask } from './workloads/ask.ts';
 import { durableAsk } from './workloads/durable-ask.ts';
 import { durableMachine } from './workloads/durable-machine.ts';
@@ -37,6 +38,7 @@ export const WORKLOADS: readonly Workload[] = [
   restartAll,
   idleHeap,
   million,
+  breakerCheck,
   subjectMatch,
 ];
 

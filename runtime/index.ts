@@ -22,6 +22,7 @@ export {
   unwatch,
   watch,
 } from '../actors/index.ts';
+export type { ActorCallOptions, ActorHandle, ActorHost, ActorSight } from './kernel/actor-host.ts';
 export type { Backoff } from './kernel/backoff.ts';
 export type {
   Behavior,
@@ -46,6 +47,7 @@ export {
   ActorStoppedError,
   AskTimeoutError,
   BlocksError,
+  CircuitOpenError,
   ControlTimeoutError,
   DataDamagedError,
   DataFolderLockedError,

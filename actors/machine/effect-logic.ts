@@ -15,6 +15,7 @@ import {
   type NonReducibleUnknown,
   type PromiseActorLogic,
 } from 'xstate';
+import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
 import type { Backoff } from '../../runtime/kernel/backoff.ts';
 import type {
   CallEffect,
@@ -24,7 +25,7 @@ import type {
   SourceContext,
   SourceEffect,
 } from '../../runtime/kernel/behavior.ts';
-import { InvalidDefinitionError } from '../../runtime/kernel/errors.ts';
+import { InvalidDefinitionError, UnsupportedLogicError } from '../../runtime/kernel/errors.ts';
 import type { Reference } from '../../runtime/kernel/reference.ts';
 import { hostedSystem } from './hosted-system.ts';
 import type { LogicSource } from './logic-sources.ts';
@@ -54,6 +55,12 @@ export interface EffectArgument<TInput = unknown> {
   readonly attempt: number;
   /** The actor whose effect it is. */
   readonly self: Reference;
+  /**
+   * The way from here to other actors: at most once, not journaled, no receipts. What must not be lost, let the machine send when this is done.
+   *
+   * @example const breaker = await CircuitBreaker.of(actors, payments)
+   */
+  readonly actors: ActorHost;
 }
 
 const CLASSES: readonly EffectClass[] = ['idempotent', 'at_most_once', 'query'];
@@ -105,12 +112,19 @@ function assertKnown(what: string, given: unknown, known: readonly string[]): vo
   throw new InvalidDefinitionError(`effect: ${what} has no "${unknown}" (known: ${known.join(', ')})`);
 }
 
+const refuseActors = (): never => {
+  throw new UnsupportedLogicError(
+    "effect: there are no actors to talk to: the machine runs under XState's own createActor, not in an actor system",
+  );
+};
+const noActors: ActorHost = { spawn: refuseActors, refOf: refuseActors };
+
 function fromCreator<TOutput, TInput>(
   creator: (argument: EffectArgument<TInput>) => PromiseLike<TOutput> | TOutput,
 ): PromiseActorLogic<TOutput, TInput> {
   // XState's own createActor knows nothing of keys and tries.
   return fromPromise<TOutput, TInput>(async (argument) =>
-    creator({ idempotencyKey: '', attempt: 1, ...argument } as unknown as EffectArgument<TInput>),
+    creator({ idempotencyKey: '', attempt: 1, actors: noActors, ...argument } as unknown as EffectArgument<TInput>),
   );
 }
 
@@ -125,7 +139,7 @@ function callOf(logic: Logic): CallEffect {
   const creator = promiseCreatorOf(logic);
   return {
     kind: 'call',
-    run: ({ input, signal, idempotencyKey, attempt, self }: EffectContext) =>
+    run: ({ input, signal, idempotencyKey, attempt, self, actors }: EffectContext) =>
       // As in XState, what a promise emits reaches only subscribers of its own ref, of which there are none.
       creator({
         input,
@@ -133,6 +147,7 @@ function callOf(logic: Logic): CallEffect {
         idempotencyKey,
         attempt,
         self: new MachineRef(self),
+        actors,
         system: hostedSystem,
         emit: () => {},
       }),

@@ -16,6 +16,7 @@ import { type CellKey, childKeyOf } from '../../runtime/kernel/address.ts';
 import type { Turn } from '../../runtime/kernel/behavior.ts';
 import { encodeError, UnsupportedLogicError } from '../../runtime/kernel/errors.ts';
 import { Reference } from '../../runtime/kernel/reference.ts';
+import { ChartStep } from './chart-step.ts';
 import { enterStep, hostedSystem, type MadeActor, type RunningStep } from './hosted-system.ts';
 import type { DeclaredIds, LogicSources } from './logic-sources.ts';
 import { adopt, MachineRef, type SelfRef } from './machine-ref.ts';
@@ -66,6 +67,8 @@ export class MachineStep implements RunningStep {
   readonly #sources: LogicSources;
   readonly #declared: DeclaredIds;
   readonly #microstepsLimit: number;
+  /** Undefined for a chart with history states: then XState finds every next snapshot. */
+  readonly #chart: ChartStep | undefined;
   #turn!: Turn;
   #self!: SelfRef;
   #children: MachineState['children'] = NO_CHILDREN;
@@ -97,6 +100,7 @@ export class MachineStep implements RunningStep {
       stopChild: () => {},
       actionExecutor: (action) => this.#perform(action),
     };
+    this.#chart = ChartStep.of(machine, this.scope, () => this.microstepTaken());
   }
 
   /** The first state of the cell of `self`. */
@@ -118,7 +122,9 @@ export class MachineStep implements RunningStep {
     this.#open(state.self, state.children, state.stopping, state.timers, state.booked, turn);
     const outer = enterStep(this);
     try {
-      return this.#close(state, nextSnapshot(this.#machine, state.snapshot, event, this.scope));
+      const { snapshot } = state;
+      const next = this.#chart?.take(snapshot, event) ?? nextSnapshot(this.#machine, snapshot, event, this.scope);
+      return this.#close(state, next);
     } finally {
       this.#leave(outer);
     }

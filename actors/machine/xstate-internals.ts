@@ -9,6 +9,7 @@
  * XI1. A rebuilt snapshot has the nodes, their order, the history and the value of the one that was saved: parallel regions go on in
  *      the order in which they would have.
  */
+import { StateMachine } from 'xstate';
 import type {
   ActionArgs,
   AnyActorLogic,
@@ -78,6 +79,11 @@ export function nextSnapshot(
   return machine.transition(snapshot, event, scope as unknown as AnyActorScope) as MachineSnapshot;
 }
 
+/** Whether a machine is as XState made it. One whose `transition` somebody has wrapped (logic around logic) must be asked by it. */
+export function isUnchanged(machine: Machine): boolean {
+  return Object.getPrototypeOf(machine) === StateMachine.prototype && machine.transition.name === 'bound transition';
+}
+
 /** A state node as far as the driver reads it. */
 export interface Node {
   readonly id: string;
@@ -89,16 +95,23 @@ export interface Node {
   readonly entry: readonly unknown[];
   readonly exit: readonly unknown[];
   readonly config: NodeConfig;
-  readonly initial: { readonly actions: readonly unknown[] };
+  readonly initial: { readonly actions: readonly unknown[]; readonly target: readonly Node[] };
   readonly always: readonly Transition[] | undefined;
   readonly transitions: ReadonlyMap<string, readonly Transition[]>;
   readonly invoke: readonly Invocation[];
+  readonly tags: readonly string[];
+  /** What a final state gives: a value, or a function of context, event and self. */
+  readonly output: unknown;
 }
 
 export interface Transition {
   readonly actions: readonly unknown[];
   readonly guard: unknown;
   readonly eventType: string | null;
+  /** Undefined: nothing is left or entered. */
+  readonly target: readonly Node[] | undefined;
+  readonly source: Node;
+  readonly reenter: boolean;
 }
 
 export interface Invocation {
@@ -106,6 +119,7 @@ export interface Invocation {
   /** The name of the logic: the user's, or `xstate.invoke.<index>.<node>` for logic given in place. */
   readonly src: string;
   readonly systemId: string | undefined;
+  readonly onSnapshot?: unknown;
 }
 
 interface NodeConfig {
@@ -158,6 +172,32 @@ export interface BuiltInAction {
   readonly assignment?: unknown;
   readonly event?: unknown;
   readonly to?: unknown;
+}
+
+/** What a built-in action may look at besides the snapshot: events raised so far, and children that the node being entered will invoke. */
+export interface ResolveExtra {
+  readonly internalQueue: Event[];
+  readonly deferredActorIds: readonly string[] | undefined;
+}
+
+/** How XState's own actions compute: the next snapshot, what is to be executed, and further actions. */
+export interface ResolvingAction {
+  readonly type: string;
+  readonly resolve: (
+    scope: HostedScope,
+    snapshot: MachineSnapshot,
+    info: unknown,
+    params: unknown,
+    action: unknown,
+    extra: ResolveExtra,
+  ) => readonly [next: MachineSnapshot, params: unknown, actions: readonly unknown[] | undefined];
+  readonly retryResolve?: (scope: HostedScope, snapshot: MachineSnapshot, params: unknown) => void;
+  readonly execute?: unknown;
+}
+
+/** A guard as XState's `and`, `or`, `not` and `stateIn` make it. */
+export interface CheckedGuard {
+  readonly check: (snapshot: MachineSnapshot, info: unknown, guard: unknown) => boolean;
 }
 
 export function asBuiltIn(action: unknown): BuiltInAction | undefined {

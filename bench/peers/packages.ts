@@ -19,8 +19,10 @@ const PACKAGES = {
   '@restatedev/restate-sdk': '1.17.2',
   '@restatedev/restate-server': '1.7.12',
   bullmq: '6.7.0',
+  cockatiel: '4.0.0',
   ioredis: '5.11.1',
   nact: '7.6.2',
+  opossum: '10.0.0',
 } as const;
 
 export type PeerPackage = keyof typeof PACKAGES;

@@ -6,6 +6,7 @@
  */
 import { sizeOf } from '../actors/messages.ts';
 import { P50, P99, type Workload } from '../contract.ts';
+import { breakerCheck } from '../workloads/breaker-check.ts';
 import { ask } from '../workloads/ask.ts';
 import { askFromOutside } from '../workloads/durable-ask.ts';
 import { turnsFromOutside } from '../workloads/durable-turns.ts';
@@ -50,5 +51,6 @@ export const PEERS: readonly Workload[] = [
   durableTrip,
   partOf(tellInHost, 'peer-tell', ['thread', 'xstate-send', 'erlang', 'nact']),
   partOf(ask, 'peer-ask', ['in-host', 'erlang', 'nact']),
+  partOf(breakerCheck, 'peer-breaker', ['execute', 'cockatiel', 'opossum']),
   partOf(spawnInMemory, 'peer-spawn', ['by-actor', 'xstate-start', 'erlang', 'nact']),
 ];

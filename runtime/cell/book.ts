@@ -13,7 +13,7 @@
 import type { CellKey } from '../kernel/address.ts';
 import type { EncodedError } from '../kernel/errors.ts';
 import type { ExitReason } from '../kernel/exit.ts';
-import type { Intent } from '../kernel/intent.ts';
+import type { Asked } from '../kernel/intent.ts';
 import { type Envelope, type Lane, laneOf, type MessageId, type Stream } from '../kernel/message.ts';
 import { OUTSIDE_STREAM_BASE } from './image.ts';
 
@@ -143,7 +143,7 @@ export function applyTurn(
   book: Book,
   envelope: Envelope,
   refused: boolean,
-  intents: readonly Intent[],
+  intents: readonly Asked[],
   sequence: number,
   keysLimit: number,
 ): void {
@@ -243,8 +243,10 @@ function forgetUnfinished(book: Book): void {
   book.children = undefined;
 }
 
-function applyIntent(book: Book, envelope: Envelope, intent: Intent, sequence: number): void {
+function applyIntent(book: Book, envelope: Envelope, intent: Asked, sequence: number): void {
   switch (intent.kind) {
+    case undefined:
+      break;
     case 'timer.set':
       book.timers ??= new Map();
       book.timers.set(intent.id, { dueMs: intent.dueMs, payload: intent.payload, armed: sequence });

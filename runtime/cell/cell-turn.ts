@@ -12,14 +12,14 @@ import { assertCellId, type CellKey, childKeyOf, keyOf, rootOf } from '../kernel
 import type { SpawnSpec, Turn } from '../kernel/behavior.ts';
 import { encodeError, MailboxFullError } from '../kernel/errors.ts';
 import type { ExitReason } from '../kernel/exit.ts';
-import type { Intent } from '../kernel/intent.ts';
+import type { Asked } from '../kernel/intent.ts';
 import { ASK_TIMEOUT_MS, STASH_LIMIT } from '../kernel/limits.ts';
 import type { ControlMessage, Envelope, ReplyTo } from '../kernel/message.ts';
 import { hashOf, type Random, seededRandom } from '../kernel/random.ts';
 import { askTimerOf } from './book.ts';
 import type { Cell } from './cell.ts';
 
-const NO_INTENTS: readonly Intent[] = [];
+const NO_INTENTS: readonly Asked[] = [];
 
 /** What a turn must know of definitions: whether a receiver keeps a journal. */
 export interface TurnWorld {
@@ -33,7 +33,7 @@ export class CellTurn implements Turn {
   #cell!: Cell;
   #envelope!: Envelope;
   #random: Random | undefined;
-  #intents: Intent[] | undefined;
+  #intents: Asked[] | undefined;
   #replied = false;
   /** Set by `exit`: the cell ends with this turn. */
   exiting: ExitReason | undefined;
@@ -62,7 +62,7 @@ export class CellTurn implements Turn {
   }
 
   /** What the step asked for, in order. */
-  take(): readonly Intent[] {
+  take(): readonly Asked[] {
     const intents = this.#intents;
     this.#intents = undefined;
     return intents ?? NO_INTENTS;
@@ -91,7 +91,10 @@ export class CellTurn implements Turn {
   }
 
   send(to: CellKey, message: unknown): void {
-    this.#send(this.#envelopeTo(to, message, undefined, this.#envelope.traceparent));
+    const { traceparent } = this.#envelope;
+    const cell = this.#cell;
+    if (cell.durable || traceparent !== undefined) this.#send(this.#envelopeTo(to, message, undefined, traceparent));
+    else this.#push({ to, message, from: cell.key });
   }
 
   reply(value: unknown): void {
@@ -269,7 +272,7 @@ export class CellTurn implements Turn {
     this.#push({ kind: 'send', envelope, durable: this.#isDurable(envelope.to) });
   }
 
-  /** All fields are named, also those given later or never, so that all envelopes have one shape. */
+  /** All fields are named, also those given later or never, so that all envelopes but plain ones have one shape. */
   #envelopeTo(
     to: CellKey,
     message: unknown,
@@ -312,7 +315,7 @@ export class CellTurn implements Turn {
     return this.#lastDurable;
   }
 
-  #push(intent: Intent): void {
+  #push(intent: Asked): void {
     if (this.#intents === undefined) this.#intents = [intent];
     else this.#intents.push(intent);
   }

@@ -141,7 +141,8 @@ function repeat(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered | und
     const before = cell.state;
     state = runBehavior(cell, record.envelope, turn);
     completeAsStep(cell, record, turn, before, state);
-    intents = turn.take();
+    // Only a cell with a journal has a past, and it has no plain sends.
+    intents = turn.take() as readonly Intent[];
   } catch (error) {
     turn.take();
     return blocked(
@@ -152,7 +153,9 @@ function repeat(cell: Cell, record: TurnRecord, turn: CellTurn): Recovered | und
   } finally {
     enterTurn(outer);
   }
-  const difference = firstDifference(record.intents, intents);
+  // Most turns ask for nothing.
+  const isQuiet = intents.length === 0 && record.intents.length === 0;
+  const difference = isQuiet ? undefined : firstDifference(record.intents, intents);
   if (difference !== undefined) {
     return blocked(
       cell,

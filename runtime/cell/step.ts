@@ -22,7 +22,7 @@ import {
   NoReplyError,
 } from '../kernel/errors.ts';
 import type { ExitReason } from '../kernel/exit.ts';
-import type { Intent } from '../kernel/intent.ts';
+import type { Asked, Intent } from '../kernel/intent.ts';
 import { type Envelope, laneOf } from '../kernel/message.ts';
 import type { TurnRecord } from '../journal/turn-record.ts';
 import { applyTurn, ASK_TIMER_PREFIX, isAttachToStopped } from './book.ts';
@@ -30,9 +30,9 @@ import type { Cell } from './cell.ts';
 import type { CellTurn } from './cell-turn.ts';
 
 export type StepOutcome =
-  | { readonly kind: 'handled'; readonly intents: readonly Intent[] }
+  | { readonly kind: 'handled'; readonly intents: readonly Asked[] }
   /** The behavior never saw it: the cell has stopped, exists already, or the message came too late. */
-  | { readonly kind: 'refused'; readonly intents: readonly Intent[]; readonly error: Error }
+  | { readonly kind: 'refused'; readonly intents: readonly Asked[]; readonly error: Error }
   /** A duplicate, or stale: as if it had never come. */
   | { readonly kind: 'dropped' }
   | { readonly kind: 'failed'; readonly error: unknown };
@@ -42,7 +42,10 @@ const DROPPED: StepOutcome = { kind: 'dropped' };
 const HANDLED: StepOutcome = { kind: 'handled', intents: [] };
 const NOTHING = (): void => {};
 
-/** Writes the turn down, before the cell moves; throwing makes the step fail. `state` is the state after it. */
+/**
+ * Writes the turn down, before the cell moves; throwing makes the step fail. `state` is the state after it. Only cells with a journal
+ * are recorded, and none of their intents is a plain send.
+ */
 export type Recorder = (
   outcome: TurnRecord['outcome'],
   envelope: Envelope,
@@ -71,7 +74,7 @@ export function step(
       turn.announceExitTo(control.watcher, book.status.reason);
     if (control?.kind === 'spawn') announceRefusedSpawn(turn, envelope, refusal);
     const intents = turn.take();
-    record('refused', envelope, intents, cell.state);
+    record('refused', envelope, intents as readonly Intent[], cell.state);
     finish(cell, envelope, true, intents);
     return { kind: 'refused', intents, error: refusal };
   }
@@ -84,7 +87,7 @@ export function step(
     if (turn.exiting !== undefined) turn.announceExit(turn.exiting);
     if ((book.reports & 1) !== 0 && next !== before) turn.reportSnapshot(behaviorOf(cell).view(next));
     const intents = turn.take();
-    record('handled', envelope, intents, next);
+    record('handled', envelope, intents as readonly Intent[], next);
     cell.state = next;
     finish(cell, envelope, false, intents);
     return intents.length === 0 ? HANDLED : { kind: 'handled', intents };
@@ -94,6 +97,41 @@ export function step(
   } finally {
     enterTurn(outer);
   }
+}
+
+/** Whether `stepPlain` can take a message: it is nothing but its content, and the cell has no journal and nobody to report to. */
+export function isPlain(cell: Cell, envelope: Envelope): boolean {
+  return (
+    !cell.durable &&
+    envelope.control === undefined &&
+    envelope.id === undefined &&
+    envelope.replyTo === undefined &&
+    envelope.idempotencyKey === undefined &&
+    envelope.expiresAtMs === undefined &&
+    envelope.unstashed !== true &&
+    cell.book.reports === 0 &&
+    cell.book.status.kind === 'running'
+  );
+}
+
+/** `step` for most messages of actors in memory, for which most questions need not be asked. Answers the intents; throws what the behavior throws. */
+export function stepPlain(cell: Cell, envelope: Envelope, turn: CellTurn, nowMs: number): readonly Asked[] {
+  turn.begin(cell, envelope, nowMs, cell.sequence + 1, false);
+  const outer = enterTurn(turn);
+  let next: unknown;
+  try {
+    next = behaviorOf(cell).receive(cell.state, envelope.message, turn);
+    if (turn.exiting !== undefined) turn.announceExit(turn.exiting);
+  } catch (error) {
+    turn.take();
+    throw error;
+  } finally {
+    enterTurn(outer);
+  }
+  const intents = turn.take();
+  cell.state = next;
+  finish(cell, envelope, false, intents);
+  return intents;
 }
 
 /** Whether the message was consumed before, or is about something that is past: it makes no turn (C7). */
@@ -110,7 +148,7 @@ export function park(
   nowMs: number,
   error: Error,
   record: Recorder = NOTHING,
-): readonly Intent[] {
+): readonly Asked[] {
   turn.begin(cell, envelope, nowMs, cell.sequence + 1, false);
   turn.fail(error);
   const reason: ExitReason = { kind: 'error', error: encodeError(error) };
@@ -123,7 +161,7 @@ export function park(
     turn.announceExit(reason);
   }
   const intents = turn.take();
-  record('parked', envelope, intents, cell.state);
+  record('parked', envelope, intents as readonly Intent[], cell.state);
   finish(cell, envelope, false, intents);
   return intents;
 }
@@ -298,7 +336,7 @@ function noReply(cell: Cell, envelope: Envelope): NoReplyError {
   return new NoReplyError(`${cell.key} handled ${what} without an answer: call reply() in the handler, or use tell`);
 }
 
-function finish(cell: Cell, envelope: Envelope, refused: boolean, intents: readonly Intent[]): void {
+function finish(cell: Cell, envelope: Envelope, refused: boolean, intents: readonly Asked[]): void {
   cell.sequence += 1;
   cell.failedAttempts = 0;
   applyTurn(cell.book, envelope, refused, intents, cell.sequence, cell.definition.idempotencyKeysLimit);

@@ -49,6 +49,12 @@ export class Commands {
       case 'unobserve':
         inspection.unobserve(key);
         break;
+      case 'follow':
+        inspection.follow(key, command[2]);
+        break;
+      case 'unfollow':
+        inspection.unfollow(key, command[2]);
+        break;
       case 'inspect':
         inspection.inspect(key, command[2]);
         break;

@@ -7,22 +7,23 @@
  * Q3. Output commit: what a turn asked for is released after its batch is committed, never before, in the order of the turns.
  * Q4. At most `BATCHES_IN_FLIGHT_LIMIT` batches are in flight; beyond it `congested` tells the host to stop stepping durable cells.
  */
-import type { Intent } from '../kernel/intent.ts';
+import type { Asked, Intent } from '../kernel/intent.ts';
 import { BATCH_TURNS_LIMIT, BATCHES_IN_FLIGHT_LIMIT } from '../kernel/limits.ts';
 import type { Envelope } from '../kernel/message.ts';
 import type { Cell } from '../cell/cell.ts';
 import type { Recorder } from '../cell/step.ts';
 import type { BatchBuilder, HostJournal } from '../journal/host-journal.ts';
 import type { DeadLetter, ImageRow, TurnRecord } from '../journal/turn-record.ts';
+import type { CellReport } from './items.ts';
 
 /** A turn that waits for its commit. */
 export interface PendingTurn {
   readonly cell: Cell;
   readonly envelope: Envelope;
-  readonly intents: readonly Intent[];
+  readonly intents: readonly Asked[];
   readonly sequence: number;
   /** What observers are to see; taken when the turn ran, since the cell runs ahead. */
-  readonly view: { readonly status: string; readonly view: unknown } | undefined;
+  readonly view: { readonly status: CellReport['status']; readonly view: unknown } | undefined;
   /** The behavior never saw it. */
   readonly refused: boolean;
   /** Why it was refused or parked. */

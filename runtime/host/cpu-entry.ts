@@ -8,7 +8,7 @@ import { InvalidDefinitionError } from '../kernel/errors.ts';
 
 interface Task {
   readonly work: { readonly module: string; readonly name: string };
-  readonly context: Omit<EffectContext, 'signal'>;
+  readonly context: Omit<EffectContext, 'signal' | 'actors'>;
 }
 
 export async function runEffect({ work, context }: Task): Promise<unknown> {
@@ -17,5 +17,5 @@ export async function runEffect({ work, context }: Task): Promise<unknown> {
   if (typeof effect !== 'function') {
     throw new InvalidDefinitionError(`module ${work.module} exports no function "${work.name}" for a pooled effect`);
   }
-  return (effect as (context: Omit<EffectContext, 'signal'>) => unknown)(context);
+  return (effect as (context: Omit<EffectContext, 'signal' | 'actors'>) => unknown)(context);
 }

@@ -10,6 +10,9 @@ import { definitionOf, rootOf, type CellKey } from '../kernel/address.ts';
 import { type Definition, isDefinition, isPreviousOf, missingDefinition } from '../kernel/definition.ts';
 import { DefinitionModuleError, InvalidDefinitionError, UnknownDefinitionError } from '../kernel/errors.ts';
 
+/** What stands for a definition in the addresses of `ActorPort`s. No definition can have the name. */
+export const ACTOR_PORTS = '$host';
+
 export class DefinitionTable {
   readonly #byName = new Map<string, Definition>();
   readonly #modules = new Set<string>();
@@ -92,9 +95,10 @@ export class DefinitionTable {
   }
 
   isDurable(key: CellKey): boolean {
-    const definition = this.#byName.get(definitionOf(key));
+    const name = definitionOf(key);
+    const definition = this.#byName.get(name);
     // One that is not loaded here may be durable somewhere: keep its messages.
-    return definition === undefined || definition.durability !== 'none';
+    return definition === undefined ? name !== ACTOR_PORTS : definition.durability !== 'none';
   }
 
   get modules(): readonly string[] {

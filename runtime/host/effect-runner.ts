@@ -11,6 +11,7 @@
  * F4. Every run of one start carries the same idempotency key.
  * F5. An effect that its host has died of as often as a message may fail is not run again: it fails with `HostLostError`.
  */
+import type { ActorHost } from '../kernel/actor-host.ts';
 import type { CellKey } from '../kernel/address.ts';
 import { delayMs } from '../kernel/backoff.ts';
 import type { CallEffect, EffectContext, SourceEffect } from '../kernel/behavior.ts';
@@ -44,7 +45,7 @@ interface Running {
 /** Runs a function of another module on the pool for CPU-bound work. */
 export type PoolRun = (
   work: { module: string; name: string },
-  context: Omit<EffectContext, 'signal'>,
+  context: Omit<EffectContext, 'signal' | 'actors'>,
   signal: AbortSignal,
 ) => Promise<unknown>;
 
@@ -53,6 +54,8 @@ export interface EffectPorts {
   readonly random: Random;
   readonly watch: Watch;
   readonly pool: PoolRun;
+  /** The way to actors, for effects. */
+  readonly actors: ActorHost;
   /** Puts a message into the cell's mailbox. */
   deliver(cell: Cell, message: SelfMessage): void;
 }
@@ -235,7 +238,7 @@ export class EffectRunner {
     };
     const run =
       spec.pool === undefined
-        ? Promise.resolve().then(() => spec.run({ ...context, signal: controller.signal }))
+        ? Promise.resolve().then(() => spec.run({ ...context, signal: controller.signal, actors: this.#ports.actors }))
         : this.#ports.pool(spec.pool, context, controller.signal);
     run.then(
       (output) => {

@@ -20,12 +20,12 @@ import {
   UnknownDefinitionError,
   UnserializableValueError,
 } from '../kernel/errors.ts';
-import type { Intent } from '../kernel/intent.ts';
+import type { Asked } from '../kernel/intent.ts';
 import type { Envelope } from '../kernel/message.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
-import { isOld, park, type Recorder, step } from '../cell/step.ts';
+import { isOld, isPlain, park, type Recorder, step, stepPlain } from '../cell/step.ts';
 import type { DeadLetter } from '../journal/turn-record.ts';
 import type { CommitQueue, PendingTurn } from './commit-queue.ts';
 import type { Inspection } from './inspection.ts';
@@ -101,6 +101,24 @@ export class Handler {
   }
 
   handle(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): void {
+    if (isPlain(cell, envelope) && this.#suspects.size === 0) this.#handlePlain(cell, envelope, nowMs);
+    else this.#handle(cell, envelope, nowMs, record);
+  }
+
+  #handlePlain(cell: Cell, envelope: Envelope, nowMs: number): void {
+    let intents: readonly Asked[];
+    try {
+      intents = stepPlain(cell, envelope, this.#ports.turn, nowMs);
+    } catch (error) {
+      this.#failed(cell, envelope, error, nowMs, undefined);
+      return;
+    }
+    if (intents.length > 0 || this.#ports.inspection.audienceOf(cell.key) !== undefined) {
+      this.#done(cell, envelope, intents, undefined, false);
+    }
+  }
+
+  #handle(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): void {
     const { status } = cell.book;
     if (
       status.kind === 'absent' &&
@@ -180,7 +198,7 @@ export class Handler {
     this.#ports.commits.after(() => this.#ports.out(['notice', notice]));
   }
 
-  #done(cell: Cell, envelope: Envelope, intents: readonly Intent[], error: Error | undefined, refused: boolean): void {
+  #done(cell: Cell, envelope: Envelope, intents: readonly Asked[], error: Error | undefined, refused: boolean): void {
     const { commits, residence, releaser, inspection } = this.#ports;
     const view = inspection.viewOf(cell);
     if (!cell.durable && intents.length === 0 && envelope.id === undefined && view === undefined) return;
@@ -218,7 +236,7 @@ export class Handler {
       `${cell.key} failed ${attempts} times on ${describe(envelope)}, which is parked as a dead letter: ${cause.message}`,
       { cause, details: { key: cell.key, attempts } },
     );
-    let intents: readonly Intent[];
+    let intents: readonly Asked[];
     try {
       intents = park(cell, envelope, turn, nowMs, failure, record);
     } catch {

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
+import type { ActorPort } from './actor-port.ts';
 import type { DefinitionTable } from './definition-table.ts';
 import type { PoolRun } from './effect-runner.ts';
 import type { HostLink, HostPeerLink } from './items.ts';
@@ -18,6 +19,8 @@ export interface HostPorts {
   readonly random: Random;
   readonly definitions: DefinitionTable;
   readonly pool: PoolRun;
+  /** The way from effects to actors; what comes for its address is handed to it. */
+  readonly actors: ActorPort;
   readonly residentCellsLimit: number;
   readonly sliceMs: number;
   /** Told what the loop is doing, for a watchdog on another thread. */

@@ -11,6 +11,7 @@ import type { Envelope } from '../kernel/message.ts';
 import type { Random } from '../kernel/random.ts';
 import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';
 import type { FramePort } from '../transport/frame-port.ts';
+import { ActorPort } from './actor-port.ts';
 import { DefinitionTable } from './definition-table.ts';
 import type { PoolRun } from './effect-runner.ts';
 import type { EffectSuspect } from './effect-trials.ts';
@@ -59,6 +60,8 @@ export class HostShell {
   readonly #ports: HostShellPorts;
   readonly #definitions = new DefinitionTable();
   readonly #host: Host;
+  /** How effects reach actors. */
+  readonly #actors: ActorPort;
   readonly #outside: PeerLink;
   readonly #peers: PeerLink[] = [];
   #journal: HostJournal | undefined;
@@ -69,11 +72,30 @@ export class HostShell {
     this.#ports = ports;
     this.#outside = this.#newLink(config.linkCreditBytes, undefined);
     for (let slot = 0; slot < config.hosts; slot++) this.#peers.push(this.#newLink(config.linkCreditBytes, slot));
+    const { slot, hosts, run, epoch } = config;
+    this.#actors = new ActorPort({
+      slot,
+      hosts,
+      incarnation: `${run}.${epoch}`,
+      clock: ports.clock,
+      load: (module) => this.#definitions.load(module),
+      present: (key, view) => this.#definitions.present(key, view),
+      send: (envelope) => {
+        this.#host.resend([envelope]);
+        this.#host.wake([]);
+      },
+      command: (to, command) => {
+        if (to === slot) this.#host.receive([command], () => {}, slot);
+        else this.#peers[to]?.push(command);
+        this.#host.wake([]);
+      },
+    });
     this.#host = new Host(
       {
         ...config,
         ...ports,
         definitions: this.#definitions,
+        actors: this.#actors,
         link: (slot) => this.#peers[slot] as PeerLink,
         outside: () => this.#outside,
         links: () => this.#links(),
@@ -94,6 +116,7 @@ export class HostShell {
   linkUp(slot: number, port: FramePort, from: number): void {
     this.#peers[slot]?.up(port, from);
     this.#host.linked(slot);
+    this.#actors.linked(slot);
   }
 
   /** The host of `slot` has died; what is sent to it from now on is kept for its successor. */
@@ -119,6 +142,7 @@ export class HostShell {
 
   stop(): void {
     this.#host.fenced();
+    this.#actors.close();
     for (const link of this.#links()) link.flush();
     this.#outside.down();
     for (const peer of this.#peers) peer.down();
@@ -128,6 +152,7 @@ export class HostShell {
   /** Ends it as a thread's death would: nothing more is sent, committed or answered. */
   kill(): void {
     this.#host.fenced();
+    this.#actors.close();
     this.#outside.abandon();
     for (const peer of this.#peers) peer.abandon();
   }
@@ -185,6 +210,7 @@ export class HostShell {
       if (item[0] === 'reply') this.#outside.push(['fail', item[1], encodeError(error)]);
       return;
     }
-    this.#host.refuse(item as Envelope, error);
+    const envelope = item as Envelope;
+    if (!this.#actors.refused(envelope, error)) this.#host.refuse(envelope, error);
   }
 }

@@ -80,6 +80,7 @@ export class Host implements HostJournalEvents {
       watch: ports.watch,
       random,
       pool,
+      actors: ports.actors,
       deliver: (cell, message) => this.#self(cell.key, message),
     });
     this.#releaser = new Releaser({
@@ -92,7 +93,7 @@ export class Host implements HostJournalEvents {
       link: (to) => ports.link(to),
       outside: () => ports.outside(),
       pause: (sender, until) => this.#pressure.pauseUntil(sender, until),
-      observed: (key) => this.#inspection.isObserved(key),
+      audience: (key) => this.#inspection.audienceOf(key),
     });
     this.#standstill = new Standstill({
       slot,
@@ -129,6 +130,7 @@ export class Host implements HostJournalEvents {
       residence: this.#residence,
       commits: this.#commits,
       answer: (call, report) => this.#out(['reply', call, report]),
+      route: (message) => this.#releaser.route(message, -1, undefined),
     });
     this.#commands = new Commands({
       pressure: this.#pressure,
@@ -286,6 +288,7 @@ export class Host implements HostJournalEvents {
   }
 
   #activate(envelope: Envelope): Cell | undefined {
+    if (this.#ports.actors.takes(envelope)) return undefined;
     const definition = this.#ports.definitions.of(envelope.to);
     if (definition !== undefined) return this.#residence.activate(envelope.to, definition);
     // A message that is in the journal waits with its actor until there is a definition again.
@@ -361,9 +364,7 @@ export class Host implements HostJournalEvents {
     if (held !== undefined) this.#ready = held.concat(this.#ready); // until a commit wakes the host
     this.#upkeep.sweepLater();
     if (this.#idleWaiters.length > 0 && this.#isIdle()) {
-      const waiters = this.#idleWaiters;
-      this.#idleWaiters = [];
-      for (const resolve of waiters) resolve();
+      for (const resolve of this.#idleWaiters.splice(0)) resolve();
     }
   }
 

@@ -1,7 +1,8 @@
 /**
- * Looking at cells from outside: reports, observed actors, and what waits for a cell to be loaded.
+ * Looking at cells from outside of turns: reports, observed actors, and what waits for a cell to be loaded.
  *
- * Owns: which keys are observed, and answering `observe`, `inspect`, `unblock`.
+ * Owns: who observes which actors: the system, and ports of hosts that follow one for an effect. Answering `observe`, `follow`, `inspect`,
+ * `unblock`.
  *
  * Invariants:
  * IN1. What is reported of a cell is on disk when it is seen.
@@ -10,10 +11,15 @@
 import type { CellKey } from '../kernel/address.ts';
 import type { Definition } from '../kernel/definition.ts';
 import { encodeError } from '../kernel/errors.ts';
+import type { Envelope } from '../kernel/message.ts';
 import type { Cell } from '../cell/cell.ts';
+import { sightFor } from './actor-port.ts';
 import type { CommitQueue, PendingTurn } from './commit-queue.ts';
 import type { CellReport } from './items.ts';
 import type { Residence } from './residence.ts';
+
+/** Stands for the system among the ports that observe an actor. */
+export const OUTSIDE: CellKey = '';
 
 export interface InspectionPorts {
   /** The cell of a key, brought into memory. */
@@ -22,34 +28,43 @@ export interface InspectionPorts {
   readonly residence: Residence;
   readonly commits: CommitQueue;
   answer(call: number, report: CellReport): void;
+  /** Takes a message of nobody's turn to wherever its cell lives. */
+  route(envelope: Envelope): void;
 }
 
 export class Inspection {
   readonly #ports: InspectionPorts;
-  readonly #observed = new Set<CellKey>();
+  readonly #audiences = new Map<CellKey, Set<CellKey>>();
   readonly #arrivals = new Map<CellKey, (() => void)[]>();
 
   constructor(ports: InspectionPorts) {
     this.#ports = ports;
   }
 
-  isObserved(key: CellKey): boolean {
-    return this.#observed.size > 0 && this.#observed.has(key);
+  /** Who is to see an actor's committed states and events: `OUTSIDE`, addresses of ports; undefined when nobody is. */
+  audienceOf(key: CellKey): Iterable<CellKey> | undefined {
+    return this.#audiences.size === 0 ? undefined : this.#audiences.get(key);
   }
 
   observe(key: CellKey, call: number): void {
-    const cell = this.#ports.resident(key);
-    if (!this.#observed.has(key)) {
-      this.#observed.add(key);
-      // One that is loading is held when it arrives.
-      if (cell.phase.kind !== 'loading') cell.holds += 1;
-    }
+    this.#join(key, OUTSIDE);
     this.#whenArrived(key, () => this.#report(key, call));
   }
 
   unobserve(key: CellKey): void {
-    const cell = this.#ports.residence.get(key);
-    if (this.#observed.delete(key) && cell !== undefined && cell.phase.kind !== 'loading') cell.holds -= 1;
+    this.#leave(key, OUTSIDE);
+  }
+
+  follow(key: CellKey, follower: CellKey): void {
+    this.#join(key, follower);
+    this.#whenArrived(key, () => {
+      const report = this.#reportOf(key);
+      this.#ports.commits.after(() => this.#ports.route(sightFor(follower, report)));
+    });
+  }
+
+  unfollow(key: CellKey, follower: CellKey): void {
+    this.#leave(key, follower);
   }
 
   inspect(key: CellKey, call: number): void {
@@ -64,7 +79,7 @@ export class Inspection {
   }
 
   arrived(cell: Cell): void {
-    if (this.#observed.has(cell.key)) cell.holds += 1;
+    if (this.#audiences.has(cell.key)) cell.holds += 1;
     const waiting = this.#arrivals.get(cell.key);
     if (waiting === undefined) return;
     this.#arrivals.delete(cell.key);
@@ -73,7 +88,7 @@ export class Inspection {
 
   /** What observers of the cell are to see of its last turn. */
   viewOf(cell: Cell): PendingTurn['view'] {
-    if (!this.isObserved(cell.key) || cell.behavior === undefined) return undefined;
+    if (this.audienceOf(cell.key) === undefined || cell.behavior === undefined) return undefined;
     return { status: cell.book.status.kind, view: cell.behavior.view(cell.state) };
   }
 
@@ -90,11 +105,35 @@ export class Inspection {
 
   #report(key: CellKey, call: number): void {
     const cell = this.#ports.residence.get(key);
-    const report: CellReport =
-      cell === undefined ? { key, sequence: 0, status: 'absent', view: undefined, mailbox: 0 } : reportOf(cell);
+    const report = this.#reportOf(key);
     this.#ports.commits.after(() => this.#ports.answer(call, report));
     // Looking at one that never was must not keep it: a fork may be about to be put in its place.
     if (cell?.book.status.kind === 'absent') this.#ports.residence.settle(cell);
+  }
+
+  #reportOf(key: CellKey): CellReport {
+    const cell = this.#ports.residence.get(key);
+    return cell === undefined ? { key, sequence: 0, status: 'absent', view: undefined, mailbox: 0 } : reportOf(cell);
+  }
+
+  #join(key: CellKey, observer: CellKey): void {
+    const cell = this.#ports.resident(key);
+    const audience = this.#audiences.get(key);
+    if (audience !== undefined) {
+      audience.add(observer);
+      return;
+    }
+    this.#audiences.set(key, new Set([observer]));
+    // One that is loading is held when it arrives.
+    if (cell.phase.kind !== 'loading') cell.holds += 1;
+  }
+
+  #leave(key: CellKey, observer: CellKey): void {
+    const audience = this.#audiences.get(key);
+    if (audience === undefined || !audience.delete(observer) || audience.size > 0) return;
+    this.#audiences.delete(key);
+    const cell = this.#ports.residence.get(key);
+    if (cell !== undefined && cell.phase.kind !== 'loading') cell.holds -= 1;
   }
 }
 

@@ -24,7 +24,7 @@ export type Outbound =
   /** Something that operators want to know. */
   | readonly ['notice', notice: Notice];
 
-/** To a host: from the outside, and (messages and `probe`) from other hosts. */
+/** To a host: from the outside, and (messages, `probe`, `follow`) from other hosts. */
 export type Inbound =
   | Envelope
   /** An actor has come back that has this one in memory for a child: if that start of it has ended, the parent is to be told. */
@@ -35,6 +35,9 @@ export type Inbound =
   | readonly ['resume', key: CellKey]
   | readonly ['observe', key: CellKey, call: number]
   | readonly ['unobserve', key: CellKey]
+  /** Show the actor's states and events to the `ActorPort` of a host, from now on: as messages to it. */
+  | readonly ['follow', key: CellKey, follower: CellKey]
+  | readonly ['unfollow', key: CellKey, follower: CellKey]
   | readonly ['inspect', key: CellKey, call: number]
   | readonly ['unblock', key: CellKey, call: number];
 

@@ -43,7 +43,6 @@ export class ItemWriter {
   readonly #names = new Map<CellKey, number>();
   /** Keys that were said once: only what comes again is worth a number. */
   readonly #heard = new Set<CellKey>();
-
   /** `push` sends an item as it is. */
   constructor(push: (item: unknown, mark: number) => void) {
     this.#push = push;
@@ -61,6 +60,20 @@ export class ItemWriter {
 
   #flat(envelope: Envelope): Flat {
     const { from, id, control, replyTo, idempotencyKey, expiresAtMs, traceparent } = envelope;
+    const isBare = control === undefined && replyTo === undefined && idempotencyKey === undefined;
+    if (
+      isBare &&
+      from !== undefined &&
+      expiresAtMs === undefined &&
+      envelope.unstashed !== true &&
+      traceparent === undefined
+    ) {
+      // Nearly all messages between actors: a list that grows field by field is given room for many more.
+      const to = this.#nameOf(envelope.to);
+      const sender = this.#nameOf(from);
+      if (id === undefined) return [HAS_FROM, to, envelope.message, sender];
+      return [HAS_FROM | HAS_ID, to, envelope.message, sender, id.stream, id.position, id.index];
+    }
     const flat: unknown[] = [0, this.#nameOf(envelope.to), envelope.message];
     let fields = 0;
     if (from !== undefined) {
@@ -136,6 +149,10 @@ export class ItemReader {
 
 /** The fields are always the same, and in the order in which a turn makes them: so envelopes have one shape wherever they come from. */
 function envelopeOf(flat: Flat, fields: number, names: readonly CellKey[]): Envelope {
+  if (fields === HAS_FROM) {
+    // A plain message, as `CellTurn` makes it.
+    return { to: keyOf(flat[1], names, 'to'), message: flat[2], from: keyOf(flat[3], names, 'from') };
+  }
   let at = 3;
   const from = fields & HAS_FROM ? keyOf(flat[at++], names, 'from') : undefined;
   const id = fields & HAS_ID ? idOf(flat[at++], flat[at++], flat[at++]) : undefined;

@@ -15,7 +15,9 @@ import type { Intent } from '../kernel/intent.ts';
 import type { Cell } from '../cell/cell.ts';
 import { outsideStreamOf } from '../cell/image.ts';
 import type { PendingTurn } from './commit-queue.ts';
+import { eventFor, sightFor } from './actor-port.ts';
 import type { EffectRunner } from './effect-runner.ts';
+import { OUTSIDE } from './inspection.ts';
 import type { HostLink, HostPeerLink, Outbound } from './items.ts';
 import { fillOf } from './pressure.ts';
 import type { TimerQueue } from './timer-queue.ts';
@@ -32,8 +34,11 @@ export interface ReleasePorts {
   outside(): HostLink;
   /** The cell is not to run until `resume` is called. */
   pause(sender: Cell, until: { readonly drained: Cell } | { readonly writable: HostLink; slot: number }): void;
-  observed(key: CellKey): boolean;
+  /** Who is to see a cell's committed states and events; undefined when nobody is. */
+  audience(key: CellKey): Iterable<CellKey> | undefined;
 }
+
+type TurnView = Exclude<PendingTurn['view'], undefined>;
 
 export class Releaser {
   readonly #ports: ReleasePorts;
@@ -47,7 +52,7 @@ export class Releaser {
 
   /** Executes what a turn asked for. `position` is -1 for a turn in memory: its messages have no ids. */
   release(turn: PendingTurn, position: number): void {
-    const { cell, envelope, intents } = turn;
+    const { envelope, intents } = turn;
     if (intents.length > 0) this.#execute(turn, position);
     if (
       envelope.id !== undefined &&
@@ -56,9 +61,7 @@ export class Releaser {
     ) {
       this.#receipt(turn, envelope.id.position);
     }
-    if (turn.view !== undefined) {
-      this.#out(['view', cell.key, turn.sequence, turn.view.status, turn.view.view], position);
-    }
+    if (turn.view !== undefined) this.#show(turn, turn.view, position);
   }
 
   /** The call that waits outside for an answer; none when it was made in an earlier run: numbers of calls begin again with each. */
@@ -110,6 +113,9 @@ export class Releaser {
     let index = 0;
     for (const intent of intents) {
       switch (intent.kind) {
+        case undefined:
+          this.route(intent, -1, cell);
+          break;
         case 'send': {
           const sent = intent.envelope;
           if (position >= 0) sent.id = { stream: slot, position, index };
@@ -137,7 +143,7 @@ export class Releaser {
           timers.add(cell.key, intent.id, intent.dueMs, turn.sequence);
           break;
         case 'emit':
-          if (this.#ports.observed(cell.key)) this.#out(['event', cell.key, intent.event], position);
+          this.#announce(cell.key, intent.event, position);
           break;
         case 'exit':
           effects.cancelAll(cell.key);
@@ -145,6 +151,20 @@ export class Releaser {
         default:
           break;
       }
+    }
+  }
+
+  #show({ cell: { key }, sequence }: PendingTurn, { status, view }: TurnView, position: number): void {
+    for (const observer of this.#ports.audience(key) ?? []) {
+      if (observer === OUTSIDE) this.#out(['view', key, sequence, status, view], position);
+      else this.route(sightFor(observer, { key, sequence, status, view }), -1, undefined);
+    }
+  }
+
+  #announce(key: CellKey, event: unknown, position: number): void {
+    for (const observer of this.#ports.audience(key) ?? []) {
+      if (observer === OUTSIDE) this.#out(['event', key, event], position);
+      else this.route(eventFor(observer, key, event), -1, undefined);
     }
   }
 

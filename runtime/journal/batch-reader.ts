@@ -57,6 +57,7 @@ import {
 import { batchSeed, turnSeed } from './batch-seed.ts';
 import { ByteReader } from './byte-writer.ts';
 import { crc32Of, flippedBit, viewOf } from './crc32.ts';
+import type { RawTurn } from './cell-parcel.ts';
 import type { TurnRecord } from './turn-record.ts';
 import { turnOf } from './turn-shape.ts';
 
@@ -199,16 +200,20 @@ export class BatchReader {
   /** Bytes of the turn's body. Throws `DataDamagedError` unless the turn is whole. */
   body(at: number): Uint8Array {
     this.#assertWhole(at);
-    const start = this.#bodyStart(at);
-    return this.bytes.subarray(start, start + this.view.getUint32(at + H_BODY_BYTES, true));
+    return this.bytes.subarray(this.#bodyStart(at), this.#bodyEnd(at));
+  }
+
+  /** The turn where it lies, not decoded. Throws `DataDamagedError` unless it is whole. */
+  rawTurn(at: number, position: number): RawTurn {
+    this.#assertWhole(at);
+    const { bytes, view } = this;
+    return { position, bytes, view, at, start: this.#bodyStart(at), end: this.#bodyEnd(at) };
   }
 
   /** The turn, decoded. Throws `DataDamagedError` unless it is whole. */
   turn(at: number, revive?: ReviveReference): TurnRecord {
     this.#assertWhole(at);
-    const start = this.#bodyStart(at);
-    const end = start + this.view.getUint32(at + H_BODY_BYTES, true);
-    return decodeTurn(this.keyOf(at), this.bytes, this.view, at, start, end, revive);
+    return decodeTurn(this.keyOf(at), this.bytes, this.view, at, this.#bodyStart(at), this.#bodyEnd(at), revive);
   }
 
   /** Says in the row where it stands. After this, and before nothing else, it is written. */
@@ -297,7 +302,7 @@ export class BatchReader {
   /** Whether a header points at what there is. One whose sum fits does, unless somebody made it fit. */
   #isWithin(at: number): boolean {
     return (
-      this.#bodyStart(at) + this.view.getUint32(at + H_BODY_BYTES, true) <= this.#bodiesEnd &&
+      this.#bodyEnd(at) <= this.#bodiesEnd &&
       this.send(at, this.sends(at)) <= this.#bodiesStart &&
       this.keyIndex(at) < this.keyCount
     );
@@ -305,6 +310,10 @@ export class BatchReader {
 
   #bodyStart(at: number): number {
     return this.#bodiesStart + this.view.getUint32(at + H_BODY_START, true);
+  }
+
+  #bodyEnd(at: number): number {
+    return this.#bodyStart(at) + this.view.getUint32(at + H_BODY_BYTES, true);
   }
 
   #assertWhole(at: number): void {
@@ -315,13 +324,11 @@ export class BatchReader {
   #isWhole(at: number): boolean {
     if (!this.#isWithin(at)) return false;
     const { view, bytes } = this;
-    const bodyStart = this.#bodyStart(at);
-    const bodyEnd = bodyStart + view.getUint32(at + H_BODY_BYTES, true);
     const sendsStart = this.send(at, 0);
     const sendsEnd = this.send(at, this.sends(at));
     let sum = crc32Of(bytes, view, at + H_SUM + 4, at + HEADER_BYTES, this.sumSeed(at));
     if (sendsEnd > sendsStart) sum = crc32Of(bytes, view, sendsStart, sendsEnd, sum);
-    return crc32Of(bytes, view, bodyStart, bodyEnd, sum) === view.getUint32(at + H_SUM, true);
+    return crc32Of(bytes, view, this.#bodyStart(at), this.#bodyEnd(at), sum) === view.getUint32(at + H_SUM, true);
   }
 
   /** Whether prelude and keys are whole. */

@@ -10,7 +10,6 @@
  */
 import type { CellKey } from '../kernel/address.ts';
 import { BlocksError, DataDamagedError, type EncodedError } from '../kernel/errors.ts';
-import { HEADER_BYTES } from './batch-layout.ts';
 import type { RawCell, RawPending, RawTurn } from './cell-parcel.ts';
 import type { LogReader } from './log-reader.ts';
 import { type ImageHeader, readImageHeader } from './row-codec.ts';
@@ -112,7 +111,7 @@ export class CellLoader {
       if (found <= sequence) continue;
       if (found !== expected) throw gap(trace.key, expected, found);
       expected++;
-      turns.push({ position, header: batch.bytes.subarray(at, at + HEADER_BYTES), body: batch.body(at) });
+      turns.push(batch.rawTurn(at, position));
     }
     return turns;
   }

@@ -23,11 +23,17 @@ import type { LoadedCell, TurnRecord, TurnRecords } from './turn-record.ts';
 const HAS_IMAGE = 1;
 const HAS_DAMAGE = 2;
 
-/** A turn as bytes. */
+/** Room for what a parcel has besides turns. */
+const PARCEL_BYTES = 1_024;
+
+/** A turn as it lies in a batch: its header at `at`, its body from `start` to `end`. `view` is of the same memory as `bytes`. */
 export interface RawTurn {
   readonly position: number;
-  readonly header: Uint8Array;
-  readonly body: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly at: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Messages that one turn sent to the cell. */
@@ -53,7 +59,7 @@ interface ParcelCell extends Omit<RawCell, 'turns' | 'damage'> {
 }
 
 export function encodeParcels(cells: readonly RawCell[]): Uint8Array {
-  const out = new ByteWriter();
+  const out = new ByteWriter(PARCEL_BYTES + turnsBytes(cells));
   out.u32(cells.length);
   for (const cell of cells) {
     out.string(cell.key);
@@ -74,6 +80,13 @@ export function encodeParcels(cells: readonly RawCell[]): Uint8Array {
     }
   }
   return out.whole();
+}
+
+/** A long past is many megabytes, which are not to be moved while they grow. */
+function turnsBytes(cells: readonly RawCell[]): number {
+  let bytes = 0;
+  for (const { turns } of cells) for (const { start, end } of turns) bytes += PLACE_BYTES + HEADER_BYTES + end - start;
+  return bytes;
 }
 
 export function decodeParcels(bytes: Uint8Array, revive?: ReviveReference): LoadedCell[] {
@@ -167,6 +180,8 @@ class ParcelTurns implements TurnRecords {
   readonly length: number;
   readonly #key: CellKey;
   readonly #reader: ByteReader;
+  /** The same memory, and no Buffer: turns are decoded from it as it is. */
+  readonly #bytes: Uint8Array;
   readonly #start: number;
   readonly #revive: ReviveReference | undefined;
 
@@ -174,6 +189,8 @@ class ParcelTurns implements TurnRecords {
   constructor(key: CellKey, reader: ByteReader, revive: ReviveReference | undefined) {
     this.#key = key;
     this.#reader = reader;
+    const { buffer, byteLength, byteOffset } = reader.bytes;
+    this.#bytes = new Uint8Array(buffer, byteOffset, byteLength);
     this.#revive = revive;
     this.length = reader.u32();
     this.#start = reader.at;
@@ -184,8 +201,19 @@ class ParcelTurns implements TurnRecords {
     }
   }
 
-  *[Symbol.iterator](): Generator<TurnRecord, void, undefined> {
-    for (const at of this.#places()) yield this.#turn(at);
+  /** No generator: a long past is gone through once, mostly by code that has just begun to run. */
+  [Symbol.iterator](): Iterator<TurnRecord, undefined> {
+    let at = this.#start;
+    let left = this.length;
+    return {
+      next: () => {
+        if (left === 0) return { done: true, value: undefined };
+        const value = this.#turn(at);
+        at = this.#end(at);
+        left -= 1;
+        return { done: false, value };
+      },
+    };
   }
 
   *placed(): Generator<PlacedTurn, void, undefined> {
@@ -203,7 +231,8 @@ class ParcelTurns implements TurnRecords {
   }
 
   #turn(at: number): TurnRecord {
-    const { bytes, view } = this.#reader;
+    const { view } = this.#reader;
+    const bytes = this.#bytes;
     const header = at + PLACE_BYTES;
     return decodeTurn(this.#key, bytes, view, header, header + HEADER_BYTES, this.#end(at), this.#revive);
   }
@@ -218,9 +247,9 @@ function writeTurns(out: ByteWriter, turns: readonly RawTurn[]): void {
   for (const turn of turns) writeTurn(out, turn);
 }
 
-function writeTurn(out: ByteWriter, { position, header, body }: RawTurn): void {
+function writeTurn(out: ByteWriter, { position, bytes, view, at, start, end }: RawTurn): void {
   out.f64(position);
-  out.u32(body.length);
-  out.raw(header);
-  out.raw(body);
+  out.u32(end - start);
+  out.copy(bytes, view, at, at + HEADER_BYTES);
+  out.copy(bytes, view, start, end);
 }

@@ -41,6 +41,8 @@ export class LogReader {
   /** What was read, by position. */
   #cache: ReadRow[] = [];
   #cachedBytes = 0;
+  /** The row that was asked for last: turns of one cell lie next to each other. */
+  #last: ReadRow | undefined;
 
   constructor(store: Store) {
     this.#store = store;
@@ -81,9 +83,18 @@ export class LogReader {
   forget(): void {
     this.#cache = [];
     this.#cachedBytes = 0;
+    this.#last = undefined;
   }
 
   #rowAt(position: number): ReadRow | undefined {
+    const last = this.#last;
+    if (last?.end !== undefined && position >= last.position && position < last.end) return last;
+    const row = this.#findRow(position);
+    this.#last = row;
+    return row;
+  }
+
+  #findRow(position: number): ReadRow | undefined {
     const before = this.#cache[this.#indexAfter(position) - 1];
     if (before?.batch !== undefined && position < before.position + before.batch.turns) return before;
     const row = this.#store.logAt(position);

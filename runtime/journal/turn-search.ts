@@ -9,7 +9,6 @@
  */
 import type { CellKey } from '../kernel/address.ts';
 import { DataDamagedError } from '../kernel/errors.ts';
-import { HEADER_BYTES } from './batch-layout.ts';
 import { TurnsWriter } from './cell-parcel.ts';
 import type { LogFault, ReadRow } from './log-reader.ts';
 
@@ -54,8 +53,7 @@ export class TurnSearch {
       const { fromSequence, toSequence, limit } = this.#wanted;
       if (sequence < fromSequence) continue;
       if (sequence <= toSequence && this.#turns.count < limit) {
-        const header = batch.bytes.subarray(at, at + HEADER_BYTES);
-        this.#turns.add({ position: position + i, header, body: batch.body(at) });
+        this.#turns.add(batch.rawTurn(at, position + i));
       }
       this.#isOver = sequence >= toSequence || this.#turns.count >= limit;
     }

@@ -57,20 +57,22 @@ export function shapeOf(turn: TurnRecord): Shape {
 }
 
 export function turnOf(shape: unknown, header: TurnHeader): TurnRecord {
-  const [timeMs, message, extras, asked, state] = listOf(shape, 'turn');
-  const envelope = envelopeOf(header.key, message, extras, header.id);
+  const turn = listOf(shape, 'turn');
+  const asked = askedOf(turn[3]);
   return {
     key: header.key,
     sequence: header.sequence,
     version: header.version,
-    timeMs: numberOf(timeMs, 'timeMs'),
-    envelope,
+    timeMs: numberOf(turn[0], 'timeMs'),
+    envelope: envelopeOf(header.key, turn[1], turn[2], header.id),
     outcome: header.outcome,
-    intents: askedOf(asked).map(intentOf),
+    intents: asked.length === 0 ? NO_INTENTS : asked.map(intentOf),
     obliged: header.obliged,
-    ...(state === undefined ? {} : { state }),
+    state: turn[4],
   };
 }
+
+const NO_INTENTS: readonly Intent[] = [];
 
 /** The envelope of the send at `index` among all sends of a turn. */
 export function sendOf(shape: unknown, index: number): Envelope | undefined {

@@ -9,6 +9,7 @@
  * H2. They never keep the `Turn` beyond their return.
  * H3. `load(save(state))` behaves as `state` does.
  */
+import type { ActorHost } from './actor-host.ts';
 import type { CellKey } from './address.ts';
 import type { Backoff } from './backoff.ts';
 import type { ExitReason } from './exit.ts';
@@ -57,6 +58,12 @@ export interface EffectContext<TInput = unknown> {
   /** 1, 2, … within this process. */
   readonly attempt: number;
   readonly self: CellKey;
+  /**
+   * The way from here to actors: asks and tells are delivered at most once and are not journaled (an ask may end at its deadline though
+   * it was handled, a tell has no receipt), and nobody repeats them after a crash but this effect. What must not be lost is for a turn to
+   * send. `changes()` and `events()` are those of a reference. Effects of the pool do not have it.
+   */
+  readonly actors: ActorHost;
 }
 
 /** Runs once per attempt and answers with a promise (or a value). */

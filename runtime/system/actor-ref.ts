@@ -10,8 +10,8 @@ import { IDEMPOTENCY_KEY_LENGTH_LIMIT } from '../kernel/limits.ts';
 import { InvalidOptionsError } from '../kernel/errors.ts';
 import type { Envelope } from '../kernel/message.ts';
 import type { CellReport } from '../host/items.ts';
+import type { Observations, Sight } from '../host/observations.ts';
 import type { CallOptions } from './calls.ts';
-import type { Observations } from './observations.ts';
 
 /** How one message is to be delivered. */
 export interface MessageOptions {
@@ -121,7 +121,7 @@ export class ActorRef<TMessage = unknown, TView = unknown> extends Reference {
     const timeoutMs = options.timeoutMs ?? this.#ports.askTimeoutMs;
     return this.#ports.observations.waitFor(
       this.key,
-      predicate as (snapshot: ActorSnapshot) => boolean,
+      predicate as (snapshot: Sight) => boolean,
       timeoutMs,
       options.signal,
     ) as Promise<ActorSnapshot<TView>>;

@@ -40,7 +40,11 @@ export function checkObligations(
     const timers = new Map<string, Open>();
     const effects = new Map<string, Open>();
     const asks = new Map<string, Open>();
+    let lives = false;
     for (const turn of turns) {
+      if (begins(turn, lives)) forget(timers, effects, asks);
+      if (turn.envelope.control?.kind === 'spawn' && turn.outcome === 'handled') lives = true;
+      if (turn.intents.some(({ kind }) => kind === 'exit')) lives = false;
       close(turn, timers, effects, asks, jumpedBackMs, report);
       open(turn, timers, effects, asks);
     }
@@ -55,6 +59,11 @@ export function checkObligations(
     for (const { id, turn } of asks.values())
       report('ask', `${key}: ask ${id} of turn ${turn.sequence} has no outcome`);
   }
+}
+
+/** Whether the turn is the first of a new life: one that lives is only attached to, and one that has stopped may be resumed. */
+function begins({ envelope: { control }, intents }: LoggedTurn, lives: boolean): boolean {
+  return control?.kind === 'spawn' && !lives && control.ifExists !== 'resume' && intents.length > 0;
 }
 
 /** What the message of a turn brings to its end. */
@@ -93,9 +102,6 @@ function close(
     case 'ask.failed':
       if (!asks.delete(control.ask)) report('ask', `${where}: an answer to ask ${control.ask}, which was not open`);
       timers.delete(ASK_TIMER + control.ask);
-      break;
-    case 'spawn':
-      if (control.ifExists !== 'resume' && turn.intents.length > 0) forget(timers, effects, asks);
       break;
     default:
       break;

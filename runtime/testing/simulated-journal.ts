@@ -10,6 +10,7 @@ import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts'
 import { HostJournalClient, type HostOrigin } from '../journal/host-journal-client.ts';
 import type { JournalControl, JournalOptions } from '../journal/journal-control.ts';
 import { JournalControlClient, type RawCall } from '../journal/journal-control-client.ts';
+import type { HostLink } from '../journal/host-sessions.ts';
 import type { HostSession } from '../journal/journal-ports.ts';
 import { JournalService } from '../journal/journal-service.ts';
 import type { Store } from '../journal/store.ts';
@@ -81,14 +82,20 @@ export class SimulatedJournal {
     const there = new Pipe(this.#ports.thread, host, this.#ports.delayMs);
     let session: HostSession | undefined;
     here.send(() => {
-      session = this.#service.connect(origin.slot, origin.epoch, {
+      const link: HostLink = {
         committed: (number, position) => there.send(() => events.committed(number, position)),
         loaded: (request, parcels) => there.send(() => client.loaded(request, parcels)),
         fenced: () => there.send(() => events.fenced()),
         wake: (keys) => there.send(() => events.wake(keys)),
         storage: (state) => there.send(() => events.storage(state)),
         checkpoint: (round, target) => there.send(() => events.checkpoint(round, target)),
-      });
+      };
+      try {
+        session = this.#service.connect(origin.slot, origin.epoch, link);
+      } catch {
+        // As on the journal's thread: it has failed meanwhile, and this host will commit nothing.
+        link.fenced();
+      }
     });
     const client = new HostJournalClient(
       {

@@ -45,7 +45,7 @@ export class SimulatedOutside {
   }
 
   /** What an effect does: `run: (context) => simulatedOutside().call('charge', context)`. Resolves with the input. */
-  async call(name: string, context: EffectContext): Promise<unknown> {
+  async call(name: string, context: Omit<EffectContext, 'actors'>): Promise<unknown> {
     const { input, self, idempotencyKey, signal } = context;
     await this.wait((this.#dice.next() * ANSWER_MS) / 2);
     signal.throwIfAborted();

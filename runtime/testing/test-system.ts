@@ -15,7 +15,8 @@ export interface TestSystem extends AsyncDisposable {
 }
 
 /**
- * Starts one. `options` are those of `ActorSystem.start`, but for `threads`.
+ * Starts one. `options` are those of `ActorSystem.start`, but for `threads`. End it by disposing of it: `system.stop()` of its own waits for
+ * work to finish, for which time must pass, and only `advance` makes it.
  *
  * @example
  * await using test = await createTestSystem({ actors: [import.meta.resolve('./order.ts')] })

@@ -52,6 +52,9 @@ class PlainPackr extends Packr {
 const plain = new PlainPackr({ useRecords: false, mapsAsObjects: true, variableMapSize: true, copyBuffers: true });
 const records = new Packr({ copyBuffers: true });
 
+/** What is being unpacked; one object for all. */
+const PART = { start: 0, end: 0 };
+
 /** Turns and images wrap the values in them. */
 const DEPTH_LIMIT = MESSAGE_DEPTH_LIMIT + 8;
 const plainScan = new ByteScan({ records: false, depthLimit: DEPTH_LIMIT });
@@ -67,12 +70,6 @@ export function packNext(value: unknown, blamed: unknown = value): Packed {
   } finally {
     leaveEncoding(before);
   }
-}
-
-function scan(bytes: Uint8Array): void {
-  if (bytes[0] !== WITH_RECORDS) return plainScan.scan(bytes, 0);
-  recordsScan.reset();
-  recordsScan.scan(bytes, 1);
 }
 
 function packPlainOrRecords(value: unknown): Packed {
@@ -102,12 +99,22 @@ export function unpackPart(
   end: number,
   revive: ReviveReference = reviveAsReference,
 ): unknown {
-  // msgpackr answers in the class of its source, and a Buffer's `slice` is no copy.
-  const source = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+  // msgpackr answers in the class of its source, and a Buffer's `slice` is no copy. Other bytes are read where they are: a view of each
+  // of many parts costs as much as reading it.
+  const isBuffer = bytes instanceof Buffer;
+  const source = isBuffer ? new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start) : bytes;
+  PART.start = isBuffer ? 0 : start;
+  PART.end = isBuffer ? end - start : end;
   const before = enterDecoding(revive);
   try {
-    scan(source);
-    return source[0] === WITH_RECORDS ? records.unpack(source.subarray(1)) : plain.unpack(source);
+    if (source[PART.start] !== WITH_RECORDS) {
+      plainScan.scan(source, PART.start, PART.end);
+      return plain.unpack(source, PART);
+    }
+    PART.start += 1;
+    recordsScan.reset();
+    recordsScan.scan(source, PART.start, PART.end);
+    return records.unpack(source, PART);
   } catch (cause) {
     throw new StorageError('a value of the journal cannot be read by this version', { cause });
   } finally {

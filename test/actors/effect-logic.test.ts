@@ -79,7 +79,14 @@ test('a throwing creator fails the effect, and an emitting one is not held up', 
   ) as CallEffect;
   await expect(
     (async () =>
-      spec.run({ input: 1, signal: new AbortController().signal, idempotencyKey: 'k', attempt: 1, self: 'd/1' }))(),
+      spec.run({
+        input: 1,
+        signal: new AbortController().signal,
+        idempotencyKey: 'k',
+        attempt: 1,
+        self: 'd/1',
+        actors: { spawn: () => Promise.reject(new Error('none')), refOf: () => undefined as never },
+      }))(),
   ).rejects.toThrow('at once');
 });
 

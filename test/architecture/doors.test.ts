@@ -9,7 +9,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   msgpackr: ['runtime/wire/**'],
   comlink: ['runtime/host/control-*.ts', 'runtime/host/comlink-*.d.ts'],
   piscina: ['runtime/host/cpu-pool.ts'],
-  xstate: ['actors/machine/**'],
+  // The driver, and the charts of the actors that this library brings.
+  xstate: ['actors/machine/**', 'actors/*/*-machine.ts'],
   '@marcbachmann/cel-js': ['actors/saga/expression-engine.ts'],
   yaml: ['actors/saga/workflow-text.ts'],
   '@opentelemetry/api': ['runtime/telemetry/**'],

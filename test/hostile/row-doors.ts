@@ -274,8 +274,7 @@ export function parcelDoor(seed: number): Door {
     const writer = new BatchWriter({ slot: 0, epoch: 1, run: 1 });
     writer.turn(turn);
     const reader = new BatchReader(writer.seal());
-    const at = reader.header(0);
-    return { position: i, header: reader.bytes.slice(at, at + HEADER_BYTES), body: reader.body(at).slice() };
+    return reader.rawTurn(reader.header(0), i);
   });
   const images = imagesOf(seed, 25);
   const cells = Array.from({ length: 25 }, (_, i): RawCell => {
@@ -285,7 +284,12 @@ export function parcelDoor(seed: number): Door {
       key: image.key,
       image: i % 2 === 0 ? undefined : encodeImage(image),
       turns: own,
-      pending: own.map(({ position, body }) => ({ stream: 1, position, indexes: [0, 1], body })),
+      pending: own.map(({ position, bytes, start, end }) => ({
+        stream: 1,
+        position,
+        indexes: [0, 1],
+        body: bytes.slice(start, end),
+      })),
       damage: i % 7 === 0 ? SAMPLE_ERROR : undefined,
     };
   });

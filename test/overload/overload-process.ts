@@ -33,8 +33,11 @@ const LEAK_BYTES = 1_000_000;
 /** Calls in one turn of the loop: more would keep the flooder itself from its other work. */
 const BURST = 300;
 const PATIENT_MS = 3_600_000;
-const CONTROL_S_MAX = 60;
+const MORE_S_MAX = 60;
 const HASTY_MS = 250;
+/** Looks at memory in a run; a look costs every thread a collection. */
+const LOOKS_LEAST = 12;
+const LOOKS_MOST = 120;
 /** Of a thousand calls of the lanes that allow it. */
 const POISONED = 2;
 const EXPIRING = 2;
@@ -172,7 +175,8 @@ async function flood(): Promise<void> {
 const samples: Sample[] = [];
 const MB = 1 << 20;
 async function sample(): Promise<void> {
-  const everyMs = order.planted === 'none' ? Math.max(1_000, (order.seconds * 1_000) / 120) : 250;
+  const runMs = order.seconds * 1_000;
+  const everyMs = Math.min(runMs / LOOKS_LEAST, Math.max(1_000, runMs / LOOKS_MOST));
   while (flooding) {
     await pause(everyMs);
     const { heapBytes, heldBytes } = await memory.now();
@@ -250,14 +254,17 @@ const reported = (work: Promise<unknown>): Promise<unknown> =>
 const sweeping = reported(sweep());
 const all = [flood(), sample(), operate(), read()].map(reported);
 await pause(order.seconds * 1_000);
-/** A control must have had the processor time in which its fault shows, on a busy machine too; a run of the proof goes by the clock. */
-const SHOWS_MB = { none: 0, 'no trim': 48, 'native leak': 100, 'no back-pressure': 300 }[order.planted];
-while (order.planted !== 'none' && secondsGone() < CONTROL_S_MAX) {
-  const grown =
-    order.planted === 'no trim' ? samples.at(-1)?.fileMb : (samples.at(-1)?.heldMb ?? 0) - (samples[0]?.heldMb ?? 0);
-  if ((grown ?? 0) >= SHOWS_MB) break;
-  await pause(100);
-}
+/**
+ * A run goes by the clock, but on a busy machine it must have been looked at often enough; a control must have had the processor time
+ * in which its fault shows.
+ */
+const SHOWS_MB = { 'no trim': 48, 'native leak': 100, 'no back-pressure': 300 };
+const hasShown = (planted: OverloadOrder['planted']): boolean => {
+  if (planted === 'none') return samples.length >= LOOKS_LEAST;
+  const what = planted === 'no trim' ? 'fileMb' : 'heldMb';
+  return (samples.at(-1)?.[what] ?? 0) - (samples[0]?.[what] ?? 0) >= SHOWS_MB[planted];
+};
+while (!hasShown(order.planted) && secondsGone() < order.seconds + MORE_S_MAX) await pause(100);
 flooding = false;
 /** The flooder and the hosts have always work. */
 const couldHave = Math.min(availableParallelism(), 1 + HOSTS) * secondsGone() * 1e6;

@@ -232,7 +232,7 @@ test('a message to an actor in memory that is kept for a dead host is kept for i
     link: () => link,
     outside: () => link,
     pause: () => {},
-    observed: () => false,
+    audience: () => undefined,
   });
   const cell = new Cell('refuser/1', refuser);
   const intents = [true, false].map((durable): Intent => {

@@ -34,6 +34,12 @@ const FOUND: readonly (readonly [workload: string, plan: string, seed: number, b
   ['chain', 'frames', 1053, 'a checkpoint passed messages that a lost link had not seen accepted'],
   ['crowd', 'frames', 8, 'the port of a dead host that closed late stopped a checkpoint of its successor for ever'],
   ['crowd', 'disk', 4, 'the answer to a call of an earlier run was given to the call of the same number of this one'],
+  [
+    'chain',
+    'everything',
+    30012332,
+    'a host that said hello to a journal that had just failed was an exception on its thread',
+  ],
   ['family', 'deaths', 5010, 'a start that was parked was announced as the end of the start before it'],
   [
     'upgrade',

@@ -75,7 +75,8 @@ class Tape {
   }
 }
 
-export function randomMachine(numbers: readonly number[]): AnyStateMachine {
+/** `kind`: `knowable` charts have no history states, and the driver takes all of their steps itself; `plain` ones no parallel states either. */
+export function randomMachine(numbers: readonly number[], kind: 'any' | 'knowable' | 'plain' = 'any'): AnyStateMachine {
   const tape = new Tape(numbers);
   let count = 0;
   const grow = (depth: number, inParallel: boolean): Node => {
@@ -86,7 +87,7 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
         : depth === 0
           ? ['compound', 'parallel']
           : ['atomic', 'compound', 'parallel', 'final'];
-    let type = tape.pick(kinds);
+    let type = tape.pick(kind === 'plain' ? kinds.filter((one) => one !== 'parallel') : kinds);
     if (inParallel && type === 'final') type = 'atomic';
     const node: Node = { id, type, deep: false, states: {} };
     if (type !== 'compound' && type !== 'parallel') return node;
@@ -96,7 +97,7 @@ export function randomMachine(numbers: readonly number[]): AnyStateMachine {
       const child = grow(depth + 1, type === 'parallel' || n === 0);
       node.states[child.id] = child;
     }
-    if (tape.rarely(3)) {
+    if (kind === 'any' && tape.rarely(3)) {
       const history: Node = { id: `s${count++}`, type: 'history', deep: tape.rarely(2), states: {} };
       node.states[history.id] = history;
     }

@@ -64,6 +64,11 @@ type Delivery =
     }
   | { readonly kind: 'spawn'; readonly to: CellKey; readonly cell: Cell; readonly input: unknown };
 
+const noActors = (): never => {
+  throw new Error('the harness has no other actors');
+};
+const NO_ACTORS = { spawn: noActors, refOf: noActors };
+
 /** An intent, as tests compare them. */
 export type Asked = readonly [kind: string, ...details: unknown[]];
 
@@ -163,7 +168,14 @@ export class TurnHarness {
     const { spec, input, controller } = this.effect(key, id);
     if (spec.kind !== 'call') throw new Error(`effect "${id}" is a ${spec.kind}`);
     try {
-      const context = { input, signal: controller.signal, idempotencyKey: `${key}/${id}`, attempt, self: key };
+      const context = {
+        input,
+        signal: controller.signal,
+        idempotencyKey: `${key}/${id}`,
+        attempt,
+        self: key,
+        actors: NO_ACTORS,
+      };
       this.settle(key, id, await spec.run(context));
     } catch (error) {
       this.settle(key, id, error instanceof Error ? error : new Error(String(error)));

@@ -222,7 +222,7 @@ const live = (happenings: readonly Happening[], durability: 'journal' | 'snapsho
       if (outcome.kind === 'handled' && envelope.replyTo !== undefined)
         answered(
           envelope,
-          outcome.intents.map((intent) => intent.kind),
+          outcome.intents.map((intent) => intent.kind ?? 'send'),
         );
       consumed.push(envelope);
       images.set(rig.cell.sequence, rig.image());

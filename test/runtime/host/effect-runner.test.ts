@@ -42,6 +42,7 @@ class Rig {
         new Promise((resolve) => {
           this.pooled.push({ work, aborted: () => signal.aborted, resolve });
         }),
+      actors: { spawn: never, refOf: never },
       deliver: (_cell, message) => void this.delivered.push(message),
     });
   }

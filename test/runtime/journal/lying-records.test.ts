@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { BatchWriter } from '../../../runtime/journal/batch-builder.ts';
 import { H_SENDS, HEADER_BYTES, P_IMAGES } from '../../../runtime/journal/batch-layout.ts';
 import { BatchReader, decodeTurn } from '../../../runtime/journal/batch-reader.ts';
-import { decodeParcels, encodeParcels } from '../../../runtime/journal/cell-parcel.ts';
+import { decodeParcels, encodeParcels, type RawTurn } from '../../../runtime/journal/cell-parcel.ts';
 import { viewOf } from '../../../runtime/journal/crc32.ts';
 import { MemoryStore } from '../../../runtime/journal/memory-store.ts';
 import { openRelaxedStore, takeAhead } from '../../../runtime/journal/relaxed-store.ts';
@@ -54,11 +54,14 @@ test('a body is looked at before it is decoded', () => {
 });
 
 test('C3: a cell whose records cannot be read is blocked, the one beside it is served', () => {
-  const header = new Uint8Array(HEADER_BYTES);
+  const rawTurn = (position: number, body: Uint8Array): RawTurn => {
+    const [bytes, view, at, start, end] = placedTurn(new Uint8Array(HEADER_BYTES), body);
+    return { position, bytes, view, at, start, end };
+  };
   const base = { image: undefined, pending: [], damage: undefined };
   const bytes = encodeParcels([
-    { ...base, key: 'cell/a', turns: [{ position: 1, header, body: packed('no turn') }] },
-    { ...base, key: 'cell/b', turns: [{ position: 2, header, body: packed([5, 1, null, null]) }] },
+    { ...base, key: 'cell/a', turns: [rawTurn(1, packed('no turn'))] },
+    { ...base, key: 'cell/b', turns: [rawTurn(2, packed([5, 1, null, null]))] },
   ]);
   const [a, b] = decodeParcels(bytes);
   expect(() => [...(a?.turns ?? [])]).toThrowError(damaged);

@@ -10,8 +10,14 @@
 import type { CellKey } from '../kernel/address.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AskTimeoutError, SystemStoppedError } from '../kernel/errors.ts';
-import type { CellReport } from '../host/items.ts';
-import type { ActorSnapshot } from './actor-ref.ts';
+import type { CellReport } from './items.ts';
+
+/** A committed state, as an observer is handed it. */
+export interface Sight {
+  readonly status: CellReport['status'];
+  readonly sequence: number;
+  readonly view: unknown;
+}
 
 export interface ObservationsPorts {
   readonly clock: Clock;
@@ -23,7 +29,7 @@ export interface ObservationsPorts {
 }
 
 interface Observer {
-  onSnapshot(snapshot: ActorSnapshot): void;
+  onSnapshot(snapshot: Sight): void;
   onEvent(event: unknown): void;
   onEnd(error: Error | undefined): void;
 }
@@ -34,7 +40,7 @@ const EVENTS_LIMIT = 10_000;
 export class Observations {
   readonly #ports: ObservationsPorts;
   readonly #observers = new Map<CellKey, Set<Observer>>();
-  readonly #last = new Map<CellKey, ActorSnapshot>();
+  readonly #last = new Map<CellKey, Sight>();
 
   constructor(ports: ObservationsPorts) {
     this.#ports = ports;
@@ -51,7 +57,7 @@ export class Observations {
     if (observers === undefined) return;
     const last = this.#last.get(key);
     if (last !== undefined && sequence < last.sequence) return;
-    const snapshot: ActorSnapshot = { status, sequence, view: this.#ports.present(key, view) };
+    const snapshot: Sight = { status, sequence, view: this.#ports.present(key, view) };
     this.#last.set(key, snapshot);
     for (const observer of [...observers]) observer.onSnapshot(snapshot);
   }
@@ -71,9 +77,9 @@ export class Observations {
     this.#observers.clear();
   }
 
-  async *changes(key: CellKey, signal: AbortSignal | undefined): AsyncIterableIterator<ActorSnapshot> {
-    let latest: ActorSnapshot | undefined;
-    yield* this.#stream<ActorSnapshot>(
+  async *changes(key: CellKey, signal: AbortSignal | undefined): AsyncIterableIterator<Sight> {
+    let latest: Sight | undefined;
+    yield* this.#stream<Sight>(
       key,
       signal,
       (wake) => ({ onSnapshot: (snapshot) => wake(() => void (latest = snapshot)), onEvent: () => {} }),
@@ -105,10 +111,10 @@ export class Observations {
 
   waitFor(
     key: CellKey,
-    predicate: (snapshot: ActorSnapshot) => boolean,
+    predicate: (snapshot: Sight) => boolean,
     timeoutMs: number,
     signal: AbortSignal | undefined,
-  ): Promise<ActorSnapshot> {
+  ): Promise<Sight> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const wait = this.#ports.clock.wait(timeoutMs, () => {
