@@ -58,6 +58,9 @@ interface SagaRun {
   readonly waiting: readonly ReplyTo[];
 }
 
+/** Questions for the result that are kept. Who asks has a deadline and asks again, so that the oldest have given up. */
+const WAITING_LIMIT = 1_000;
+
 /** Outcomes that nobody knows: the call may have been handled. */
 const UNKNOWN_OUTCOMES: ReadonlySet<string> = new Set([
   'ASK_TIMEOUT',
@@ -115,7 +118,7 @@ export const runBehavior: Behavior<SagaRun> = {
       case 'result': {
         const handle = turn.takeReplyTo();
         if (handle === undefined) return state;
-        if (!isOver(state.run)) return { ...state, waiting: [...state.waiting, handle] };
+        if (!isOver(state.run)) return { ...state, waiting: [...state.waiting.slice(1 - WAITING_LIMIT), handle] };
         answer(state, handle, turn);
         return state;
       }

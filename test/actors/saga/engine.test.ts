@@ -337,6 +337,20 @@ test('a result that is not there in time is a timeout, and the run goes on', asy
   expect(await w.engine.result('r')).toEqual({ a: 1 });
 });
 
+test('whoever asks for a result for weeks leaves no trail of questions', async () => {
+  await using w = await world(defineSaga('w').step('a', { signal: 'go' }));
+  await w.engine.start('w', null, { runId: 'r' });
+  const run = w.system.refOf('saga-run/r');
+  const asked = Array.from({ length: 1_500 }, () =>
+    run.ask({ type: 'result' }, { timeoutMs: 60_000 }).catch(() => 'gave up'),
+  );
+  await w.engine.signal('r', 'go', 1);
+  await w.advance(60_001);
+  const answers = await Promise.all(asked);
+  expect(answers.filter((one) => one === 'gave up')).toHaveLength(500);
+  expect(answers.at(-1)).toEqual({ a: 1 });
+});
+
 test('after a restart a run goes on where it was', async () => {
   await using folder = await tmpDir('saga');
   const dataDir = folder.at('data');
