@@ -1,5 +1,8 @@
 /**
  * The actors behind workflows, as definitions: list `workflowActors` in the `actors` of the system.
+ *
+ * Their versions are those of the code behind them. A run's turns are repeated after a crash: whoever changes what the planner asks for,
+ * or how an expression is evaluated, raises the version of `sagaRun` and names the old one in `previous` (decision 0009).
  */
 import { defineBehavior } from '../../runtime/kernel/definition.ts';
 import { OUTBOX_DEFINITION, outboxBehavior } from './outbox.ts';
