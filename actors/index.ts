@@ -22,6 +22,28 @@ export {
   circuitBreakerMachine,
   type CircuitState,
 } from './circuit-breaker/circuit-breaker-machine.ts';
+export type { BulkheadOptions } from './connector/bulkhead.ts';
+export { brokerTransport } from './connector/broker-transport.ts';
+export type { CallBreaker, CallFigures, CallPolicies } from './connector/call-guard.ts';
+export { connector, connectorChild, type ConnectorChildSpec } from './connector/connector-actor.ts';
+export type { ConnectorEvent } from './connector/connector-feed.ts';
+export type { ConnectorHealth } from './connector/connector-health.ts';
+export type { ConnectionSettings, ConnectorState } from './connector/connector-machine.ts';
+export type { CommandQueueOptions, ConnectorOptions, ConnectorPolicies } from './connector/connector-options.ts';
+export { ConnectorServer, type ConnectorServerOptions, type ServerFigures } from './connector/connector-server.ts';
+export type { DeliveryFigures, EventOptions, Registration } from './connector/deliveries.ts';
+export type { DegradedOptions } from './connector/error-rate.ts';
+export type { ConnectorHandler, HandlerContext, HandlerOptions } from './connector/handler-table.ts';
+export {
+  handlerTransport,
+  type HandlerTransportOptions,
+  type TransportHandler,
+} from './connector/handler-transport.ts';
+export { httpTransport, type HttpTransportOptions } from './connector/http-transport.ts';
+export type { CommandOptions, OutgoingOptions, PublishOptions } from './connector/outgoing-calls.ts';
+export { type StartOptions, SystemConnector } from './connector/system-connector.ts';
+export type { RateLimitOptions } from './connector/token-bucket.ts';
+export type { ConnectorTransport, DeliverOptions, TransportContext } from './connector/transport.ts';
 export {
   type ActorDefinition,
   type AnyActorDefinition,

@@ -9,6 +9,9 @@ import { PEERS } from './peers/peer-list.ts';
 import type { Part } from './results-file.ts';
 import { breakerCheck } from './workloads/breaker-check.ts';
 import { ask } from './workloads/ask.ts';
+import { brokerNats } from './workloads/broker-nats.ts';
+import { brokerRedis } from './workloads/broker-redis.ts';
+import { brokerBacklog, brokerFanOut, brokerRate, brokerTrip } from './workloads/broker.ts';
 import { durableAsk } from './workloads/durable-ask.ts';
 import { durableMachine } from './workloads/durable-machine.ts';
 import { durableTurns } from './workloads/durable-turns.ts';
@@ -40,6 +43,12 @@ export const WORKLOADS: readonly Workload[] = [
   million,
   breakerCheck,
   subjectMatch,
+  brokerRedis,
+  brokerNats,
+  brokerRate,
+  brokerTrip,
+  brokerFanOut,
+  brokerBacklog,
 ];
 
 /** Those of each command. */

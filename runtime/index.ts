@@ -22,6 +22,76 @@ export {
   unwatch,
   watch,
 } from '../actors/index.ts';
+export { brokerActors, exchangeOf } from './broker/actor-handler.ts';
+export type {
+  Accepted,
+  AdapterConsumer,
+  AdapterEvents,
+  AdapterRecords,
+  BrokerAdapter,
+  CarriedMessage,
+  DeadLetterNotice,
+  DeadLetterQuery,
+  DeadLetterRecord,
+  DeadReason,
+  HandOut,
+  Outcome,
+  SubscriptionSpec,
+} from './broker/broker-adapter.ts';
+export { NatsAdapter, type NatsAdapterOptions } from './broker/adapters/nats/nats-adapter.ts';
+export { RedisAdapter, type RedisAdapterOptions } from './broker/adapters/redis/redis-adapter.ts';
+export {
+  type AsyncApiDocument,
+  type AsyncApiOptions,
+  asyncApiOf,
+  type DescribedOperation,
+} from './broker/async-api.ts';
+export type {
+  BrokerDeadLetter,
+  BrokerDeadLetters,
+  DeadLetterFilter,
+  DeadLetterPage,
+} from './broker/broker-dead-letters.ts';
+export type { BrokerEvents } from './broker/broker-events.ts';
+export type { MessageBrokerOptions } from './broker/broker-options.ts';
+export type { ScheduleTime, StoredSchedule } from './broker/broker-schedules.ts';
+export type { BrokerStats } from './broker/broker-stats.ts';
+export { type CloudEvent, cloudEventOf, messageOfCloudEvent, type ReadOptions } from './broker/cloud-events.ts';
+export {
+  binaryHttpOf,
+  type HttpEvent,
+  type HttpHeaders,
+  messageOfHttp,
+  structuredHttpOf,
+} from './broker/cloud-events-http.ts';
+export type {
+  Broker,
+  DeliveryContext,
+  MessageHandler,
+  RequestOptions,
+  StartFrom,
+  SubscribeOptions,
+  Subscription,
+} from './broker/contract/broker-contract.ts';
+export type {
+  DeliveryGuarantee,
+  Message,
+  MessageDraft,
+  MessageExtensions,
+  MessageKind,
+  RetryPolicy,
+} from './broker/contract/message.ts';
+export type { DeliveryStatus, Receipt, ReceiptState } from './broker/contract/receipt.ts';
+export type { Compatibility } from './broker/contracts/compatibility.ts';
+export {
+  type Checked,
+  type Contract,
+  type ContractDefinition,
+  ContractRegistry,
+} from './broker/contracts/contract-registry.ts';
+export { MessageBroker } from './broker/message-broker.ts';
+export { readSchedule, type Schedule } from './broker/schedule.ts';
+export { commandSubject, matchesSubject, querySubject } from './broker/subjects.ts';
 export type { ActorCallOptions, ActorHandle, ActorHost, ActorSight } from './kernel/actor-host.ts';
 export type { Backoff } from './kernel/backoff.ts';
 export type {
@@ -41,13 +111,20 @@ export {
   type FailurePolicy,
 } from './kernel/definition.ts';
 export {
+  AckTimeoutError,
   ActorAlreadyExistsError,
   ActorBlockedError,
   ActorNotFoundError,
   ActorStoppedError,
   AskTimeoutError,
   BlocksError,
+  BrokerClosedError,
+  BrokerConfigurationError,
+  BrokerUnavailableError,
+  BulkheadFullError,
   CircuitOpenError,
+  ConnectorUnavailableError,
+  ContractViolationError,
   ControlTimeoutError,
   DataDamagedError,
   DataFolderLockedError,
@@ -58,16 +135,30 @@ export {
   ExpressionError,
   HandlerError,
   HostLostError,
+  IncompatibleContractError,
   InvalidAddressError,
+  InvalidContractError,
   InvalidDefinitionError,
   InvalidInputError,
+  InvalidMessageError,
   InvalidOptionsError,
+  InvalidScheduleError,
+  InvalidSubjectError,
   InvalidWorkflowError,
   MailboxFullError,
+  MalformedCloudEventError,
   MessageExpiredError,
   MessageTooLargeError,
+  MissingPackageError,
+  NoHandlerError,
   NoReplyError,
+  NoSubscriberError,
+  QueueFullError,
+  RateLimitedError,
   RemoteError,
+  RemoteFailedError,
+  RemoteRefusedError,
+  RequestTimeoutError,
   RunConflictError,
   RunRefusedError,
   StorageError,
@@ -77,6 +168,7 @@ export {
   UnknownDefinitionError,
   UnknownOutcomeError,
   UnknownRunError,
+  UnknownTargetError,
   UnknownWorkflowError,
   UnserializableValueError,
   UnsupportedLogicError,

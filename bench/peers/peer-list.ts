@@ -9,6 +9,7 @@ import { P50, P99, type Workload } from '../contract.ts';
 import { breakerCheck } from '../workloads/breaker-check.ts';
 import { ask } from '../workloads/ask.ts';
 import { askFromOutside } from '../workloads/durable-ask.ts';
+import { brokerActor, brokerFunction, brokerTripFromOutside } from '../workloads/broker.ts';
 import { turnsFromOutside } from '../workloads/durable-turns.ts';
 import { spawnInMemory } from '../workloads/spawn.ts';
 import { tellInHost } from '../workloads/tell-in-host.ts';
@@ -39,6 +40,24 @@ const durableTrip: Workload = {
   contenders: [askFromOutside, redisStreamsTrip, bullmqTrip, restateTrip, dbosTrip],
 };
 
+const brokerRate: Workload = {
+  name: 'peer-broker-rate',
+  title: 'Messages by way of a broker, handled',
+  what: 'From publish until it is known and durable that the message was handled. Application and handlers are in one process.',
+  conditions: { durability: 'synced to disk', messageBytes, concurrency: 'as said', hosts: 1 },
+  metrics: [{ name: 'rate', unit: 'msg/s', better: 'higher' }],
+  contenders: [brokerFunction, brokerActor, redisStreams, bullmq],
+};
+
+const brokerTrip: Workload = {
+  name: 'peer-broker-trip',
+  title: 'A message by way of a broker, one at a time',
+  what: 'Ours: from publish until the handler begins. The others: from handing it over until its result is known.',
+  conditions: { durability: 'synced to disk', messageBytes, concurrency: '1 under way', hosts: 1 },
+  metrics: [P50, P99],
+  contenders: [brokerTripFromOutside(1), redisStreamsTrip, bullmqTrip],
+};
+
 /** A part of a workload of ours: the contenders that are named. */
 const partOf = (workload: Workload, name: string, contenders: readonly string[]): Workload => ({
   ...workload,
@@ -49,6 +68,8 @@ const partOf = (workload: Workload, name: string, contenders: readonly string[])
 export const PEERS: readonly Workload[] = [
   durableRate,
   durableTrip,
+  brokerRate,
+  brokerTrip,
   partOf(tellInHost, 'peer-tell', ['thread', 'xstate-send', 'erlang', 'nact']),
   partOf(ask, 'peer-ask', ['in-host', 'erlang', 'nact']),
   partOf(breakerCheck, 'peer-breaker', ['execute', 'cockatiel', 'opossum']),

@@ -5,6 +5,7 @@
  */
 import { addFingerprint } from './fingerprint.ts';
 import type { Flight } from './flight-log.ts';
+import type { StatisticsState } from './statistics.ts';
 
 /** What an airport is asked for in the end. */
 export interface AirportBooks {
@@ -97,4 +98,29 @@ export function checkBooks(flights: readonly Flight[], actual: readonly AirportB
     differences: strangers,
   });
   return lines;
+}
+
+/** What the statistics counted from events, against the file. */
+export function checkStatistics(flights: readonly Flight[], { landed, origins }: StatisticsState): CheckLine {
+  const differences: string[] = [];
+  const expected = countFlights(flights);
+  for (const name of new Set([...expected.keys(), ...Object.keys(origins)])) {
+    const { departures = 0, delay = 0, departed = 0 } = expected.get(name) ?? {};
+    const row = origins[name] ?? { landed: 0, delay: 0, fingerprint: 0 };
+    if (row.landed !== departures) differences.push(`${name}: ${row.landed} landings, the file says ${departures}`);
+    else if (row.delay !== delay || row.fingerprint !== departed) {
+      differences.push(`${name}: the landings that were counted are not those of the file`);
+    }
+  }
+  return { what: `${number(landed)} landings in the statistics, from events: each once`, differences };
+}
+
+/** What the ground service has in its books, against the file. */
+export function checkGround(flights: readonly Flight[], hub: string, serviced: ReadonlySet<number>): CheckLine {
+  const expected = new Set(flights.filter(({ origin }) => origin === hub).map((flight) => flight.number));
+  const differences = [
+    ...[...expected].filter((flight) => !serviced.has(flight)).map((flight) => `flight ${flight} was not serviced`),
+    ...[...serviced].filter((flight) => !expected.has(flight)).map((flight) => `flight ${flight} is none of ${hub}`),
+  ];
+  return { what: `${number(serviced.size)} flights in the books of ${hub}'s ground service: all of them`, differences };
 }

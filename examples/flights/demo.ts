@@ -3,17 +3,21 @@
  *
  * Flies the flights of a real file as actors in another process (`run.ts`), takes away one of its threads when a quarter has
  * landed and the whole process when half has, lets it go on from the journal, and checks the books of every airport against the file.
+ * Meanwhile the ground service of one airport, another system, goes on strike (`strike.ts`).
  *
  * Owns: the order of events, and the verdict: exit code 0 when everything is equal, 1 when not, 2 for wrong options.
  */
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { type AirportBooks, checkBooks, type CheckLine } from './check.ts';
+import { type AirportBooks, checkBooks, checkGround, type CheckLine, checkStatistics } from './check.ts';
 import { count, Display, seconds } from './display.ts';
 import { airportsOf, type Flight, flightsFile, readFlights } from './flight-log.ts';
+import { GroundService } from './ground-service.ts';
 import { type DemoOptions, HELP, parseOptions } from './options.ts';
-import type { Progress, RunMessage } from './run-messages.ts';
+import type { Progress, RunMessage, RunOptions } from './run-messages.ts';
 import { RunProcess } from './run-process.ts';
+import { Strike } from './strike.ts';
+import { HUB } from './systems.ts';
 
 const HOST_DIES_AT = 1 / 4;
 const PROCESS_DIES_AT = 1 / 2;
@@ -35,6 +39,8 @@ class Demo {
   #run: RunProcess | undefined;
   #landedBefore: number | undefined;
   #last: Progress | undefined;
+  readonly #ground: GroundService;
+  readonly #strike: Strike;
   #finished: Extract<RunMessage, { kind: 'finished' }> | undefined;
   #failure: string | undefined;
   /** How long the journal was read after the kill. */
@@ -44,17 +50,33 @@ class Demo {
     this.#options = options;
     this.#flights = readFlights(options.flights);
     this.#display = new Display(process.stdout, options.flights);
+    this.#ground = new GroundService(groundFile(options), (serviced) => this.#strike.serviced(serviced));
+    const commands = this.#flights.filter(({ origin }) => origin === HUB).length;
+    this.#strike = new Strike(this.#ground, commands, (style, text) => this.#display.event(style, text));
     this.#host = { kind: options.kill && options.threads !== 0 ? 'planned' : 'left_out' };
     this.#process = { kind: options.kill ? 'planned' : 'left_out' };
   }
 
   async run(): Promise<number> {
     const { dataDir, fresh } = this.#options;
-    if (fresh) await rm(dataDir, { recursive: true, force: true });
+    if (fresh) {
+      await rm(dataDir, { recursive: true, force: true });
+      await rm(groundFile(this.#options), { force: true });
+    }
+    const groundUrl = await this.#ground.start();
+    this.#strike.begin();
+    try {
+      return await this.#fly({ ...this.#options, groundUrl });
+    } finally {
+      this.#ground.stop();
+    }
+  }
+
+  async #fly(options: RunOptions): Promise<number> {
     this.#introduce();
     const startedMs = performance.now();
     do {
-      const run = new RunProcess(this.#options, (message) => this.#hear(message));
+      const run = new RunProcess(options, (message) => this.#hear(message));
       this.#run = run;
       const end = await run.ended;
       if (end === 'died') {
@@ -98,6 +120,8 @@ class Demo {
       case 'host_replaced':
         this.#host = { kind: 'over', recoveryMs: message.afterMs };
         return this.#display.event('green', `host thread ${message.slot} is back, ${seconds(message.afterMs)} later`);
+      case 'ground':
+        return this.#strike.hear(message);
       case 'trouble':
         this.#troubles.push(message.message);
         return this.#display.event('red', message.message);
@@ -130,6 +154,7 @@ class Demo {
       );
     }
     this.#display.progress(progress);
+    this.#strike.landed(landed === this.#flights.length);
     if (landed < this.#flights.length) this.#sabotage(landed);
   }
 
@@ -150,7 +175,7 @@ class Demo {
     }
   }
 
-  #conclude({ books, deadLetters }: Extract<RunMessage, { kind: 'finished' }>, elapsedMs: number): number {
+  #conclude({ books, statistics, deadLetters }: Extract<RunMessage, { kind: 'finished' }>, elapsedMs: number): number {
     const display = this.#display;
     const total = this.#flights.length;
     const landed = total - (this.#landedBefore ?? 0);
@@ -162,7 +187,12 @@ class Demo {
       what: 'no dead letters, nothing blocked',
       differences: [...(deadLetters === 0 ? [] : [`${deadLetters} dead letters`]), ...this.#troubles],
     };
-    const lines = [...checkBooks(this.#flights, books satisfies readonly AirportBooks[]), letters];
+    const lines = [
+      ...checkBooks(this.#flights, books satisfies readonly AirportBooks[]),
+      checkStatistics(this.#flights, statistics),
+      checkGround(this.#flights, HUB, this.#ground.serviced),
+      letters,
+    ];
     for (const { what, differences } of lines) {
       display.line(
         differences.length === 0
@@ -197,7 +227,14 @@ class Demo {
           `of which ${seconds(this.#openMs)} to read the journal and start the hosts.`,
       );
     }
+    const strike = this.#strike.summary();
+    if (strike !== undefined) this.#display.line(strike);
   }
+}
+
+/** Beside the data folder, which is the journal's alone. */
+function groundFile({ dataDir }: DemoOptions): string {
+  return `${dataDir.replace(/[/\\]+$/, '')}.ground`;
 }
 
 const parsed = parseOptions(process.argv.slice(2));

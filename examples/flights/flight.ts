@@ -1,15 +1,17 @@
 /**
- * A flight: asks its origin for a gate, boards, flies, lands, reports, and is done.
+ * A flight: asks its origin for a gate, boards, has its service ordered where another system does that, flies, lands, reports, and is done.
  *
- * Owns: the life of one flight, and its times. Boarding and flying are XState's `after`, which the runtime keeps as durable timers:
+ * Owns: the life of one flight, and its times. What it says to other systems are effects: run after the commit, again after a crash, and
+ * with a key that makes the second time the same as the first. Boarding and flying are XState's `after`, which the runtime keeps as durable timers:
  * a flight that is in the air when the process dies lands when it would have landed, or at once when that time is over.
  *
  * It is a virtual actor: the message with its plan creates it (`schedule.ts`). In its final state it has ended.
  */
 import { type AnyActorRef, assign, sendTo, setup } from 'xstate';
-import { defineActor, refTo } from '../../actors/index.ts';
+import { defineActor, effect, refTo } from '../../actors/index.ts';
 import type { AirportEvent } from './airport.ts';
 import type { Flight } from './flight-log.ts';
+import { commandService, HUB, type Landing, publishLanding } from './systems.ts';
 
 export type FlightEvent =
   | { readonly type: 'PLAN'; readonly flight: Flight }
@@ -23,6 +25,8 @@ const BOARDING_MS = 30;
 /** Real milliseconds in the air: 130 for the shortest flight, 770 for the longest. */
 const FLYING_BASE_MS = 125;
 const FLYING_MS_PER_MILE = 0.145;
+/** A busy or a starting machine may take its time: a flight waits for the broker as it waits for a gate. */
+const UNTIL_ACCEPTED = { retry: { maxAttempts: 1_000, initialMs: 20, maxMs: 1_000 }, timeoutMs: 20_000 };
 
 /** The reference to a flight, by its place in the file. */
 export function refToFlight(number: number): AnyActorRef {
@@ -35,6 +39,16 @@ const flightMachine = setup({
     events: {} as FlightEvent,
     input: {} as { readonly id: string },
     output: {} as { readonly delay: number },
+  },
+  actors: {
+    orderService: effect<void, { readonly number: number }>(
+      ({ input, actors }) => commandService(actors, input.number),
+      UNTIL_ACCEPTED,
+    ),
+    announceLanding: effect<void, Landing>(({ input, actors }) => publishLanding(actors, input), UNTIL_ACCEPTED),
+  },
+  guards: {
+    isAtHub: ({ context }) => context.origin === HUB,
   },
   actions: {
     takePlan: assign(({ event }) => (event.type === 'PLAN' ? event.flight : {})),
@@ -72,15 +86,26 @@ const flightMachine = setup({
       on: { GATE: 'boarding' },
     },
     boarding: {
-      after: { boarding: 'flying' },
-      exit: 'reportDeparture',
+      after: { boarding: [{ guard: 'isAtHub', target: 'serviced' }, { target: 'flying' }] },
+    },
+    serviced: {
+      invoke: { src: 'orderService', input: ({ context: { number } }) => ({ number }), onDone: 'flying' },
     },
     flying: {
-      after: { flying: 'landed' },
+      entry: 'reportDeparture',
+      after: { flying: 'landing' },
+    },
+    landing: {
+      entry: 'reportArrival',
+      invoke: {
+        src: 'announceLanding',
+        input: ({ context: { number, origin, delay } }) => ({ number, origin, delay }),
+        onDone: 'landed',
+      },
     },
     landed: {
       type: 'final',
-      entry: ['reportArrival', 'reportCompletion'],
+      entry: 'reportCompletion',
     },
   },
   output: ({ context }) => ({ delay: context.delay }),

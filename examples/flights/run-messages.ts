@@ -2,12 +2,15 @@
  * What the demo and the process that runs the actors say to each other, over Node's own channel to a child process.
  */
 import type { AirportBooks } from './check.ts';
+import type { StatisticsState } from './statistics.ts';
 
 /** What the process is started with, as JSON in its first argument. */
 export interface RunOptions {
   readonly flights: number;
   readonly dataDir: string;
   readonly threads: 'auto' | number;
+  /** Where the ground service is. */
+  readonly groundUrl: string;
 }
 
 export interface Progress {
@@ -37,7 +40,16 @@ export type RunMessage =
   | { readonly kind: 'failed'; readonly message: string }
   /** Something that must not happen in this demo. */
   | { readonly kind: 'trouble'; readonly message: string }
-  | { readonly kind: 'finished'; readonly books: readonly AirportBooks[]; readonly deadLetters: number };
+  /** What the breaker of the ground service does, and what becomes of commands that it refused too often. */
+  | { readonly kind: 'ground'; readonly what: 'open' | 'half_open' | 'closed' }
+  | { readonly kind: 'ground'; readonly what: 'dead'; readonly messageId: string }
+  | { readonly kind: 'ground'; readonly what: 'redriven'; readonly count: number }
+  | {
+      readonly kind: 'finished';
+      readonly books: readonly AirportBooks[];
+      readonly statistics: StatisticsState;
+      readonly deadLetters: number;
+    };
 
 export interface RunOrder {
   readonly kind: 'crash_host';

@@ -5,14 +5,16 @@
  * would need: what was filed and who is where is in the journal.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ActorRef, ActorSystem } from '../../runtime/index.ts';
-import type { MessageOf, ViewOf } from '../../actors/index.ts';
+import { type ActorRef, ActorSystem, brokerActors } from '../../runtime/index.ts';
+import { connector, type MessageOf, type ViewOf } from '../../actors/index.ts';
 import { airport, type AirportContext } from './airport.ts';
 import { flight } from './flight.ts';
 import { airportsOf, type Flight, flightsFile, readFlights } from './flight-log.ts';
 import type { RunMessage, RunOptions, RunOrder } from './run-messages.ts';
+import { RunSystems } from './run-systems.ts';
 import { saboteur } from './saboteur.ts';
 import { schedule } from './schedule.ts';
+import { statistics } from './statistics.ts';
 
 /** How often the airports are looked at, more seldom while looking takes long: long queues make long answers. */
 const LOOK_MS = 100;
@@ -43,11 +45,11 @@ interface Run {
 /** Opens the journal. Everything that was under way goes on by itself from here. */
 async function openSystem({ dataDir, threads }: RunOptions): Promise<ActorSystem> {
   const startedMs = performance.now();
-  const actors = [airport, flight, schedule, saboteur].map(({ module }) => module);
+  const actors = [airport, flight, schedule, saboteur, statistics, connector].map(({ module }) => module);
   const system = await ActorSystem.start({
     dataDir,
     threads,
-    actors,
+    actors: [...actors, brokerActors],
     checkpointEveryTurns: CHECKPOINT_EVERY_TURNS,
     askTimeoutMs: ANSWER_WITHIN_MS,
   });
@@ -152,11 +154,17 @@ async function flyAll(options: RunOptions): Promise<void> {
   process.on('message', ({ kind }: RunOrder) => {
     if (kind === 'crash_host') crashHost(system).catch((error: unknown) => trouble(String(error)));
   });
-  const run = await openAirports(system, options);
+  // Both before the first flight is filed: what it says is then heard.
+  const [systems, run] = await Promise.all([
+    RunSystems.start(system, options.groundUrl, say),
+    openAirports(system, options),
+  ]);
   const [, books] = await Promise.all([fileFlights(run), watchAirports(run)]);
+  const counted = await systems.finish(run.landed);
   const deadLetters = (await system.deadLetters.list()).length;
+  await systems.stop();
   await system.stop();
-  say({ kind: 'finished', books, deadLetters });
+  say({ kind: 'finished', books, statistics: counted, deadLetters });
 }
 
 // Whoever started this process is gone, and with it the reason to go on.

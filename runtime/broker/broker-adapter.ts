@@ -7,12 +7,17 @@
  * Invariants:
  * BA1. What `accept` has resolved for is kept until it is settled as handled or dead, or has expired, whatever dies meanwhile.
  * BA2. A message whose idempotency key (or id) was accepted within the window is not accepted again: `duplicate`.
- * BA3. What was handed out and not settled is handed out again, to anyone, when its consumer is gone or its `ackTimeoutMs` is over; then
- *      settling it by the old hand-out is without effect.
+ * BA3. What was handed out and not settled is handed out again, to anyone, as the next attempt, when its consumer is gone: at the latest
+ *      `ackTimeoutMs` after its last sign of life. Then settling it by the old hand-out is without effect. A living consumer keeps what
+ *      it has: the broker itself settles a message whose handler takes longer than `ackTimeoutMs`.
  * BA4. Messages are handed out in the order of their acceptance, per source; one that waits for its next try holds back what has its key
  *      (`order: 'hold'`).
+ *      What the broker gives back (`released`) comes again in its old place, as the same attempt. The broker gives back what has the key
+ *      of a message that is to be tried again, as long as the settling of that one is under way. The adapter itself takes back what else
+ *      of that key is handed out when it settles it, or something that is given back a moment later would come behind its followers.
  * BA5. `settle` resolves once the outcome is as durable as the adapter's `accept`.
  */
+import type { CellKey } from '../kernel/address.ts';
 import type { EncodedError } from '../kernel/errors.ts';
 import type { Message } from './contract/message.ts';
 import type { StartFrom } from './contract/broker-contract.ts';
@@ -43,7 +48,7 @@ export interface HandOut {
   readonly token: unknown;
 }
 
-/** What came of a hand-out. */
+/** What came of a hand-out. Replies are encoded as payloads are. */
 export type Outcome =
   | { readonly kind: 'handled'; readonly reply?: Uint8Array }
   /** Hand it out again after `delayMs`, as the next attempt. */
@@ -69,6 +74,16 @@ export interface DeadLetterRecord {
   readonly redrives: number;
 }
 
+/** That there is a new dead letter. */
+export interface DeadLetterNotice {
+  readonly id: string;
+  readonly messageId: string;
+  readonly subscription: string;
+  readonly reason: DeadReason;
+  readonly error: EncodedError;
+  readonly attempts: number;
+}
+
 export interface DeadLetterQuery {
   readonly subscription?: string;
   readonly subjectPattern?: string;
@@ -84,8 +99,16 @@ export interface DeadLetterQuery {
 
 export interface Accepted {
   readonly duplicate: boolean;
+  /** Of a duplicate: the id of the message that was accepted before. */
+  readonly id?: string;
   /** Names of the durable subscriptions that it is for. */
   readonly subscriptions: readonly string[];
+  /** It has ended everywhere already: whoever handled it did so in the same commit, and has not answered. */
+  readonly ended?: boolean;
+  /** How many that `listen` heard it, where that is known. */
+  readonly listeners?: number;
+  /** The adapter's own way to find it again: given to `settled`. */
+  readonly token?: unknown;
 }
 
 /** Somebody's end of a durable subscription. */
@@ -98,6 +121,8 @@ export interface AdapterConsumer {
 }
 
 export interface AdapterEvents {
+  /** A message has become a dead letter without being settled so: it has expired, mostly. */
+  dead(notice: DeadLetterNotice): void;
   /** The connection is lost or there again: what is under way is tried again by the adapter itself. */
   connection(state: 'up' | 'down', error?: Error): void;
   /** Something that nobody asked for failed. */
@@ -118,8 +143,8 @@ export interface BrokerAdapter {
 
   /** Keeps a message for every durable subscription whose pattern matches, and for retained subjects. */
   accept(message: CarriedMessage): Promise<Accepted>;
-  /** At most once: to whoever listens now, in any process. How many did is not known to all adapters. */
-  broadcast(message: CarriedMessage): Promise<void>;
+  /** At most once: to whoever listens now, in any process. Resolves with how many heard it; undefined where that is not known. */
+  broadcast(message: CarriedMessage): Promise<number | undefined>;
   /** Hears what is broadcast, and what is accepted, from now on; of those with one `queue` only one hears each message. */
   listen(
     pattern: string,
@@ -131,22 +156,33 @@ export interface BrokerAdapter {
   subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer>;
   /** Ends a durable subscription for good, with what waits for it. */
   unsubscribe(name: string): Promise<void>;
-  /** Durable subscriptions by name, with their pattern and how many messages wait. */
+  /** Durable subscriptions by name, with their pattern and how many messages are accepted and not settled. */
   subscriptions(): Promise<
     ReadonlyMap<string, { readonly pattern: string; readonly waiting: number; readonly dead: number }>
   >;
 
   receipt(id: string): Promise<ReceiptState | undefined>;
-  /** Resolves when `id` is settled everywhere; the caller's signal ends the wait. */
-  settled(id: string, signal: AbortSignal): Promise<ReceiptState>;
+  /** Resolves when `id` is settled everywhere; rejects with the reason of `signal`, if there is one. `token` is that of its `Accepted`, if at hand. */
+  settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState>;
 
   deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetterRecord[]>;
-  /** Puts dead letters back at the end of their subscription, as new, counted. Resolves with how many there were. */
-  redrive(ids: readonly string[]): Promise<number>;
+  /**
+   * Puts dead letters back at the end of their subscription, as new, counted; not those that have been redriven `redrivesLimit` times.
+   * Resolves with how many there were.
+   */
+  redrive(ids: readonly string[], redrivesLimit: number): Promise<number>;
   purge(ids: readonly string[]): Promise<number>;
 
   /** Keeps messages of these subjects for subscriptions that begin in the past. */
   retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number }): Promise<void>;
   readonly records: AdapterRecords;
+
+  /**
+   * Only where messages and actors are kept in one journal: a subscription's messages are handed to an actor from now on, each in one
+   * turn of it, or (undefined) to functions again.
+   */
+  direct?(name: string, actor: CellKey | undefined): Promise<void>;
+  /** Only there: what actors have sent to the exchange (`exchangeOf`), as drafts. */
+  outgoing?(deliver: (handOuts: readonly HandOut[]) => void): AdapterConsumer;
   close(): Promise<void>;
 }

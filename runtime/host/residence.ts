@@ -289,6 +289,8 @@ export class Residence {
     const result = recover(cell, loaded, this.#ports.turn);
     if (loaded.turns.length > 0 || loaded.damage !== undefined) cell.dirtyFrom = 0;
     if (result.kind === 'blocked') {
+      // Messages of a cell without its code are carried, not in its mailbox: the tail may not move on without an image of them.
+      if (loaded.pending.length > 0) cell.dirtyFrom = 0;
       cell.phase = { kind: 'blocked', error: result.error };
     } else {
       cell.run();

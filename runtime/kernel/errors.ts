@@ -206,6 +206,11 @@ export class RequestTimeoutError extends BlocksError {
   readonly code = 'REQUEST_TIMEOUT';
   override readonly retryable = true;
 }
+/** A handler took longer than its subscription allows: its message is tried again. */
+export class AckTimeoutError extends BlocksError {
+  readonly code = 'ACK_TIMEOUT';
+  override readonly retryable = true;
+}
 /** As many messages wait as may. */
 export class QueueFullError extends BlocksError {
   readonly code = 'QUEUE_FULL';
@@ -246,6 +251,15 @@ export class RateLimitedError extends BlocksError {
 /** A connector's other side cannot be reached. */
 export class ConnectorUnavailableError extends BlocksError {
   readonly code = 'CONNECTOR_UNAVAILABLE';
+  override readonly retryable = true;
+}
+/** The other side answered that it will not do this; the same call would be refused again. `details.status` is its code. */
+export class RemoteRefusedError extends BlocksError {
+  readonly code = 'REMOTE_REFUSED';
+}
+/** The other side answered that it failed. `details.status` is its code. */
+export class RemoteFailedError extends BlocksError {
+  readonly code = 'REMOTE_FAILED';
   override readonly retryable = true;
 }
 /** No system of this name is known. */
@@ -367,6 +381,7 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     NO_SUBSCRIBER: NoSubscriberError,
     NO_HANDLER: NoHandlerError,
     REQUEST_TIMEOUT: RequestTimeoutError,
+    ACK_TIMEOUT: AckTimeoutError,
     QUEUE_FULL: QueueFullError,
     BROKER_UNAVAILABLE: BrokerUnavailableError,
     BROKER_CONFIGURATION: BrokerConfigurationError,
@@ -376,6 +391,8 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     BULKHEAD_FULL: BulkheadFullError,
     RATE_LIMITED: RateLimitedError,
     CONNECTOR_UNAVAILABLE: ConnectorUnavailableError,
+    REMOTE_REFUSED: RemoteRefusedError,
+    REMOTE_FAILED: RemoteFailedError,
     UNKNOWN_TARGET: UnknownTargetError,
     INVALID_WORKFLOW: InvalidWorkflowError,
     EXPRESSION_FAILED: ExpressionError,

@@ -59,6 +59,9 @@ export interface SystemSeams {
   readonly topology?: Topology;
 }
 
+/** What is said of an actor whose definition is not loaded. */
+const MISSING = 'no definition is named';
+
 type Life = { readonly kind: 'starting' | 'started' } | { readonly kind: 'failed'; readonly error: Error };
 type Listener<K extends keyof SystemEvents> = (event: SystemEvents[K]) => void;
 
@@ -290,6 +293,13 @@ export class ActorSystem implements AsyncDisposable {
       );
     }
     await this.#topology.load(definition.module);
+    await Promise.all([...this.#blocked].map(([key, error]) => this.#unblockDefined(key, error)));
+  }
+
+  /** One that was wanted before its code was there, by a message of an earlier run, is brought back now that it is. */
+  async #unblockDefined(key: CellKey, error: BlocksError): Promise<void> {
+    if (!error.message.includes(MISSING) || this.#definitions.of(key) === undefined) return;
+    await this.unblock({ key });
   }
 
   #command(key: CellKey, make: (call: number) => Exclude<Inbound, Envelope>, timeoutMs: number): Promise<CellReport> {
@@ -348,6 +358,7 @@ export class ActorSystem implements AsyncDisposable {
         const error = decodeError(notice.error);
         this.#blocked.set(notice.key, error);
         this.#emit('blocked', { key: notice.key, error });
+        this.#unblockDefined(notice.key, error).catch(() => {});
         break;
       }
       case 'unblocked':

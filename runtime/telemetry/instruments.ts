@@ -5,7 +5,7 @@
  * meter provider a measurement is one look into a global and nothing more. What is measured per turn should be added up first and
  * told once a batch.
  *
- * Names are our own, below `blocks.`: the messaging conventions of OpenTelemetry are still unstable.
+ * Names are our own, below `blocks.`, but for those of messages between systems, which have conventions: `messaging.ts`.
  */
 import type { Attributes, Counter, Gauge, Histogram, MeterProvider } from '@opentelemetry/api';
 import { openTelemetry, SCOPE } from './open-telemetry.ts';
@@ -44,6 +44,18 @@ export const INSTRUMENTS = {
   'blocks.effects.failed': { kind: 'counter', unit: '{effect}', description: 'Attempts of effects that failed' },
   'blocks.effect.duration': { kind: 'histogram', unit: 's', description: 'Time of one attempt of an effect' },
   'blocks.ask.duration': { kind: 'histogram', unit: 's', description: 'From an ask from outside to its reply' },
+  'messaging.client.sent.messages': {
+    kind: 'counter',
+    unit: '{message}',
+    description: 'Messages that a producer tried to send',
+  },
+  'messaging.client.consumed.messages': {
+    kind: 'counter',
+    unit: '{message}',
+    description: 'Messages that were handed to a handler',
+  },
+  'messaging.client.operation.duration': { kind: 'histogram', unit: 's', description: 'Time of sending a message' },
+  'messaging.process.duration': { kind: 'histogram', unit: 's', description: 'Time of handling a message' },
   'blocks.host.restarts': { kind: 'counter', unit: '{restart}', description: 'Hosts that were lost and replaced' },
   'blocks.host.loop_delay': { kind: 'gauge', unit: 's', description: 'How late the event loop of a host is' },
 } as const satisfies Readonly<Record<string, InstrumentSpec>>;

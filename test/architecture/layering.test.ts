@@ -32,6 +32,8 @@ const OPEN_TO_PLUGINS = [
   'runtime/kernel/**',
   'runtime/broker/*contract.ts',
   'runtime/broker/contract/**',
+  // Messages as CloudEvents: what connectors speak over HTTP.
+  'runtime/broker/cloud-event*.ts',
   'runtime/streams/*contract.ts',
   'runtime/streams/contract/**',
 ];

@@ -5,9 +5,10 @@ import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkBooks, countFlights } from '../../examples/flights/check.ts';
+import { checkBooks, checkGround, checkStatistics, countFlights } from '../../examples/flights/check.ts';
 import { airportsOf, readFlights } from '../../examples/flights/flight-log.ts';
 import { parseOptions } from '../../examples/flights/options.ts';
+import { HUB } from '../../examples/flights/systems.ts';
 import { type TmpDir, tmpDir } from '../support/tmp-dir.ts';
 
 const REPOSITORY = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -51,24 +52,33 @@ describe('the demo', () => {
     expect(outcome.stdout).toMatch(/every airport answers again/);
     const airports = airportsOf(readFlights(FLIGHTS)).length;
     const minutes = readFlights(FLIGHTS).reduce((sum, { delay }) => sum + delay, 0);
+    const hubFlights = readFlights(FLIGHTS).filter(({ origin }) => origin === HUB).length;
     expect(checkedLines(outcome)).toEqual([
       `  ✓ ${FLIGHTS} departures: equal at each of ${airports} airports`,
       `  ✓ ${FLIGHTS} arrivals: equal at each of ${airports} airports`,
       `  ✓ ${FLIGHTS} landings reported back to the origin: equal at each of ${airports} airports`,
       `  ✓ ${minutes.toLocaleString('en-US')} minutes of delay: equal at each of ${airports} airports`,
       '  ✓ none lost, none double: at each airport they are the very flights of the file',
+      `  ✓ ${FLIGHTS} landings in the statistics, from events: each once`,
+      `  ✓ ${hubFlights} flights in the books of ${HUB}'s ground service: all of them`,
       '  ✓ no dead letters, nothing blocked',
     ]);
     expect(outcome.stdout).toMatch(/300 flights in .*, both outages included: \d+ flights a second/);
     expect(outcome.stdout).toMatch(/Recovery of a host thread: /);
     expect(outcome.stdout).toMatch(/Recovery of the process: /);
+    expect(outcome.stdout).toMatch(/the ground service has serviced \d+ flights, and goes on strike/);
+    expect(outcome.stdout).toContain('the strike is over');
+    expect(outcome.stdout).toMatch(/dead commands are sent again/);
+    expect(outcome.stdout).toMatch(
+      /Its breaker opened (once|[2-9]\d* times), was half open .* and closed (once|[2-9]\d* times)/,
+    );
   });
 
   test('finds all done when it runs again', { timeout: RUN_TIMEOUT_MS }, async () => {
     const outcome = await demo('--flights', String(FLIGHTS), '--data', dir.at('data'));
     expect(outcome).toMatchObject({ code: 0, stderr: '' });
     expect(outcome.stdout).toContain(`All ${FLIGHTS} flights had landed already: nothing to do`);
-    expect(checkedLines(outcome)).toHaveLength(6);
+    expect(checkedLines(outcome)).toHaveLength(8);
     expect(outcome.stdout).not.toContain('✗');
   });
 
@@ -133,6 +143,27 @@ describe('the check', () => {
     const page = countFlights(flights).get('DFW');
     expect(wrong?.departures).toBe(page?.departures);
     expect(wrong?.departed).not.toBe(page?.departed);
+  });
+
+  test('finds a landing that was not counted, and one that was counted twice', () => {
+    const right = Object.fromEntries(
+      books
+        .filter(({ departures }) => departures > 0)
+        .map(({ name, departures, delay, departed }) => [name, { landed: departures, delay, fingerprint: departed }]),
+    );
+    const faults = (origins: typeof right): number =>
+      checkStatistics(flights, { landed: 500, origins }).differences.length;
+    const [name = '', row] = Object.entries(right)[0] ?? [];
+    if (row === undefined) throw new Error('no departures');
+    expect(faults(right)).toBe(0);
+    expect(faults({ ...right, [name]: { ...row, landed: row.landed + 1 } })).toBe(1);
+    expect(faults({ ...right, [name]: { ...row, fingerprint: row.fingerprint + 1 } })).toBe(1);
+    expect(faults({ ...right, [name]: { ...row, delay: row.delay + 1 } })).toBe(1);
+    const serviced = flights.filter(({ origin }) => origin === HUB).map(({ number }) => number);
+    const stranger = flights.find(({ origin }) => origin !== HUB)?.number ?? -1;
+    expect(checkGround(flights, HUB, new Set(serviced)).differences).toEqual([]);
+    expect(checkGround(flights, HUB, new Set(serviced.slice(1))).differences).toHaveLength(1);
+    expect(checkGround(flights, HUB, new Set([...serviced, stranger])).differences).toHaveLength(1);
   });
 
   test('finds a missing airport', () => {

@@ -1,0 +1,367 @@
+/**
+ * The embedded broker: `BrokerAdapter` on actors of one system, and on nothing else.
+ *
+ * Owns: the port's verbs. Routes and listeners are shared in `embedded-hub.ts`, what is durable is in the actors (`embedded-queue.ts`).
+ *
+ * Acceptance is one commit a subscription: a message for several is with each of them or not; `accept` resolves when all have it, and
+ * one that failed is repeated with the same id.
+ */
+import type { ActorHost } from '../../kernel/actor-host.ts';
+import type { CellKey } from '../../kernel/address.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { BrokerClosedError, SystemStoppedError } from '../../kernel/errors.ts';
+import type {
+  Accepted,
+  AdapterConsumer,
+  AdapterEvents,
+  AdapterRecords,
+  BrokerAdapter,
+  CarriedMessage,
+  DeadLetterQuery,
+  DeadLetterRecord,
+  HandOut,
+  SubscriptionSpec,
+} from '../broker-adapter.ts';
+import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
+import { matchesSubject } from '../subjects.ts';
+import { Acceptance } from './embedded-acceptance.ts';
+import { EmbeddedConsumer } from './embedded-consumer.ts';
+import { outgoingOf, tellActor } from './embedded-actor-routes.ts';
+import { packMessage, unpackMessage } from './embedded-frame.ts';
+import { EmbeddedHub, type HubLimits } from './embedded-hub.ts';
+import {
+  type LetterMessage,
+  letterKey,
+  type LettersMessage,
+  type LettersPage,
+  type RetentionLimits,
+  type WireLetter,
+  type WireMessage,
+} from './embedded-protocol.ts';
+import type { QueueView } from './embedded-queue-state.ts';
+import { MessageEnd } from './embedded-message-end.ts';
+import type { Route } from './embedded-route.ts';
+import { receiptStateOf } from '../receipt-state.ts';
+
+export interface EmbeddedPorts extends HubLimits {
+  readonly system: ActorHost;
+  readonly broker: string;
+  readonly clock: Clock;
+  readonly newInstance: () => string;
+}
+
+interface SharedHub {
+  readonly hub: EmbeddedHub;
+  readonly opened: Promise<void>;
+  users: number;
+}
+
+/** By system and broker name. A system that is gone takes its hubs with it. */
+const hubs = new WeakMap<ActorHost, Map<string, SharedHub>>();
+
+const LETTERS_A_PAGE = 64;
+const CALL_TIMEOUT_MS = 30_000;
+
+interface Token {
+  readonly routes: readonly Route[];
+  readonly ends: readonly number[];
+}
+
+export class EmbeddedAdapter implements BrokerAdapter {
+  readonly kind = 'embedded';
+  readonly #ports: EmbeddedPorts;
+  #shared: SharedHub | undefined;
+  #untell: (() => void) | undefined;
+  #events: AdapterEvents | undefined;
+  /** Those who wait for the end of a message. */
+  readonly #waiting = new Set<MessageEnd>();
+
+  constructor(ports: EmbeddedPorts) {
+    this.#ports = ports;
+  }
+
+  async open(events: AdapterEvents): Promise<void> {
+    const { system, clock, broker, newInstance } = this.#ports;
+    const ofSystem = hubs.get(system) ?? new Map<string, SharedHub>();
+    hubs.set(system, ofSystem);
+    let shared = ofSystem.get(broker);
+    if (shared === undefined) {
+      const hub = new EmbeddedHub(system, clock, broker, newInstance(), this.#ports);
+      shared = { hub, opened: hub.open(), users: 0 };
+      ofSystem.set(broker, shared);
+    }
+    shared.users += 1;
+    this.#shared = shared;
+    this.#events = events;
+    await shared.opened.catch((error: unknown) => {
+      this.#leave();
+      throw error;
+    });
+    this.#untell = shared.hub.tell({
+      dead: (subscription, letter) => events.dead({ ...letter, id: `${subscription}/${letter.id}`, subscription }),
+      failed: (error) => this.#failed(error),
+    });
+  }
+
+  accept(message: CarriedMessage): Promise<Accepted> {
+    const hub = this.#hub;
+    const { header } = message;
+    const routes = hub.routesOf(header.subject);
+    const streams = hub.streamsOf(header.subject);
+    const targets = streams.length === 0 ? routes : [...routes, ...streams];
+    if (targets.length === 0) {
+      return Promise.resolve({ duplicate: false, subscriptions: [], listeners: hub.broadcast(message) });
+    }
+    const wire: WireMessage = [
+      header.id,
+      header.key ?? header.source,
+      header.idempotencyKey === undefined ? null : `\0${header.idempotencyKey}`,
+      header.expiresAtMs ?? 0,
+      header.notBeforeMs ?? 0,
+      packMessage(message),
+    ];
+    const isLater = wire[4] > this.#ports.clock.now();
+    return new Promise((resolve, reject) => {
+      const acceptance = new Acceptance(targets, (duplicateOf, error) => {
+        if (error !== undefined) {
+          reject(error);
+          return;
+        }
+        const isDuplicate = duplicateOf !== undefined;
+        resolve({
+          duplicate: isDuplicate,
+          ...(isDuplicate ? { id: duplicateOf } : {}),
+          subscriptions: routes.map(({ name }) => name),
+          ended: routes.length > 0 && routes.every((route) => route.actor !== undefined && !isLater),
+          listeners: isDuplicate ? 0 : hub.broadcast(message),
+          token: { routes, ends: acceptance.ends } satisfies Token,
+        });
+      });
+      for (const route of targets) {
+        // What has to wait waits in the queue, whoever handles it.
+        if (route.actor === undefined || isLater) route.offer(wire, acceptance);
+        else void tellActor(route, route.actor, message, this.#ports.clock.now(), acceptance);
+      }
+    });
+  }
+
+  broadcast(message: CarriedMessage): Promise<number | undefined> {
+    return Promise.resolve(this.#hub.broadcast(message));
+  }
+
+  listen(
+    pattern: string,
+    queue: string | undefined,
+    hear: (message: CarriedMessage) => void,
+  ): Promise<() => Promise<void>> {
+    const unlisten = this.#hub.listen(pattern, queue, hear);
+    return Promise.resolve(() => Promise.resolve(unlisten()));
+  }
+
+  async subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer> {
+    return this.#consumer(await this.#hub.join(spec), deliver, unpackMessage);
+  }
+
+  unsubscribe(name: string): Promise<void> {
+    return this.#hub.leave(name);
+  }
+
+  async subscriptions(): Promise<
+    ReadonlyMap<string, { readonly pattern: string; readonly waiting: number; readonly dead: number }>
+  > {
+    const rows = [...this.#hub.routes.values()].map(async ({ name, pattern, queue }) => {
+      const view = (await queue.snapshot()).view as QueueView | undefined;
+      return [name, { pattern, waiting: (view?.waiting ?? 0) + (view?.leased ?? 0), dead: view?.dead ?? 0 }] as const;
+    });
+    return new Map(await Promise.all(rows));
+  }
+
+  async receipt(id: string): Promise<ReceiptState | undefined> {
+    const statuses = await this.#statuses([...this.#hub.routes.values()], id);
+    return statuses.size === 0 ? undefined : receiptStateOf(id, Object.fromEntries(statuses));
+  }
+
+  settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    const known = token as Token | undefined;
+    return new Promise((resolve, reject) => {
+      const end = new MessageEnd(id, resolve, reject, this.#waiting);
+      if (known === undefined) {
+        for (const route of this.#hub.routes.values()) end.ask(route);
+      } else {
+        for (const [at, route] of known.routes.entries()) end.add(route, known.ends[at] ?? 0);
+      }
+      end.begin(signal);
+    });
+  }
+
+  async deadLetters(query: DeadLetterQuery): Promise<readonly DeadLetterRecord[]> {
+    const found: DeadLetterRecord[] = [];
+    const [afterName, afterId] = query.after === undefined ? [undefined, null] : splitLetterId(query.after);
+    const routes = [...this.#hub.routes.values(), this.#hub.exchange].sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const route of routes) {
+      if (query.subscription !== undefined && route.name !== query.subscription) continue;
+      if (afterName !== undefined && route.name < afterName) continue;
+      let after = route.name === afterName ? afterId : null;
+      for (let more = true; more && found.length < query.limit; ) {
+        const page = await this.#lettersOf<LettersPage>(route, { type: 'LIST', after, count: LETTERS_A_PAGE });
+        more = page.more;
+        for (const letter of await this.#read(route, page)) {
+          after = letter.id;
+          const record = recordOf(route.name, letter);
+          if (found.length < query.limit && matchesQuery(record, query)) found.push(record);
+        }
+      }
+    }
+    return found;
+  }
+
+  redrive(ids: readonly string[], redrivesLimit: number): Promise<number> {
+    return this.#perRoute(ids, (route, own) => {
+      route.reopened();
+      return this.#lettersOf<number>(route, { type: 'REDRIVE', ids: own, redrivesLimit });
+    });
+  }
+
+  purge(ids: readonly string[]): Promise<number> {
+    return this.#perRoute(ids, (route, own) => this.#lettersOf<number>(route, { type: 'PURGE', ids: own }));
+  }
+
+  retain(pattern: string, limits: RetentionLimits): Promise<void> {
+    return this.#hub.retain(pattern, limits);
+  }
+
+  /** Hands a subscription's messages to an actor from now on, or (undefined) to functions again. */
+  async direct(name: string, actor: CellKey | undefined): Promise<void> {
+    const route = this.#hub.routes.get(name);
+    if (route === undefined) return;
+    await (actor === undefined ? this.#hub.undirect(route) : this.#hub.direct(route, actor));
+  }
+
+  /** What actors have sent to the exchange. */
+  outgoing(deliver: (handOuts: readonly HandOut[]) => void): AdapterConsumer {
+    return this.#consumer(this.#hub.exchange, deliver, outgoingOf);
+  }
+
+  readonly records: AdapterRecords = {
+    put: (kind, name, value) => this.#hub.put(kind, name, value),
+    list: (kind) => this.#hub.list(kind),
+    delete: (kind, name) => this.#hub.remove(kind, name),
+  };
+
+  close(): Promise<void> {
+    this.#giveUp(new BrokerClosedError('the broker was closed before the message had ended'));
+    this.#untell?.();
+    this.#leave();
+    return Promise.resolve();
+  }
+
+  get #hub(): EmbeddedHub {
+    if (this.#shared === undefined) throw new BrokerClosedError('the broker is closed');
+    return this.#shared.hub;
+  }
+
+  #leave(): void {
+    const shared = this.#shared;
+    this.#shared = undefined;
+    if (shared === undefined) return;
+    shared.users -= 1;
+    if (shared.users > 0) return;
+    shared.hub.close();
+    hubs.get(this.#ports.system)?.delete(this.#ports.broker);
+  }
+
+  #consumer(
+    route: Route,
+    deliver: (handOuts: readonly HandOut[]) => void,
+    unpack: (bytes: Uint8Array, redriven: boolean) => CarriedMessage,
+  ): EmbeddedConsumer {
+    return new EmbeddedConsumer({
+      route,
+      name: this.#hub.consumerName(),
+      deliver,
+      unpack,
+      clock: this.#ports.clock,
+      failed: (error) => this.#failed(error),
+    });
+  }
+
+  /** Without its system nothing ends any more. */
+  #failed(error: Error): void {
+    if (error instanceof SystemStoppedError) this.#giveUp(error);
+    this.#events?.failed(error);
+  }
+
+  #giveUp(error: Error): void {
+    for (const end of [...this.#waiting]) end.giveUp(error);
+  }
+
+  async #statuses(routes: readonly Route[], id: string): Promise<Map<string, DeliveryStatus>> {
+    const statuses = new Map<string, DeliveryStatus>();
+    await Promise.all(
+      routes.map(async (route) => {
+        const status = await route.status(id);
+        if (status !== undefined) statuses.set(route.name, status);
+      }),
+    );
+    return statuses;
+  }
+
+  #lettersOf<TReply>(route: Route, message: LettersMessage): Promise<TReply> {
+    return this.#hub.lettersOf(route).ask<TReply>(message, { timeoutMs: CALL_TIMEOUT_MS });
+  }
+
+  async #read(route: Route, page: LettersPage): Promise<WireLetter[]> {
+    const letters = this.#hub.lettersOf(route).key;
+    const read = page.slots.map((slot) =>
+      this.#hub
+        .refOf(letterKey(letters, slot))
+        .ask<WireLetter | null>({ type: 'GET' } satisfies LetterMessage, { timeoutMs: CALL_TIMEOUT_MS }),
+    );
+    return (await Promise.all(read)).filter((letter) => letter !== null);
+  }
+
+  async #perRoute(ids: readonly string[], act: (route: Route, own: string[]) => Promise<number>): Promise<number> {
+    const byRoute = new Map<Route, string[]>();
+    for (const id of ids) {
+      const [name, own] = splitLetterId(id);
+      const route = this.#hub.route(name);
+      if (route === undefined) continue;
+      const list = byRoute.get(route);
+      if (list === undefined) byRoute.set(route, [own]);
+      else list.push(own);
+    }
+    const counts = await Promise.all([...byRoute].map(([route, own]) => act(route, own)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+}
+
+function splitLetterId(id: string): [subscription: string, own: string] {
+  const at = id.lastIndexOf('/');
+  return [id.slice(0, at), id.slice(at + 1)];
+}
+
+function recordOf(subscription: string, letter: WireLetter): DeadLetterRecord {
+  const { id, bytes, reason, error, attempts, firstMs, deadMs, redrives } = letter;
+  return {
+    id: `${subscription}/${id}`,
+    subscription,
+    message: unpackMessage(bytes, false),
+    reason,
+    error,
+    attempts,
+    firstDeliveredMs: firstMs,
+    deadMs,
+    redrives,
+  };
+}
+
+function matchesQuery(record: DeadLetterRecord, query: DeadLetterQuery): boolean {
+  const { header } = record.message;
+  if (query.subjectPattern !== undefined && !matchesSubject(query.subjectPattern, header.subject)) return false;
+  if (query.type !== undefined && header.type !== query.type) return false;
+  if (query.reason !== undefined && record.reason !== query.reason) return false;
+  if (query.errorCode !== undefined && record.error.code !== query.errorCode) return false;
+  if (query.deadAfterMs !== undefined && record.deadMs <= query.deadAfterMs) return false;
+  return query.deadBeforeMs === undefined || record.deadMs < query.deadBeforeMs;
+}

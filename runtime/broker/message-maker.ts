@@ -1,0 +1,182 @@
+/**
+ * From what a sender gives to a whole message: defaults, what follows from the message being handled, and every fault at once.
+ *
+ * Owns: the defaults of `MessageDraft` and its checks. Payloads and contracts are looked at elsewhere.
+ *
+ * Invariants:
+ * MM1. A draft that passes gives a message whose header an adapter can carry.
+ */
+import { InvalidMessageError } from '../kernel/errors.ts';
+import type { TraceCarrier } from '../telemetry/trace-carrier.ts';
+import type { DeliveryGuarantee, Message, MessageDraft, MessageKind } from './contract/message.ts';
+import { assertSubject, commandSubject, querySubject } from './subjects.ts';
+
+export interface MakerPorts {
+  /** Source of messages that name none. */
+  readonly source: string;
+  readonly ttlMs: number | undefined;
+  readonly nowMs: () => number;
+  readonly newId: () => string;
+  readonly trace: () => TraceCarrier | undefined;
+}
+
+export type Header = CarriedHeader;
+type CarriedHeader = Omit<Message, 'payload'>;
+
+const KINDS: ReadonlySet<string> = new Set<MessageKind>(['COMMAND', 'EVENT', 'QUERY', 'RESPONSE']);
+const DELIVERIES: ReadonlySet<string> = new Set<DeliveryGuarantee>(['AT_MOST_ONCE', 'AT_LEAST_ONCE', 'EXACTLY_ONCE']);
+const KNOWN: ReadonlySet<string> = new Set<keyof MessageDraft>([
+  'type',
+  'payload',
+  'id',
+  'kind',
+  'subject',
+  'source',
+  'target',
+  'ttlMs',
+  'delayMs',
+  'notBeforeMs',
+  'correlationId',
+  'causationId',
+  'replyTo',
+  'delivery',
+  'key',
+  'idempotencyKey',
+  'retry',
+  'contractVersion',
+  'traceparent',
+  'tracestate',
+  'extensions',
+]);
+/** Longest id, key or idempotency key. */
+const ID_LENGTH_LIMIT = 256;
+/** Subjects that were found valid: a program publishes to few, again and again. */
+const SUBJECTS_KEPT = 4_096;
+
+export class MessageMaker {
+  readonly #ports: MakerPorts;
+  readonly #validSubjects = new Set<string>();
+
+  constructor(ports: MakerPorts) {
+    this.#ports = ports;
+  }
+
+  /** @throws InvalidMessageError with all faults, InvalidSubjectError */
+  header(draft: MessageDraft, cause: Header | undefined): Header {
+    const faults = faultsOf(draft);
+    if (faults !== undefined) throw invalid(draft, faults);
+    const { source: ownSource, ttlMs: defaultTtlMs, nowMs, newId, trace } = this.#ports;
+    const { type, target, causationId, replyTo, key, idempotencyKey, retry, contractVersion, extensions } = draft;
+    const timeMs = nowMs();
+    const id = draft.id ?? newId();
+    const kind = draft.kind ?? (target === undefined ? 'EVENT' : 'COMMAND');
+    const subject = draft.subject ?? subjectOf(kind, target, type);
+    this.#assertSubject(subject);
+    const ttlMs = draft.ttlMs ?? defaultTtlMs;
+    const notBeforeMs = draft.notBeforeMs ?? (draft.delayMs === undefined ? undefined : timeMs + draft.delayMs);
+    const carrier = draft.traceparent === undefined ? (trace() ?? cause) : draft;
+    const header: Mutable<Header> = {
+      id,
+      kind,
+      type,
+      subject,
+      source: draft.source ?? ownSource,
+      timeMs,
+      correlationId: draft.correlationId ?? cause?.correlationId ?? id,
+      delivery: draft.delivery ?? (kind === 'QUERY' || kind === 'RESPONSE' ? 'AT_MOST_ONCE' : 'AT_LEAST_ONCE'),
+    };
+    if (target !== undefined) header.target = target;
+    const follows = causationId ?? cause?.id;
+    if (follows !== undefined) header.causationId = follows;
+    if (ttlMs !== undefined) header.expiresAtMs = Math.max(timeMs, notBeforeMs ?? 0) + ttlMs;
+    if (notBeforeMs !== undefined) header.notBeforeMs = notBeforeMs;
+    if (replyTo !== undefined) header.replyTo = replyTo;
+    if (key !== undefined) header.key = key;
+    if (idempotencyKey !== undefined) header.idempotencyKey = idempotencyKey;
+    if (retry !== undefined) header.retry = retry;
+    if (contractVersion !== undefined) header.contractVersion = contractVersion;
+    if (carrier?.traceparent !== undefined) {
+      header.traceparent = carrier.traceparent;
+      if (carrier.tracestate !== undefined) header.tracestate = carrier.tracestate;
+    }
+    if (extensions !== undefined) header.extensions = extensions;
+    return header;
+  }
+
+  #assertSubject(subject: string): void {
+    if (this.#validSubjects.has(subject)) return;
+    assertSubject(subject);
+    if (this.#validSubjects.size >= SUBJECTS_KEPT) this.#validSubjects.clear();
+    this.#validSubjects.add(subject);
+  }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function subjectOf(kind: MessageKind, target: string | undefined, type: string): string {
+  if (target === undefined) return type;
+  if (kind === 'COMMAND') return commandSubject(target, type);
+  return kind === 'QUERY' ? querySubject(target, type) : type;
+}
+
+function faultsOf(draft: MessageDraft): string[] | undefined {
+  if (typeof draft !== 'object' || draft === null) return [`${show(draft)} is not a message: give { type, payload }`];
+  let faults: string[] | undefined;
+  const fault = (name: string, expected: string): void => {
+    faults ??= [];
+    faults.push(`${name}: ${show(draft[name as keyof MessageDraft])} is not ${expected}`);
+  };
+  for (const name in draft) if (!KNOWN.has(name)) fault(name, `a field of a message (known: ${[...KNOWN].join(', ')})`);
+  if (typeof draft.type !== 'string' || draft.type === '' || draft.type.length > ID_LENGTH_LIMIT) {
+    fault('type', `a text of 1 to ${ID_LENGTH_LIMIT} characters`);
+  }
+  const { kind, delivery, retry, extensions } = draft;
+  if (kind !== undefined && !KINDS.has(kind)) fault('kind', `one of ${[...KINDS].join(', ')}`);
+  if (delivery !== undefined && !DELIVERIES.has(delivery)) fault('delivery', `one of ${[...DELIVERIES].join(', ')}`);
+  const text = (name: keyof MessageDraft): void => {
+    const value = draft[name];
+    if (value === undefined) return;
+    if (typeof value === 'string' && value !== '' && value.length <= ID_LENGTH_LIMIT) return;
+    fault(name, `a text of 1 to ${ID_LENGTH_LIMIT} characters`);
+  };
+  const number = (name: keyof MessageDraft, least: number): void => {
+    const value = draft[name];
+    if (value === undefined) return;
+    if (typeof value === 'number' && value >= least && Number.isFinite(value)) return;
+    fault(name, `a number of ${least} or more`);
+  };
+  text('id');
+  text('source');
+  text('target');
+  text('correlationId');
+  text('causationId');
+  text('replyTo');
+  text('key');
+  text('idempotencyKey');
+  number('ttlMs', 1);
+  number('delayMs', 0);
+  number('notBeforeMs', 0);
+  number('contractVersion', 1);
+  if (retry !== undefined && (typeof retry !== 'object' || retry === null)) fault('retry', 'a retry policy');
+  else if (retry?.maxAttempts !== undefined && !(Number.isInteger(retry.maxAttempts) && retry.maxAttempts >= 1)) {
+    fault('retry', 'a retry policy with a whole number of 1 or more as maxAttempts');
+  }
+  if (extensions !== undefined && (typeof extensions !== 'object' || extensions === null)) {
+    fault('extensions', 'an object of extension attributes');
+  }
+  return faults;
+}
+
+function invalid(draft: MessageDraft, faults: readonly string[]): InvalidMessageError {
+  const type: unknown = (draft as { type?: unknown } | null)?.type;
+  const what = typeof type === 'string' && type !== '' ? `message "${type}"` : 'message';
+  return new InvalidMessageError(`${what}: ${faults.join('; ')}`, { details: { faults } });
+}
+
+function show(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return String(value);
+  }
+}

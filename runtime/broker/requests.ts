@@ -1,0 +1,112 @@
+/**
+ * Requests under way: who waits for which answer.
+ *
+ * Owns: the numbers of requests, their deadlines, and telling an answer that came too late from one that is waited for.
+ *
+ * Invariants:
+ * RQ1. Every request ends once: with its answer, at its deadline, by its signal, or when the broker closes.
+ */
+import type { Clock } from '../kernel/clock.ts';
+import {
+  type BlocksError,
+  decodeError,
+  encodeError,
+  RemoteError,
+  type EncodedError,
+  InvalidOptionsError,
+  RequestTimeoutError,
+} from '../kernel/errors.ts';
+import type { ReceiptState } from './contract/receipt.ts';
+import type { RequestOptions } from './contract/broker-contract.ts';
+
+/** Payload of a RESPONSE. */
+export interface ResponsePayload {
+  readonly value?: unknown;
+  readonly error?: EncodedError;
+}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Default deadline of a request. */
+export const REQUEST_TIMEOUT_MS = 5_000;
+
+export class Requests {
+  readonly #clock: Clock;
+  readonly #pending = new Map<string, Pending>();
+  #next = 1;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  /** Runs `send` with the request's number, and resolves with its answer. What `send` throws ends it. */
+  run(
+    what: string,
+    options: RequestOptions,
+    send: (number: string, answer: (payload: ResponsePayload) => void, signal: AbortSignal) => Promise<unknown>,
+  ): Promise<unknown> {
+    const { timeoutMs = REQUEST_TIMEOUT_MS, signal } = options;
+    if (!(typeof timeoutMs === 'number' && timeoutMs > 0)) {
+      return Promise.reject(new InvalidOptionsError(`timeoutMs: ${String(timeoutMs)} is not a number above 0`));
+    }
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    const number = String(this.#next++);
+    const ending = new AbortController();
+    return new Promise((resolve, reject) => {
+      const abort = (): void => end(() => reject(signal?.reason as Error));
+      const wait = this.#clock.wait(timeoutMs, () =>
+        end(() =>
+          reject(
+            new RequestTimeoutError(
+              `no answer to ${what} within ${timeoutMs} ms; it may still be handled: repeat it with the same id`,
+            ),
+          ),
+        ),
+      );
+      const end = (then: () => void): void => {
+        if (!this.#pending.delete(number)) return;
+        wait.cancel();
+        signal?.removeEventListener('abort', abort);
+        ending.abort();
+        then();
+      };
+      this.#pending.set(number, {
+        resolve: (value) => end(() => resolve(value)),
+        reject: (error) => end(() => reject(error instanceof Error ? error : new Error(String(error)))),
+      });
+      signal?.addEventListener('abort', abort);
+      send(number, (payload) => this.answer(number, payload), ending.signal).catch((error: unknown) =>
+        this.#pending.get(number)?.reject(error),
+      );
+    });
+  }
+
+  /** An answer has come; false when nobody waits for it. */
+  answer(number: string, payload: ResponsePayload): boolean {
+    const pending = this.#pending.get(number);
+    if (pending === undefined) return false;
+    if (payload.error === undefined) pending.resolve(payload.value);
+    else pending.reject(decodeError(payload.error));
+    return true;
+  }
+
+  close(error: BlocksError): void {
+    for (const { reject } of [...this.#pending.values()]) reject(error);
+  }
+}
+
+/** The answer in the receipt of a message that was published before. */
+export function responseOf({ subscriptions }: ReceiptState): ResponsePayload {
+  for (const status of Object.values(subscriptions)) {
+    if (status.status === 'handled') return status.reply === undefined ? {} : { value: status.reply };
+    if (status.status === 'dead') return { error: status.error };
+  }
+  return { error: encodeError(new RemoteError('Error', 'ANSWER_FORGOTTEN', 'the answer is not remembered any more')) };
+}

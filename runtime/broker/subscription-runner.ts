@@ -1,0 +1,401 @@
+/**
+ * What a subscription does with what it is handed: handlers, one key after another, and what comes of each message.
+ *
+ * Owns: concurrency, order within a key, how much is fetched ahead, the time that a handler may take, and the decision to try again or to
+ * give up. The same for all adapters. Where messages come from and where outcomes go is a `MessageSource`.
+ *
+ * Invariants:
+ * SR1. Messages of one key are handled one after another, in the order in which they came. With `hold`, none is begun between the failure
+ *      of one before it and that one's next try.
+ * SR2. Each message that was taken is settled once: handled, to be tried again, dead, or given back.
+ * SR3. After `close` no handler begins; what waits is given back.
+ */
+import { type Backoff, delayMs } from '../kernel/backoff.ts';
+import type { Clock, Wait } from '../kernel/clock.ts';
+import {
+  AckTimeoutError,
+  BrokerClosedError,
+  encodeError,
+  HandlerError,
+  MessageExpiredError,
+} from '../kernel/errors.ts';
+import type { Random } from '../kernel/random.ts';
+import { decodeValue, encodeValue } from '../wire/value-codec.ts';
+import type { DeadReason, HandOut, Outcome } from './broker-adapter.ts';
+import type { Message, RetryPolicy } from './contract/message.ts';
+import type { Header } from './message-maker.ts';
+
+/** Where messages come from, and where it is said what came of them. */
+export interface MessageSource {
+  request(count: number): void;
+  settle(handOut: HandOut, outcome: Outcome): Promise<void>;
+  /** Gives back what is not settled. */
+  close(): Promise<void>;
+}
+
+/** What came of a message, for whoever tells of it. */
+export interface Ending {
+  readonly header: Header;
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  /** What the handler gave or threw. */
+  readonly value?: unknown;
+  readonly error?: Error;
+}
+
+export interface RunnerPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly concurrency: number;
+  readonly order: 'hold' | 'pass';
+  readonly ackTimeoutMs: number;
+  readonly retry: RetryPolicy & { readonly maxAttempts: number };
+  /** Calls the handler. */
+  readonly invoke: (message: Message, attempt: number, signal: () => AbortSignal) => unknown;
+  /** The message as handlers get it; throws for a payload that its contract does not allow. */
+  readonly check: (message: Message) => Message | Promise<Message>;
+  /** What came of a message is durable. */
+  readonly ended: (ending: Ending) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+interface Lane {
+  readonly key: string;
+  busy: boolean;
+  /**
+   * Id of the message that is to be tried again, until that is settled: what comes meanwhile was on its way before, and is given back.
+   * When the message itself comes, all of that has come.
+   */
+  failing: string | undefined;
+  waiting: HandOut[];
+}
+
+interface Job {
+  readonly lane: Lane;
+  readonly handOut: HandOut;
+  readonly beganMs: number;
+  controller: AbortController | undefined;
+  isOver: boolean;
+}
+
+/** Work that is fetched ahead, as time: enough that no handler waits for the next message, little enough to share with others. */
+const AHEAD_MS = 50;
+const AHEAD_LIMIT = 4_096;
+
+export class SubscriptionRunner {
+  readonly #ports: RunnerPorts;
+  #source!: MessageSource;
+  readonly #lanes = new Map<string, Lane>();
+  #ready: Lane[] = [];
+  readonly #jobs = new Set<Job>();
+  #deadline: Wait | undefined;
+  /** Requested, or here and not settled. */
+  #outstanding = 0;
+  /** How long a handler takes, ms, on average. */
+  #handlerMs = Number.NaN;
+  #closing = false;
+  #lastSettled: Promise<void> | undefined;
+  #onIdle: (() => void)[] = [];
+
+  constructor(ports: RunnerPorts) {
+    this.#ports = ports;
+  }
+
+  begin(source: MessageSource): void {
+    this.#source = source;
+    this.#topUp();
+  }
+
+  /** Takes what nobody asked for: it does not count as an answer to a request. */
+  readonly deliverUnasked = (handOuts: readonly HandOut[]): void => {
+    this.#outstanding += handOuts.length;
+    this.deliver(handOuts);
+  };
+
+  readonly deliver = (handOuts: readonly HandOut[]): void => {
+    for (const handOut of handOuts) {
+      const key = handOut.message.header.key ?? handOut.message.header.source;
+      let lane = this.#lanes.get(key);
+      if (lane === undefined) {
+        lane = { key, busy: false, failing: undefined, waiting: [] };
+        this.#lanes.set(key, lane);
+      }
+      if (lane.failing === handOut.message.header.id) lane.failing = undefined;
+      if (this.#closing || lane.failing !== undefined) {
+        this.#giveBack(lane, handOut);
+        continue;
+      }
+      lane.waiting.push(handOut);
+      if (!lane.busy && lane.waiting.length === 1) this.#ready.push(lane);
+    }
+    this.#pump();
+  };
+
+  /** Ends once what is being handled is finished, or `timeoutMs` are over. */
+  async close(timeoutMs: number): Promise<void> {
+    this.#closing = true;
+    this.#ready = [];
+    for (const lane of this.#lanes.values()) {
+      for (const handOut of lane.waiting.splice(0)) this.#giveBack(lane, handOut);
+    }
+    if (this.#jobs.size > 0) {
+      await new Promise<void>((resolve) => {
+        const wait = this.#ports.clock.wait(timeoutMs, resolve);
+        this.#onIdle.push(() => {
+          wait.cancel();
+          resolve();
+        });
+      });
+    }
+    this.#deadline?.cancel();
+    const closed = new BrokerClosedError('the subscription was closed while this was being handled');
+    for (const job of this.#jobs) {
+      job.isOver = true;
+      job.controller?.abort(closed);
+    }
+    await this.#source.close();
+  }
+
+  #pump(): void {
+    while (this.#jobs.size < this.#ports.concurrency) {
+      const lane = this.#ready.shift();
+      if (lane === undefined) break;
+      const handOut = lane.waiting.shift();
+      if (handOut === undefined) continue;
+      lane.busy = true;
+      this.#start(lane, handOut);
+    }
+    this.#topUp();
+  }
+
+  #start(lane: Lane, handOut: HandOut): void {
+    const { clock, invoke, check } = this.#ports;
+    const { header, payload } = handOut.message;
+    const { attempt } = handOut;
+    if (header.expiresAtMs !== undefined && header.expiresAtMs <= clock.now()) {
+      const expired = new MessageExpiredError(
+        `message ${header.id} (${header.type}) waited longer than its time to live`,
+      );
+      this.#bury(lane, handOut, 'expired', expired);
+      return;
+    }
+    const { maxAttempts } = this.#policyOf(header);
+    if (attempt > maxAttempts) {
+      const lost = new HandlerError(
+        `message ${header.id} (${header.type}) was begun ${attempt - 1} times, and whoever had it did not live to finish it`,
+      );
+      this.#bury(lane, handOut, 'attempts', lost);
+      return;
+    }
+    let message: Message;
+    try {
+      message = { ...header, payload: decodeValue(payload) };
+    } catch (error) {
+      this.#bury(lane, handOut, 'undecodable', error);
+      return;
+    }
+    let checked: Message | Promise<Message>;
+    try {
+      checked = check(message);
+    } catch (error) {
+      this.#bury(lane, handOut, 'contract', error);
+      return;
+    }
+    const job: Job = { lane, handOut, beganMs: clock.monotonicMs(), controller: undefined, isOver: false };
+    this.#jobs.add(job);
+    const signal = (): AbortSignal => {
+      job.controller ??= new AbortController();
+      return job.controller.signal;
+    };
+    let result: unknown;
+    try {
+      result = isThenable(checked)
+        ? checked.then(
+            (read) => invoke(read, attempt, signal),
+            (error: unknown) => Promise.reject(new CheckFailure(error)),
+          )
+        : invoke(checked, attempt, signal);
+    } catch (error) {
+      this.#thrown(job, error);
+      return;
+    }
+    if (isThenable(result)) {
+      this.#watch();
+      result.then(
+        (value) => {
+          this.#returned(job, value);
+          this.#pump();
+        },
+        (error: unknown) => {
+          this.#thrown(job, error);
+          this.#pump();
+        },
+      );
+    } else {
+      this.#returned(job, result);
+    }
+  }
+
+  #returned(job: Job, value: unknown): void {
+    if (job.isOver) return;
+    let reply: Uint8Array | undefined;
+    try {
+      reply = value === undefined ? undefined : encodeValue(value);
+    } catch (error) {
+      this.#over(job);
+      this.#bury(job.lane, job.handOut, 'refused', error);
+      return;
+    }
+    this.#over(job);
+    const outcome: Outcome = reply === undefined ? HANDLED : { kind: 'handled', reply };
+    const { header } = job.handOut.message;
+    // Only who asked is told.
+    if (header.replyTo === undefined) this.#settle(job.handOut, outcome);
+    else {
+      this.#settle(job.handOut, outcome, () =>
+        this.#ports.ended({ header, attempt: job.handOut.attempt, outcome, value }),
+      );
+    }
+    this.#next(job.lane);
+  }
+
+  #thrown(job: Job, error: unknown): void {
+    if (job.isOver) return;
+    this.#over(job);
+    const { lane, handOut } = job;
+    const { header } = handOut.message;
+    const policy = this.#policyOf(header);
+    const isFinal = (error as { retryable?: unknown } | null)?.retryable === false;
+    // It needed what is being closed: whoever has it next may do it.
+    if (this.#closing && error instanceof BrokerClosedError) {
+      this.#giveBack(lane, handOut);
+      this.#next(lane);
+    } else if (error instanceof CheckFailure) this.#bury(lane, handOut, 'contract', error.cause);
+    else if (isFinal) this.#bury(lane, handOut, 'refused', error);
+    else if (handOut.attempt >= policy.maxAttempts) this.#bury(lane, handOut, 'attempts', error);
+    else this.#again(lane, handOut, delayMs(policy, handOut.attempt, this.#ports.random.next()), error);
+  }
+
+  #again(lane: Lane, handOut: HandOut, waitMs: number, error: unknown): void {
+    const outcome: Outcome = { kind: 'retry', delayMs: Math.ceil(waitMs), error: encodeError(error) };
+    if (this.#ports.order === 'hold') {
+      const { id } = handOut.message.header;
+      lane.failing = id;
+      this.#settle(handOut, outcome, undefined, () => {
+        if (lane.failing === id) lane.failing = undefined;
+        this.#forget(lane);
+      });
+      for (const waiting of lane.waiting.splice(0)) this.#giveBack(lane, waiting);
+    } else {
+      this.#settle(handOut, outcome);
+    }
+    this.#next(lane);
+  }
+
+  #bury(lane: Lane, handOut: HandOut, reason: DeadReason, thrown: unknown): void {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    const outcome: Outcome = { kind: 'dead', reason, error: encodeError(thrown) };
+    const { header } = handOut.message;
+    this.#settle(handOut, outcome, () => this.#ports.ended({ header, attempt: handOut.attempt, outcome, error }));
+    this.#next(lane);
+  }
+
+  #giveBack(lane: Lane, handOut: HandOut): void {
+    this.#settle(handOut, RELEASED, undefined, () => this.#forget(lane));
+  }
+
+  /** `after` runs when it is durable, `always` also when it failed. */
+  #settle(handOut: HandOut, outcome: Outcome, after?: () => void, always?: () => void): void {
+    this.#outstanding -= 1;
+    const settled = this.#source.settle(handOut, outcome);
+    // An adapter settles many at once: whoever has nothing to do afterwards needs no promise of its own to say that it failed.
+    if (after === undefined && always === undefined && settled === this.#lastSettled) return;
+    this.#lastSettled = settled;
+    settled.then(
+      () => {
+        always?.();
+        after?.();
+      },
+      (error: unknown) => {
+        // It is handed out again when its lease is over: nothing is lost.
+        always?.();
+        if (!this.#closing) this.#ports.failed(error);
+      },
+    );
+  }
+
+  /** The lane's next message may begin. */
+  #next(lane: Lane): void {
+    lane.busy = false;
+    if (lane.waiting.length > 0) this.#ready.push(lane);
+    else this.#forget(lane);
+  }
+
+  #forget(lane: Lane): void {
+    if (lane.busy || lane.failing !== undefined || lane.waiting.length > 0) return;
+    if (this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);
+  }
+
+  #over(job: Job): void {
+    job.isOver = true;
+    this.#jobs.delete(job);
+    const tookMs = this.#ports.clock.monotonicMs() - job.beganMs;
+    this.#handlerMs = Number.isNaN(this.#handlerMs) ? tookMs : this.#handlerMs * 0.8 + tookMs * 0.2;
+    if (this.#jobs.size > 0 || !this.#closing) return;
+    for (const idle of this.#onIdle.splice(0)) idle();
+  }
+
+  #policyOf(header: Header): Backoff & { readonly maxAttempts: number } {
+    return header.retry === undefined ? this.#ports.retry : { ...this.#ports.retry, ...header.retry };
+  }
+
+  #topUp(): void {
+    if (this.#closing) return;
+    const { concurrency } = this.#ports;
+    const each = Number.isNaN(this.#handlerMs) ? 1 : Math.ceil(AHEAD_MS / Math.max(this.#handlerMs, 0.01));
+    const aim = Math.max(concurrency, Math.min(AHEAD_LIMIT, concurrency * each));
+    const missing = aim - this.#outstanding;
+    // In parcels: one request for each message would be as many turns.
+    if (missing <= 0 || (missing * 4 < aim && this.#outstanding > 0)) return;
+    this.#outstanding += missing;
+    this.#source.request(missing);
+  }
+
+  /** One wait of the clock for all handlers: those that began first are over first. */
+  #watch(): void {
+    if (this.#deadline !== undefined) return;
+    const { clock, ackTimeoutMs } = this.#ports;
+    const [oldest] = this.#jobs;
+    if (oldest === undefined || !Number.isFinite(ackTimeoutMs)) return;
+    const leftMs = oldest.beganMs + ackTimeoutMs - clock.monotonicMs();
+    this.#deadline = clock.wait(Math.max(0, leftMs), () => {
+      this.#deadline = undefined;
+      const nowMs = clock.monotonicMs();
+      for (const job of [...this.#jobs]) {
+        if (job.beganMs + ackTimeoutMs > nowMs) break;
+        const { header } = job.handOut.message;
+        const error = new AckTimeoutError(
+          `the handler of message ${header.id} (${header.type}) took longer than ${ackTimeoutMs} ms: raise ackTimeoutMs, or let it heed its signal`,
+        );
+        job.controller?.abort(error);
+        this.#thrown(job, error);
+      }
+      this.#watch();
+      this.#pump();
+    });
+  }
+}
+
+/** The contract's no, as opposed to the handler's. */
+class CheckFailure extends Error {
+  constructor(cause: unknown) {
+    super('the contract does not allow this payload', { cause });
+  }
+}
+
+const HANDLED: Outcome = { kind: 'handled' };
+const RELEASED: Outcome = { kind: 'released' };
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}

@@ -1,0 +1,601 @@
+/**
+ * What every broker keeps, whatever is behind it: the cases that its adapter's tests run.
+ *
+ * A `BrokerWorld` is one place that messages are kept in; brokers are started in it, end, and are started again.
+ */
+import { expect } from 'vitest';
+import type { MessageBroker } from '../../runtime/broker/message-broker.ts';
+import type { MessageBrokerOptions } from '../../runtime/broker/broker-options.ts';
+import type { Message } from '../../runtime/broker/contract/message.ts';
+import { codeOf, until } from '../support/until.ts';
+
+export interface BrokerWorld {
+  start(options?: Partial<MessageBrokerOptions>): Promise<MessageBroker>;
+  /** Everything ends as if the process had ended in peace, and can be started again. */
+  restart(): Promise<void>;
+  /** The adapter's name for a kept message's place in the past, if it has any. */
+  readonly hasPast: boolean;
+}
+
+export interface BrokerCase {
+  readonly name: string;
+  readonly run: (world: BrokerWorld) => Promise<void>;
+}
+
+const QUICK = { initialMs: 1, maxMs: 5 } as const;
+
+/** A promise and what settles it. */
+const gate = (): { readonly opened: Promise<void>; readonly open: () => void } => {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
+};
+
+const startedMs = Date.now();
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+export const brokerContract: readonly BrokerCase[] = [
+  {
+    name: 'a message reaches the handler whole, and its receipt ends as handled with the reply',
+    run: async (world) => {
+      const broker = await world.start();
+      const got: Message[] = [];
+      await broker.subscribe(
+        'orders.*',
+        (message) => {
+          got.push(message);
+          return { ok: true };
+        },
+        { name: 'a' },
+      );
+      const receipt = await broker.publish({
+        type: 'orders.placed',
+        payload: { n: 1, at: new Date(5), big: 7n },
+        key: 'k',
+        extensions: { region: 'eu' },
+      });
+      const state = await receipt.settled({ timeoutMs: 10_000 });
+      expect(state.status).toBe('handled');
+      expect(state.subscriptions['a']).toMatchObject({ status: 'handled', attempt: 1, reply: { ok: true } });
+      expect(got).toHaveLength(1);
+      expect(got[0]).toMatchObject({
+        id: receipt.id,
+        kind: 'EVENT',
+        type: 'orders.placed',
+        subject: 'orders.placed',
+        source: broker.name,
+        correlationId: receipt.id,
+        delivery: 'AT_LEAST_ONCE',
+        key: 'k',
+        payload: { n: 1, at: new Date(5), big: 7n },
+        extensions: { region: 'eu' },
+      });
+      expect(await broker.receipt(receipt.id)).toMatchObject({ status: 'handled' });
+    },
+  },
+  {
+    name: 'BA1: what was accepted while nobody listened is handled after a restart, in order',
+    run: async (world) => {
+      const first = await world.start();
+      await (await first.subscribe('jobs', () => {}, { name: 'w' })).close();
+      for (const n of numbers(50)) await first.publish({ type: 'jobs', payload: n });
+      await world.restart();
+      const second = await world.start();
+      const got: unknown[] = [];
+      await second.subscribe('jobs', ({ payload }) => void got.push(payload), { name: 'w' });
+      await until('all are handled', () => got.length >= 50);
+      expect(got).toEqual(numbers(50));
+    },
+  },
+  {
+    name: 'BA2: a message that is published again is a duplicate, also at the same moment, also after a restart',
+    run: async (world) => {
+      const broker = await world.start();
+      let handled = 0;
+      await broker.subscribe('pay', () => ++handled, { name: 'p' });
+      const publish = (by: MessageBroker) =>
+        by.publish({ type: 'pay', idempotencyKey: 'pay-1', delivery: 'EXACTLY_ONCE' });
+      const receipts = await Promise.all(numbers(8).map(() => publish(broker)));
+      expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+      expect(new Set(receipts.map(({ id }) => id)).size).toBe(1);
+      for (const receipt of receipts) expect((await receipt.settled({ timeoutMs: 10_000 })).status).toBe('handled');
+      await world.restart();
+      const again = await world.start();
+      await again.subscribe('pay', () => ++handled, { name: 'p' });
+      const late = await publish(again);
+      expect(late.duplicate).toBe(true);
+      expect(await late.settled({ timeoutMs: 10_000 })).toMatchObject({
+        status: 'handled',
+        subscriptions: { p: { reply: 1 } },
+      });
+      expect(handled).toBe(1);
+    },
+  },
+  {
+    name: 'a failing message is tried again with its policy, then set aside with reason, error, attempts and times',
+    run: async (world) => {
+      const broker = await world.start();
+      const attempts: number[] = [];
+      const told: unknown[] = [];
+      broker.on('dead_letter', (event) => told.push(event.messageId));
+      await broker.subscribe(
+        'bad',
+        (_message, { attempt }) => {
+          attempts.push(attempt);
+          throw Object.assign(new Error(`no ${attempt}`), { code: 'E_NO' });
+        },
+        { name: 'b', retry: { ...QUICK, maxAttempts: 5 } },
+      );
+      const receipt = await broker.publish({ type: 'bad', payload: 'x', retry: { maxAttempts: 3 } });
+      const state = await receipt.settled({ timeoutMs: 10_000 });
+      expect(state.subscriptions['b']).toMatchObject({ status: 'dead', attempt: 3 });
+      expect(attempts).toEqual([1, 2, 3]);
+      const letters = await until('the letter is there', async () => {
+        const { letters } = await broker.deadLetters.list({ subscription: 'b' });
+        return letters.length > 0 && letters;
+      });
+      expect(letters).toHaveLength(1);
+      const [letter] = letters;
+      expect(letter).toMatchObject({ reason: 'attempts', attempts: 3, redrives: 0, subscription: 'b' });
+      expect(letter?.message).toMatchObject({ id: receipt.id, payload: 'x' });
+      expect(letter?.error.message).toBe('no 3');
+      expect(letter?.error.stack).toContain('no 3');
+      expect(letter?.deadMs).toBeGreaterThanOrEqual(letter?.firstDeliveredMs ?? Number.NaN);
+      expect(told).toEqual([receipt.id]);
+    },
+  },
+  {
+    name: 'dead letters: filters, pages, redrive by id and by filter, the cap, purge',
+    run: async (world) => {
+      const broker = await world.start({ redrivesLimit: 2 });
+      let isBroken = true;
+      const done: unknown[] = [];
+      await broker.subscribe(
+        'work.*',
+        ({ payload }) => {
+          if (isBroken) throw new Error('broken');
+          done.push(payload);
+        },
+        { name: 'w', retry: { ...QUICK, maxAttempts: 1 } },
+      );
+      const receipts = await Promise.all(
+        numbers(7).map((n) => broker.publish({ type: n % 2 === 0 ? 'work.even' : 'work.odd', payload: n })),
+      );
+      for (const receipt of receipts) await receipt.settled({ timeoutMs: 10_000 });
+      const listed = (): Promise<number> => broker.deadLetters.list().then(({ letters }) => letters.length);
+      await until('seven letters', async () => (await listed()) === 7);
+      const page = await broker.deadLetters.list({ limit: 4 });
+      const rest = await broker.deadLetters.list({ limit: 4, after: page.next ?? '' });
+      expect([...page.letters, ...rest.letters].map(({ message }) => message.payload)).toEqual(numbers(7));
+      expect(rest.next).toBeUndefined();
+      expect((await broker.deadLetters.list({ type: 'work.odd' })).letters).toHaveLength(3);
+      expect((await broker.deadLetters.list({ subjectPattern: 'work.even' })).letters).toHaveLength(4);
+      expect((await broker.deadLetters.list({ reason: 'expired' })).letters).toHaveLength(0);
+      const [first] = page.letters;
+      for (const redrives of [1, 2]) {
+        const [now] = (await broker.deadLetters.list({ limit: 100 })).letters.filter(
+          ({ message }) => message.payload === 0,
+        );
+        expect(await broker.deadLetters.redrive(now?.id ?? '')).toBe(1);
+        await until(`redriven ${redrives}`, async () =>
+          (await broker.deadLetters.list()).letters.some((letter) => letter.redrives === redrives),
+        );
+      }
+      expect(first?.message.payload).toBe(0);
+      isBroken = false;
+      // The one that was redriven twice stays.
+      expect(await broker.deadLetters.redrive({ subscription: 'w' })).toBe(6);
+      await until('six are done', () => done.length === 6);
+      expect(new Set(done)).toEqual(new Set([1, 2, 3, 4, 5, 6]));
+      expect(await broker.receipt(receipts[1]?.id ?? '')).toMatchObject({ status: 'handled' });
+      expect(await listed()).toBe(1);
+      expect(await broker.deadLetters.purge({})).toBe(1);
+      expect(await listed()).toBe(0);
+    },
+  },
+  {
+    name: 'BC1, hold: messages of a key wait behind one that is tried again; other keys go past',
+    run: async (world) => {
+      const broker = await world.start();
+      const got: string[] = [];
+      await broker.subscribe(
+        'k',
+        ({ payload }, { attempt }) => {
+          if (payload === 'a0' && attempt < 3) throw new Error('not yet');
+          got.push(payload as string);
+        },
+        { name: 'k', retry: { initialMs: 20, maxMs: 20, maxAttempts: 9 }, concurrency: 4 },
+      );
+      const receipts = await Promise.all(
+        numbers(20).flatMap((n) => [
+          broker.publish({ type: 'k', key: 'a', payload: `a${n}` }),
+          broker.publish({ type: 'k', key: 'b', payload: `b${n}` }),
+        ]),
+      );
+      for (const receipt of receipts) expect((await receipt.settled({ timeoutMs: 10_000 })).status).toBe('handled');
+      expect(got.filter((one) => one.startsWith('a'))).toEqual(numbers(20).map((n) => `a${n}`));
+      expect(got.filter((one) => one.startsWith('b'))).toEqual(numbers(20).map((n) => `b${n}`));
+      expect(got.indexOf('b0')).toBeLessThan(got.indexOf('a0'));
+    },
+  },
+  {
+    name: 'BC1, pass: messages of a key go past one that is tried again',
+    run: async (world) => {
+      const broker = await world.start();
+      const got: unknown[] = [];
+      await broker.subscribe(
+        'k',
+        ({ payload }, { attempt }) => {
+          if (payload === 0 && attempt < 3) throw new Error('not yet');
+          got.push(payload);
+        },
+        { name: 'k', order: 'pass', retry: { initialMs: 200, maxMs: 200, jitter: 'none', maxAttempts: 9 } },
+      );
+      const receipts = await Promise.all(numbers(10).map((payload) => broker.publish({ type: 'k', payload })));
+      for (const receipt of receipts) await receipt.settled({ timeoutMs: 10_000 });
+      expect(got).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 0]);
+    },
+  },
+  {
+    name: 'messages of one key are never handled beside each other, whatever the concurrency',
+    run: async (world) => {
+      const broker = await world.start();
+      const now = new Map<string, number>();
+      let most = 0;
+      let together = 0;
+      await broker.subscribe(
+        'c',
+        async ({ key = '' }) => {
+          now.set(key, (now.get(key) ?? 0) + 1);
+          most = Math.max(most, now.get(key) ?? 0);
+          together = Math.max(
+            together,
+            [...now.values()].reduce((sum, n) => sum + n, 0),
+          );
+          await new Promise((resolve) => setImmediate(resolve));
+          now.set(key, (now.get(key) ?? 0) - 1);
+        },
+        { name: 'c', concurrency: 8 },
+      );
+      const receipts = await Promise.all(numbers(60).map((n) => broker.publish({ type: 'c', key: `k${n % 4}` })));
+      for (const receipt of receipts) await receipt.settled({ timeoutMs: 10_000 });
+      expect(most).toBe(1);
+      expect(together).toBe(4);
+    },
+  },
+  {
+    name: 'competing consumers share messages, each is handled once; what one has is given to another when it closes',
+    run: async (world) => {
+      const one = await world.start();
+      const two = await world.start();
+      const got: [string, unknown][] = [];
+      const { opened, open } = gate();
+      const slow = await one.subscribe('job', ({ payload }) => opened.then(() => void got.push(['one', payload])), {
+        name: 'j',
+        concurrency: 2,
+      });
+      const receipts = await Promise.all(
+        numbers(30).map((n) => one.publish({ type: 'job', key: `k${n}`, payload: n })),
+      );
+      await two.subscribe('job', ({ payload }) => void got.push(['two', payload]), { name: 'j' });
+      await until('the other one goes on', () => got.length > 0);
+      const closing = slow.close();
+      open();
+      await closing;
+      for (const receipt of receipts) expect((await receipt.settled({ timeoutMs: 10_000 })).status).toBe('handled');
+      expect(got.map(([, n]) => n as number).sort((a, b) => a - b)).toEqual(numbers(30));
+      expect(got.filter(([by]) => by === 'one').length).toBeLessThanOrEqual(2);
+    },
+  },
+  {
+    name: 'a handler that takes too long is aborted, and its message is tried again',
+    run: async (world) => {
+      const broker = await world.start();
+      const reasons: unknown[] = [];
+      let calls = 0;
+      await broker.subscribe(
+        'slow',
+        (_message, { signal }) => {
+          calls += 1;
+          if (calls > 1) return 'done';
+          return new Promise((_, reject) => {
+            signal.addEventListener('abort', () => {
+              reasons.push((signal.reason as { code?: string }).code);
+              reject(signal.reason as Error);
+            });
+          });
+        },
+        { name: 's', ackTimeoutMs: 100, retry: QUICK },
+      );
+      const receipt = await broker.publish({ type: 'slow' });
+      expect(await receipt.settled({ timeoutMs: 20_000 })).toMatchObject({
+        subscriptions: { s: { status: 'handled', attempt: 2, reply: 'done' } },
+      });
+      expect(reasons).toEqual(['ACK_TIMEOUT']);
+    },
+  },
+  {
+    name: 'a message that has expired is a dead letter, whether somebody listens or not',
+    run: async (world) => {
+      const broker = await world.start();
+      const absent = await broker.subscribe('news', () => {}, { name: 'n' });
+      await absent.close();
+      const receipt = await broker.publish({ type: 'news', ttlMs: 30 });
+      expect(await receipt.settled({ timeoutMs: 10_000 })).toMatchObject({ subscriptions: { n: { status: 'dead' } } });
+      const { letters } = await broker.deadLetters.list({ reason: 'expired' });
+      expect(letters.map(({ message, error }) => [message.id, error.code])).toEqual([[receipt.id, 'MESSAGE_EXPIRED']]);
+    },
+  },
+  {
+    name: 'a delayed message is not handled before its time, and others go past it',
+    run: async (world) => {
+      const broker = await world.start();
+      const got: [unknown, number][] = [];
+      await broker.subscribe('d', ({ payload }) => void got.push([payload, Date.now()]), { name: 'd' });
+      const beganMs = Date.now();
+      const late = await broker.publish({ type: 'd', payload: 'late', delayMs: 150 });
+      const soon = await broker.publish({ type: 'd', payload: 'soon' });
+      await soon.settled({ timeoutMs: 10_000 });
+      await late.settled({ timeoutMs: 10_000 });
+      expect(got.map(([payload]) => payload)).toEqual(['soon', 'late']);
+      expect((got[1]?.[1] ?? 0) - beganMs).toBeGreaterThanOrEqual(149);
+    },
+  },
+  {
+    name: 'each durable subscription that matches gets the message once; wildcards as in NATS',
+    run: async (world) => {
+      const broker = await world.start();
+      const got: Record<string, unknown[]> = { star: [], rest: [], exact: [], other: [] };
+      for (const [name, pattern] of [
+        ['star', 'orders.*.paid'],
+        ['rest', 'orders.>'],
+        ['exact', 'orders.eu.paid'],
+        ['other', 'orders.*'],
+      ] as const) {
+        await broker.subscribe(pattern, ({ subject }) => void got[name]?.push(subject), { name });
+      }
+      for (const type of ['orders.eu.paid', 'orders.us.paid', 'orders.eu', 'orders.eu.paid.late']) {
+        const receipt = await broker.publish({ type });
+        await receipt.settled({ timeoutMs: 10_000 });
+      }
+      expect(got).toEqual({
+        star: ['orders.eu.paid', 'orders.us.paid'],
+        rest: ['orders.eu.paid', 'orders.us.paid', 'orders.eu', 'orders.eu.paid.late'],
+        exact: ['orders.eu.paid'],
+        other: ['orders.eu'],
+      });
+    },
+  },
+  {
+    name: 'AT_MOST_ONCE: whoever listens hears it, one of each queue; a failing handler gets it once',
+    run: async (world) => {
+      const broker = await world.start();
+      const heard: string[] = [];
+      await broker.subscribe('tick', () => void heard.push('a'));
+      await broker.subscribe('tick', () => void heard.push('q'), { queue: 'q' });
+      await broker.subscribe('tick', () => void heard.push('q'), { queue: 'q' });
+      const dropped: unknown[] = [];
+      broker.on('dropped', (event) => dropped.push(event.error?.message));
+      await broker.subscribe('tick', () => {
+        heard.push('bad');
+        throw new Error('no');
+      });
+      for (const n of numbers(4)) await broker.publish({ type: 'tick', payload: n, delivery: 'AT_MOST_ONCE' });
+      await until('all have heard', () => heard.length === 12);
+      expect(heard.filter((one) => one === 'q')).toHaveLength(4);
+      expect(heard.filter((one) => one === 'bad')).toHaveLength(4);
+      await until('all are told of', () => dropped.length === 4);
+    },
+  },
+  {
+    name: 'request: the reply, the handler’s error, no handler, timeout, cancellation, and the late answer',
+    run: async (world) => {
+      const broker = await world.start();
+      const late: unknown[] = [];
+      broker.on('late_reply', ({ message }) => late.push(message.correlationId));
+      const { opened, open } = gate();
+      await broker.subscribe('$query.shop.price', ({ payload }) => ({ price: (payload as number) * 2 }));
+      await broker.subscribe('$query.shop.broken', () => {
+        throw Object.assign(new Error('out of stock'), { code: 'E_STOCK' });
+      });
+      await broker.subscribe('$query.shop.slow', () => opened.then(() => 'at last'));
+      const query = (type: string, payload?: unknown) =>
+        ({ kind: 'QUERY', target: 'shop', type, payload, id: `q-${type}` }) as const;
+      expect(await broker.request(query('price', 21))).toEqual({ price: 42 });
+      await expect(broker.request(query('broken'))).rejects.toThrow('out of stock');
+      expect(await codeOf(broker.request(query('nothing'), { timeoutMs: 2_000 }))).toMatch(
+        /NO_HANDLER|REQUEST_TIMEOUT/,
+      );
+      expect(await codeOf(broker.request(query('slow'), { timeoutMs: 50 }))).toBe('REQUEST_TIMEOUT');
+      const controller = new AbortController();
+      const cancelled = broker.request({ ...query('slow'), id: 'q-2' }, { signal: controller.signal });
+      controller.abort(new Error('changed my mind'));
+      await expect(cancelled).rejects.toThrow('changed my mind');
+      open();
+      await until('late answers are told of', () => late.length >= 1);
+      expect(late).toContain('q-slow');
+    },
+  },
+  {
+    name: 'a command to nobody is refused; one that was asked before gets the answer again',
+    run: async (world) => {
+      const broker = await world.start();
+      expect(await codeOf(broker.publish({ type: 'ship', target: 'depot' }))).toBe('NO_SUBSCRIBER');
+      let shipped = 0;
+      await broker.subscribe('$command.depot.*', () => ({ shipped: ++shipped }), { name: 'depot' });
+      const command = { type: 'ship', target: 'depot', id: 'ship-1' } as const;
+      expect(await broker.request(command, { timeoutMs: 10_000 })).toEqual({ shipped: 1 });
+      expect(await broker.request(command, { timeoutMs: 10_000 })).toEqual({ shipped: 1 });
+    },
+  },
+  {
+    name: 'what a handler publishes follows from its message, by the context and by itself',
+    run: async (world) => {
+      const broker = await world.start();
+      const got: Message[] = [];
+      await broker.subscribe(
+        'first',
+        async (_message, context) => {
+          await context.publish({ type: 'second', payload: 'by context' });
+          await broker.publish({ type: 'second', payload: 'by itself' });
+        },
+        { name: 'f' },
+      );
+      await broker.subscribe('second', (message) => void got.push(message), { name: 's' });
+      const receipt = await broker.publish({ type: 'first', correlationId: 'c-1' });
+      await until('both have come', () => got.length === 2);
+      for (const message of got) expect(message).toMatchObject({ correlationId: 'c-1', causationId: receipt.id });
+    },
+  },
+  {
+    name: 'close: what is being handled is finished, what waits comes again, later calls are refused',
+    run: async (world) => {
+      const broker = await world.start();
+      const { opened, open } = gate();
+      const began: unknown[] = [];
+      await broker.subscribe(
+        'c',
+        async ({ payload }) => {
+          began.push(payload);
+          await opened;
+        },
+        { name: 'c' },
+      );
+      for (const n of numbers(5)) await broker.publish({ type: 'c', payload: n });
+      await until('the first has begun', () => began.length === 1);
+      const closing = broker.close();
+      open();
+      await closing;
+      expect(began).toEqual([0]);
+      expect(await codeOf(broker.publish({ type: 'c' }))).toBe('BROKER_CLOSED');
+      const next = await world.start();
+      const got: unknown[] = [];
+      await next.subscribe('c', ({ payload }, { attempt }) => void got.push([payload, attempt]), { name: 'c' });
+      await until('the others have come', () => got.length === 4);
+      expect(got).toEqual([1, 2, 3, 4].map((n) => [n, 1]));
+    },
+  },
+  {
+    name: 'a subscription that is deleted takes nothing more; its name may be used again',
+    run: async (world) => {
+      const broker = await world.start();
+      const subscription = await broker.subscribe('x', () => {}, { name: 'x' });
+      expect(await codeOf(broker.subscribe('y', () => {}, { name: 'x' }))).toBe('INVALID_OPTIONS');
+      await subscription.delete();
+      expect((await broker.publish({ type: 'x' })).subscriptions).toBe(0);
+      const got: unknown[] = [];
+      await broker.subscribe('y', ({ payload }) => void got.push(payload), { name: 'x' });
+      await (await broker.publish({ type: 'y', payload: 1 })).settled({ timeoutMs: 10_000 });
+      expect(got).toEqual([1]);
+    },
+  },
+  {
+    name: 'as many as may wait: the publisher is told',
+    run: async (world) => {
+      const broker = await world.start();
+      await (await broker.subscribe('f', () => {}, { name: 'f', waitingLimit: 3 })).close();
+      for (const n of numbers(3)) await broker.publish({ type: 'f', payload: n });
+      expect(await codeOf(broker.publish({ type: 'f' }))).toBe('QUEUE_FULL');
+      expect((await broker.subscriptions()).get('f')).toMatchObject({ pattern: 'f', waiting: 3 });
+      const got: unknown[] = [];
+      await broker.subscribe('f', ({ payload }) => void got.push(payload), { name: 'f', waitingLimit: 3 });
+      await until('there is room again', () => got.length === 3);
+      expect((await broker.publish({ type: 'f' })).subscriptions).toBe(1);
+    },
+  },
+  {
+    name: 'a payload that cannot be carried, or is too large, is refused, and nothing is lost',
+    run: async (world) => {
+      const broker = await world.start();
+      await broker.subscribe('z', () => {}, { name: 'z' });
+      expect(await codeOf(broker.publish({ type: 'z', payload: () => 1 }))).toBe('UNSERIALIZABLE_VALUE');
+      expect(await codeOf(broker.publish({ type: 'z', payload: new Uint8Array(2 << 20) }))).toBe('MESSAGE_TOO_LARGE');
+      const large = await broker.publish({ type: 'z', payload: new Uint8Array(900_000) });
+      expect((await large.settled({ timeoutMs: 10_000 })).status).toBe('handled');
+      expect(await codeOf(broker.publish({ type: 'no.*' }))).toBe('INVALID_SUBJECT');
+      expect(await codeOf(broker.publish({ type: '', ttlMs: -1 } as never))).toBe('INVALID_MESSAGE');
+    },
+  },
+  {
+    name: 'BC2: every receipt of a thousand messages to unsteady handlers ends, in order per key',
+    run: async (world) => {
+      const broker = await world.start();
+      const got = new Map<string, number[]>();
+      await broker.subscribe(
+        'u',
+        async ({ payload, key = '' }, { attempt }) => {
+          const n = payload as number;
+          if (n % 7 === 0 && attempt === 1) throw new Error('once');
+          if (n % 50 === 0) throw new Error('always');
+          if (n % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+          got.set(key, [...(got.get(key) ?? []), n]);
+        },
+        { name: 'u', concurrency: 3, retry: { ...QUICK, maxAttempts: 2 } },
+      );
+      const receipts = await Promise.all(
+        numbers(1_000).map((n) =>
+          broker.publish({ type: 'u', payload: n, key: `k${n % 5}`, delivery: 'EXACTLY_ONCE' }),
+        ),
+      );
+      const states = await Promise.all(receipts.map((receipt) => receipt.settled({ timeoutMs: 25_000 })));
+      for (const [n, { status }] of states.entries())
+        expect([n, status]).toEqual([n, n % 50 === 0 ? 'dead' : 'handled']);
+      for (const [, list] of got) expect(list).toEqual([...list].sort((a, b) => a - b));
+      expect([...got.values()].flat()).toHaveLength(980);
+    },
+  },
+  {
+    name: 'a subscription begins in the past of retained subjects: from the beginning, from a time; then goes on, in order',
+    run: async (world) => {
+      const broker = await world.start();
+      await broker.retain('past.>');
+      for (const n of numbers(30)) await broker.publish({ type: 'past.x', payload: n });
+      await broker.publish({ type: 'other', payload: 'not kept' });
+      await new Promise((resolve) => setImmediate(resolve));
+      const middleMs = await until('the clock has moved on', () => {
+        const nowMs = Date.now();
+        return nowMs > startedMs && nowMs;
+      });
+      const got: Record<string, unknown[]> = { all: [], later: [], now: [] };
+      await until('time has passed', () => Date.now() > middleMs + 2);
+      for (const n of numbers(10)) await broker.publish({ type: 'past.x', payload: 30 + n });
+      const hear = (name: string) => (message: Message) => void got[name]?.push(message.payload);
+      await broker.subscribe('past.x', hear('all'), { name: 'all', from: 'beginning' });
+      await broker.subscribe('past.*', hear('later'), { name: 'later', from: { timeMs: middleMs + 2 } });
+      await broker.subscribe('past.*', hear('now'), { name: 'now' });
+      for (const n of numbers(10)) await broker.publish({ type: 'past.x', payload: 40 + n });
+      await until('all have come', () => got['all']?.length === 50 && got['now']?.length === 10);
+      await until('the later ones', () => got['later']?.length === 20);
+      expect(got['all']).toEqual(numbers(50));
+      expect(got['later']).toEqual(numbers(20).map((n) => 30 + n));
+      expect(got['now']).toEqual(numbers(10).map((n) => 40 + n));
+    },
+  },
+  {
+    name: 'a schedule publishes each time once, whoever runs, and goes on after a restart; it can be ended',
+    run: async (world) => {
+      const broker = await world.start();
+      const other = await world.start();
+      const got: string[] = [];
+      await broker.subscribe('tick', ({ id }) => void got.push(id), { name: 't' });
+      await broker.schedule('beat', { everyMs: 50 }, { type: 'tick', payload: 'x' });
+      await other.schedule('beat', { everyMs: 50 }, { type: 'tick', payload: 'x' });
+      await until('it beats', () => got.length >= 4);
+      expect(new Set(got).size).toBe(got.length);
+      for (const id of got) expect(Number(id.split(':')[2]) % 50).toBe(0);
+      await world.restart();
+      const again = await world.start();
+      const before = got.length;
+      await again.subscribe('tick', ({ id }) => void got.push(id), { name: 't' });
+      await until('it beats on', () => got.length >= before + 3);
+      expect(new Set(got).size).toBe(got.length);
+      expect([...(await again.schedules()).keys()]).toEqual(['beat']);
+      expect(await again.unschedule('beat')).toBe(true);
+      expect(await again.unschedule('beat')).toBe(false);
+      await again.schedule('once', { at: Date.now() - 5 }, { type: 'tick' });
+      await until('what is past comes at once', () => got.some((id) => id.startsWith('schedule:once:')));
+      expect(await codeOf(again.schedule('bad', { cron: '61 * * * *' }, { type: 'tick' }))).toBe('INVALID_SCHEDULE');
+    },
+  },
+];
