@@ -139,7 +139,6 @@ export {
   InvalidAddressError,
   InvalidContractError,
   InvalidDefinitionError,
-  InvalidInputError,
   InvalidMessageError,
   InvalidOptionsError,
   InvalidScheduleError,

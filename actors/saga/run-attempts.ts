@@ -26,7 +26,6 @@ const NEVER_RETRIED: ReadonlySet<string> = new Set([
   'CONTRACT_VIOLATION',
   'UNKNOWN_DEFINITION',
   'UNKNOWN_WORKFLOW',
-  'INVALID_INPUT',
 ]);
 
 /** Begins what waits, as far as there is room. `onFailed`: a parameter has no value, and the try is over before it began. */

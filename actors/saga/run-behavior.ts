@@ -12,10 +12,10 @@
 import { assertCellId, assertDefinitionName, type CellKey, keyOf } from '../../runtime/kernel/address.ts';
 import type { Behavior, Signal, Turn } from '../../runtime/kernel/behavior.ts';
 import {
+  ContractViolationError,
   decodeError,
   type EncodedError,
   encodeError,
-  InvalidInputError,
   RunRefusedError,
   WorkflowCancelledError,
   WorkflowFailedError,
@@ -28,7 +28,7 @@ import { type RunBundle, workflowOf } from './run-bundle.ts';
 import { type IndexMessage, indexKey, type RunEntry } from './run-index.ts';
 import { isOver, newRun, type RunCommand, type RunEvent, type RunState } from './run-state.ts';
 import { type RunReport, reportOf } from './run-view.ts';
-import { valueFaults, isRecord } from './value-shape.ts';
+import { isRecord, type ValueFault, valueFaults } from './value-shape.ts';
 import { hashOfJson } from './workflow-data.ts';
 
 export const RUN_DEFINITION = 'saga-run';
@@ -335,6 +335,9 @@ function failureOf({ start, run }: SagaRun): WorkflowFailedError | WorkflowCance
     : new WorkflowFailedError(message, { details, cause });
 }
 
-export function invalidInput(workflow: string, faults: readonly string[]): Error {
-  return new InvalidInputError(`workflow "${workflow}": ${faults.join('; ')}`, { details: { workflow, faults } });
+export function invalidInput(workflow: string, faults: readonly ValueFault[]): ContractViolationError {
+  const listed = faults.map(({ path, rule, expected }) => `${path} (${rule}): ${expected}`).join('; ');
+  return new ContractViolationError(`workflow "${workflow}" does not take this input: ${listed}`, {
+    details: { workflow, faults },
+  });
 }

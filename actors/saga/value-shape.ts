@@ -40,27 +40,39 @@ export function shapeFaults(shape: unknown, where: string): string[] {
   return faults;
 }
 
-/** What of `value` does not fit: one line a fault, each with its path. */
-export function valueFaults(value: unknown, shape: ValueShape | undefined, where: string): string[] {
+/** One thing that does not fit, as contracts of messages say it. */
+export interface ValueFault {
+  readonly path: string;
+  /** The keyword of JSON Schema. */
+  readonly rule: 'type' | 'enum' | 'required' | 'additionalProperties';
+  readonly expected: string;
+}
+
+/** What of `value` does not fit. */
+export function valueFaults(value: unknown, shape: ValueShape | undefined, path: string): ValueFault[] {
   if (shape === undefined) return [];
   const types = shape.type === undefined ? [] : Array.isArray(shape.type) ? shape.type : [shape.type as ShapeType];
   if (types.length > 0 && !types.some((type) => isOfType(value, type))) {
-    return [`${where}: ${describe(value)}, expected ${types.join(' or ')}`];
+    return [{ path, rule: 'type', expected: `${types.join(' or ')}, not ${describe(value)}` }];
   }
   if (shape.enum !== undefined && !shape.enum.includes(value)) {
-    return [`${where}: ${describe(value)}, expected one of ${shape.enum.map((one) => JSON.stringify(one)).join(', ')}`];
+    const known = shape.enum.map((one) => JSON.stringify(one)).join(', ');
+    return [{ path, rule: 'enum', expected: `one of ${known}, not ${describe(value)}` }];
   }
-  const faults: string[] = [];
+  const faults: ValueFault[] = [];
   if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) faults.push(...valueFaults(item, shape.items, `${where}[${index}]`));
+    for (const [index, item] of value.entries()) faults.push(...valueFaults(item, shape.items, `${path}[${index}]`));
   } else if (isRecord(value)) {
     for (const name of shape.required ?? []) {
-      if (!Object.hasOwn(value, name) || value[name] === undefined) faults.push(`${where}.${name}: missing`);
+      if (Object.hasOwn(value, name) && value[name] !== undefined) continue;
+      faults.push({ path: `${path}.${name}`, rule: 'required', expected: 'a value' });
     }
     for (const [name, member] of Object.entries(value)) {
       const known = memberShape(shape, name);
-      if (known !== undefined) faults.push(...valueFaults(member, known, `${where}.${name}`));
-      else if (shape.additionalProperties === false) faults.push(`${where}.${name}: not known`);
+      if (known !== undefined) faults.push(...valueFaults(member, known, `${path}.${name}`));
+      else if (shape.additionalProperties === false) {
+        faults.push({ path: `${path}.${name}`, rule: 'additionalProperties', expected: 'no such member' });
+      }
     }
   }
   return faults;

@@ -125,7 +125,7 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
   /**
    * Starts a run; resolves with its id once it is on disk. The same `runId` again is the same run.
    *
-   * @throws UnknownWorkflowError, InvalidInputError (all faults), RunConflictError (the run id has another workflow or input), and what
+   * @throws UnknownWorkflowError, ContractViolationError (the input, with all faults), RunConflictError (the run id has another workflow or input), and what
    *   `spawn` throws
    */
   async start(id: string, input: unknown = null, context: WorkflowContext = {}): Promise<string> {

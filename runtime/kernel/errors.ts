@@ -286,10 +286,6 @@ export class UnknownRunError extends BlocksError {
 export class RunConflictError extends BlocksError {
   readonly code = 'RUN_CONFLICT';
 }
-/** An input that the workflow's schema does not allow: `details.faults` has all of it. */
-export class InvalidInputError extends BlocksError {
-  readonly code = 'INVALID_INPUT';
-}
 /** What was asked of a run cannot be done as it is now; `details.reason` says why, in one word. */
 export class RunRefusedError extends BlocksError {
   readonly code = 'RUN_REFUSED';
@@ -399,7 +395,6 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     UNKNOWN_WORKFLOW: UnknownWorkflowError,
     UNKNOWN_RUN: UnknownRunError,
     RUN_CONFLICT: RunConflictError,
-    INVALID_INPUT: InvalidInputError,
     RUN_REFUSED: RunRefusedError,
     WORKFLOW_FAILED: WorkflowFailedError,
     WORKFLOW_CANCELLED: WorkflowCancelledError,

@@ -6,7 +6,7 @@ import { WorkflowCoordinationEngine } from '../../../actors/saga/workflow-coordi
 import type { WorkflowDefinition } from '../../../actors/saga/workflow-definition.ts';
 import { ActorSystem, AskTimeoutError } from '../../../runtime/index.ts';
 import {
-  InvalidInputError,
+  ContractViolationError,
   InvalidOptionsError,
   InvalidWorkflowError,
   RunConflictError,
@@ -244,7 +244,7 @@ test('child workflows: their results, their failures, their inputs, and cancelli
   await using w = await world(parent, child);
   expect(await w.engine.executeWorkflow('parent', { l: [1, 2] })).toEqual({ all: [2, 4] });
   await expect(w.engine.executeWorkflow('parent', { l: ['x'] })).rejects.toMatchObject({
-    details: { error: { code: 'INVALID_INPUT' } },
+    details: { error: { code: 'CONTRACT_VIOLATION' } },
   });
   const run = w.engine.executeWorkflow('parent', { l: [3] }, { runId: 'p' }).catch((thrown: unknown) => thrown);
   await w.settle();
@@ -307,8 +307,10 @@ test('bad calls get typed errors', async () => {
   await using w = await world(trip);
   await expect(w.engine.start('trp', {})).rejects.toThrow(UnknownWorkflowError);
   await expect(w.engine.start('trp', {})).rejects.toThrow(/did you mean "trip"/);
-  await expect(w.engine.start('trip', { to: 5 })).rejects.toThrow(InvalidInputError);
-  await expect(w.engine.start('trip', {})).rejects.toMatchObject({ details: { faults: ['input.to: missing'] } });
+  await expect(w.engine.start('trip', { to: 5 })).rejects.toThrow(ContractViolationError);
+  await expect(w.engine.start('trip', {})).rejects.toMatchObject({
+    details: { faults: [{ path: 'input.to', rule: 'required' }] },
+  });
   await expect(w.engine.start('trip', { to: 'x' }, { version: 7 })).rejects.toThrow(UnknownWorkflowError);
   for (const call of [
     w.engine.result('nope'),
