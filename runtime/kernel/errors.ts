@@ -67,10 +67,8 @@ export class ActorNotFoundError extends BlocksError {
 export class ActorStoppedError extends BlocksError {
   readonly code = 'ACTOR_STOPPED';
 }
-/**
- * An actor whose recorded past its present code cannot repeat; it waits for a fix and `system.unblock`. With an UnknownDefinitionError as
- * its `cause` it only waits for its definition, and comes back by itself when that is loaded.
- */
+/** An actor whose recorded past its present code cannot repeat; it waits for a fix and `system.unblock`. */
+// With an UnknownDefinitionError as its `cause` it comes back by itself when that definition is loaded.
 export class ActorBlockedError extends BlocksError {
   readonly code = 'ACTOR_BLOCKED';
 }
