@@ -8,7 +8,8 @@
  * SR1. Messages of one key are handled one after another, in the order in which they came. With `hold`, none is begun between the failure
  *      of one before it and that one's next try.
  * SR2. Each message that was taken is settled once: handled, to be tried again, dead, or given back.
- * SR3. After `close` no handler begins; what waits is given back.
+ * SR3. What was sent AT_MOST_ONCE is begun once, whatever the policies say.
+ * SR4. After `close` no handler begins; what waits is given back.
  */
 import { type Backoff, delayMs } from '../kernel/backoff.ts';
 import type { Clock, Wait } from '../kernel/clock.ts';
@@ -346,6 +347,7 @@ export class SubscriptionRunner {
   }
 
   #policyOf(header: Header): Backoff & { readonly maxAttempts: number } {
+    if (header.delivery === 'AT_MOST_ONCE') return { ...this.#ports.retry, maxAttempts: 1 };
     return header.retry === undefined ? this.#ports.retry : { ...this.#ports.retry, ...header.retry };
   }
 

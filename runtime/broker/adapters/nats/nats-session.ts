@@ -155,6 +155,14 @@ export class NatsSession {
     }
   }
 
+  /** @throws BrokerUnavailableError when there is no connection in time */
+  async whenUp(): Promise<void> {
+    if (this.isUp) return;
+    await this.again(async () => {
+      if (!this.isUp) throw new Error('no connection');
+    });
+  }
+
   pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       this.clock.wait(ms, resolve);
