@@ -78,3 +78,29 @@ export {
   watch,
 } from './machine/turn-actions.ts';
 export { type Reducer, reducerBehavior } from './reducer.ts';
+export { defineSaga, SagaDefinition, type SagaOptions, type SagaStepOptions } from './saga/define-saga.ts';
+export type { RunEntry, RunFilter } from './saga/run-index.ts';
+export type { RunReport, RunStatus, StepReport, TraceEntry } from './saga/run-view.ts';
+export { workflowActors } from './saga/saga-actors.ts';
+export { machineOf, statechartOf } from './saga/statechart.ts';
+export type { ValueShape } from './saga/value-shape.ts';
+export {
+  type WaitOptions,
+  type WorkflowContext,
+  WorkflowCoordinationEngine,
+  type WorkflowEngineOptions,
+} from './saga/workflow-coordination-engine.ts';
+export {
+  WorkflowDefinition,
+  type WorkflowDocument,
+  workflowFromDocument,
+  type WorkflowOptions,
+} from './saga/workflow-definition.ts';
+export { workflowSchema } from './saga/workflow-schema.ts';
+export {
+  type WorkflowCallOptions,
+  type RetryPolicyOptions,
+  WorkflowStep,
+  type WorkflowStepOptions,
+} from './saga/workflow-step.ts';
+export { parseWorkflow } from './saga/workflow-text.ts';

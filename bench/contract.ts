@@ -13,7 +13,7 @@
 export interface Metric {
   /** Key in a sample: `rate`, `p50`. */
   readonly name: string;
-  readonly unit: 'msg/s' | 'turns/s' | 'spawns/s' | 'ns' | 'µs' | 'ms' | 'B' | 'MB';
+  readonly unit: 'msg/s' | 'turns/s' | 'runs/s' | 'spawns/s' | 'ns' | 'µs' | 'ms' | 'B' | 'MB';
   readonly better: 'higher' | 'lower';
 }
 
@@ -101,5 +101,6 @@ export const LIMIT_MS = 60_000;
 
 export const RATE: Metric = { name: 'rate', unit: 'msg/s', better: 'higher' };
 export const TURNS: Metric = { name: 'rate', unit: 'turns/s', better: 'higher' };
+export const RUNS: Metric = { name: 'rate', unit: 'runs/s', better: 'higher' };
 export const P50: Metric = { name: 'p50', unit: 'µs', better: 'lower' };
 export const P99: Metric = { name: 'p99', unit: 'µs', better: 'lower' };

@@ -3,12 +3,16 @@
  *
  * Owns: starting the system the way a user would, and listening for what must not happen while measuring.
  */
+import { workflowActors } from '../actors/index.ts';
 import { ActorSystem, type SystemOptions } from '../runtime/index.ts';
 import { keyOf, placementOf } from '../runtime/kernel/address.ts';
 
-const ACTORS = ['breaker', 'counter', 'driver', 'echo', 'relay'].map(
-  (name) => new URL(`actors/${name}.ts`, import.meta.url),
-);
+const ACTORS = [
+  ...['breaker', 'counter', 'driver', 'echo', 'echo-desk', 'relay'].map(
+    (name) => new URL(`actors/${name}.ts`, import.meta.url),
+  ),
+  workflowActors,
+];
 
 /** Starts a system; a host that dies or an actor that is blocked ends the process, since its figures would be wrong. */
 export async function startSystem(options: Omit<SystemOptions, 'actors'>): Promise<ActorSystem> {

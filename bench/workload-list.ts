@@ -23,6 +23,7 @@ import { spawnDurable, spawnInMemory } from './workloads/spawn.ts';
 import { subjectMatch } from './workloads/subject-match.ts';
 import { tellAcrossHosts } from './workloads/tell-across-hosts.ts';
 import { tellInHost } from './workloads/tell-in-host.ts';
+import { workflowRate, workflowTrip } from './workloads/workflow.ts';
 
 export const WORKLOADS: readonly Workload[] = [
   tellInHost,
@@ -32,6 +33,8 @@ export const WORKLOADS: readonly Workload[] = [
   durableTurns,
   durableMachine,
   durableAsk,
+  workflowRate,
+  workflowTrip,
   spawnInMemory,
   spawnDurable,
   replay,

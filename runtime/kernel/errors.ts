@@ -266,6 +266,38 @@ export class RemoteFailedError extends BlocksError {
 export class UnknownTargetError extends BlocksError {
   readonly code = 'UNKNOWN_TARGET';
 }
+/** A workflow's definition that cannot work: `details.faults` has all that is wrong with it, each with its place. */
+export class InvalidWorkflowError extends BlocksError {
+  readonly code = 'INVALID_WORKFLOW';
+}
+/** A condition or parameter of a workflow that has no value: `details` has the expression, the position and a hint. */
+export class ExpressionError extends BlocksError {
+  readonly code = 'EXPRESSION_FAILED';
+}
+/** No workflow of this id is defined. */
+export class UnknownWorkflowError extends BlocksError {
+  readonly code = 'UNKNOWN_WORKFLOW';
+}
+/** No run of this id was ever started. */
+export class UnknownRunError extends BlocksError {
+  readonly code = 'UNKNOWN_RUN';
+}
+/** A run of this id was started with another input, or of another workflow. */
+export class RunConflictError extends BlocksError {
+  readonly code = 'RUN_CONFLICT';
+}
+/** What was asked of a run cannot be done as it is now; `details.reason` says why, in one word. */
+export class RunRefusedError extends BlocksError {
+  readonly code = 'RUN_REFUSED';
+}
+/** A run has failed, and what had to be undone is undone: `details` has the step, its error, and what became of each step. */
+export class WorkflowFailedError extends BlocksError {
+  readonly code = 'WORKFLOW_FAILED';
+}
+/** A run was cancelled, and what had to be undone is undone. */
+export class WorkflowCancelledError extends BlocksError {
+  readonly code = 'WORKFLOW_CANCELLED';
+}
 /** An error of a class that this library does not know, as it came from another thread or the journal. */
 export class RemoteError extends BlocksError {
   readonly code: string;
@@ -358,6 +390,14 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     REMOTE_REFUSED: RemoteRefusedError,
     REMOTE_FAILED: RemoteFailedError,
     UNKNOWN_TARGET: UnknownTargetError,
+    INVALID_WORKFLOW: InvalidWorkflowError,
+    EXPRESSION_FAILED: ExpressionError,
+    UNKNOWN_WORKFLOW: UnknownWorkflowError,
+    UNKNOWN_RUN: UnknownRunError,
+    RUN_CONFLICT: RunConflictError,
+    RUN_REFUSED: RunRefusedError,
+    WORKFLOW_FAILED: WorkflowFailedError,
+    WORKFLOW_CANCELLED: WorkflowCancelledError,
   }),
 );
 

@@ -11,6 +11,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   piscina: ['runtime/host/cpu-pool.ts'],
   // The driver, and the charts of the actors that this library brings.
   xstate: ['actors/machine/**', 'actors/*/*-machine.ts'],
+  '@marcbachmann/cel-js': ['actors/saga/expression-engine.ts'],
+  yaml: ['actors/saga/workflow-text.ts'],
   '@opentelemetry/api': ['runtime/telemetry/**'],
   ajv: ['runtime/broker/contracts/ajv-door.ts'],
   'ajv-formats': ['runtime/broker/contracts/ajv-door.ts'],

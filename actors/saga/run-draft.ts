@@ -1,0 +1,147 @@
+/**
+ * The state of a run while one event is being planned.
+ *
+ * Owns: writing to a copy, and the commands that are asked for meanwhile. The state it began with is never changed.
+ */
+import type { EncodedError } from '../../runtime/kernel/errors.ts';
+import type { CompiledStep, CompiledWorkflow } from './compiled-workflow.ts';
+import type { ExpressionVariables } from './expression.ts';
+import {
+  type ExecutionName,
+  type ExecutionState,
+  executionId,
+  type PlannerTurn,
+  type RefusalCode,
+  type RunCommand,
+  type RunFailure,
+  type RunPhase,
+  type RunState,
+  type StepState,
+  type UnitState,
+} from './run-state.ts';
+
+export class RunDraft {
+  readonly workflow: CompiledWorkflow;
+  readonly turn: PlannerTurn;
+  readonly commands: RunCommand[] = [];
+  phase: RunPhase;
+  paused: boolean;
+  failure: RunFailure | undefined;
+  endedMs: number | undefined;
+  result: unknown;
+  open: number;
+  inFlight: number;
+  readonly ready: string[];
+  readonly queue: string[];
+  readonly waiting: string[];
+  readonly signals: { name: string; payload: unknown }[];
+  readonly #before: RunState;
+  readonly #steps: Record<string, StepState>;
+
+  constructor(workflow: CompiledWorkflow, before: RunState, turn: PlannerTurn) {
+    this.workflow = workflow;
+    this.turn = turn;
+    this.#before = before;
+    this.phase = before.phase;
+    this.paused = before.paused;
+    this.failure = before.failure;
+    this.endedMs = before.endedMs;
+    this.result = before.result;
+    this.open = before.open;
+    this.inFlight = before.inFlight;
+    this.ready = [...before.ready];
+    this.queue = [...before.queue];
+    this.waiting = [...before.waiting];
+    this.signals = [...before.signals];
+    this.#steps = { ...before.steps };
+  }
+
+  finish(): RunState {
+    const { phase, paused, failure, endedMs, result, open, inFlight, ready, queue, waiting, signals } = this;
+    const { input, context, startedMs } = this.#before;
+    const steps = this.#steps;
+    return {
+      phase,
+      paused,
+      input,
+      context,
+      startedMs,
+      endedMs,
+      failure,
+      result,
+      steps,
+      open,
+      ready,
+      queue,
+      inFlight,
+      waiting,
+      signals,
+    };
+  }
+
+  get steps(): Readonly<Record<string, StepState>> {
+    return this.#steps;
+  }
+
+  plan(id: string): CompiledStep {
+    return this.workflow.steps.get(id) as CompiledStep;
+  }
+
+  step(id: string): StepState {
+    return this.#steps[id] as StepState;
+  }
+
+  setStep(id: string, change: Partial<StepState>): StepState {
+    const next: StepState = { ...this.step(id), ...change };
+    this.#steps[id] = next;
+    return next;
+  }
+
+  unit(step: string, index: number): UnitState | undefined {
+    return this.step(step).units[index];
+  }
+
+  setUnit(step: string, index: number, change: Partial<UnitState>): void {
+    const units = [...this.step(step).units];
+    units[index] = { ...(units[index] as UnitState), ...change };
+    this.setStep(step, { units });
+  }
+
+  execution({ step, index, undo }: ExecutionName): ExecutionState | undefined {
+    const unit = this.unit(step, index);
+    return undo ? unit?.undo : unit?.run;
+  }
+
+  setExecution(name: ExecutionName, change: Partial<ExecutionState>): void {
+    const next: ExecutionState = { ...(this.execution(name) as ExecutionState), ...change };
+    this.setUnit(name.step, name.index, name.undo ? { undo: next } : { run: next });
+  }
+
+  idOf(name: ExecutionName): string {
+    return executionId(name, this.plan(name.step).items !== undefined);
+  }
+
+  /** For an expression of this step; `index` in a loop. */
+  variables(step: string, index?: number): ExpressionVariables {
+    const { input, context } = this.#before;
+    const { items } = this.step(step);
+    const inLoop = items === undefined || index === undefined ? {} : { item: items[index], index };
+    return { input, context, steps: this.#steps, error: this.failure?.error, ...inLoop };
+  }
+
+  fail(kind: RunFailure['kind'], error: EncodedError, step: string | undefined): void {
+    this.failure ??= { kind, error, step, atMs: this.turn.nowMs };
+  }
+
+  setTimer(id: string, delayMs: number): void {
+    this.commands.push({ type: 'timer', id, delayMs });
+  }
+
+  cancelTimer(id: string): void {
+    this.commands.push({ type: 'timer.cancel', id });
+  }
+
+  refuse(code: RefusalCode, message: string): void {
+    this.commands.push({ type: 'refused', code, message });
+  }
+}

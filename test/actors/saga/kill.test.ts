@@ -1,0 +1,59 @@
+/** kill -9 at any time: every run is over in the end, what failed is undone, and no actor was sent a command twice. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { seededRandom } from '../../../runtime/kernel/random.ts';
+import { tmpDir } from '../../support/tmp-dir.ts';
+
+const RUNS = 60;
+const KILLS = 4;
+
+interface Report {
+  readonly outcomes: readonly string[];
+  readonly own: readonly { readonly booked: readonly string[]; readonly asked: readonly string[] }[];
+  readonly shared: { readonly booked: readonly string[]; readonly asked: readonly string[] };
+}
+
+/** Runs the process; kills it `killAfterMs` after it is up, unless it is done before. */
+async function runProcess(dataDir: string, killAfterMs: number | undefined): Promise<Report | undefined> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'killed-process.ts'), dataDir, String(RUNS)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  let report: Report | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === 'up' && killAfterMs !== undefined) void pause(killAfterMs).then(() => child.kill('SIGKILL'));
+    if (line.startsWith('{')) report = JSON.parse(line) as Report;
+  }
+  await ended;
+  return report;
+}
+
+test('runs survive kills of the process', { timeout: 120_000 }, async () => {
+  await using folder = await tmpDir('saga-kill');
+  const random = seededRandom(7, 7);
+  let cutOff = 0;
+  for (let kills = 0; kills < KILLS; kills++) {
+    if ((await runProcess(folder.at('data'), random.next() * 60)) === undefined) cutOff++;
+  }
+  expect(cutOff, 'processes killed amid their work').toBeGreaterThan(0);
+  const report = await runProcess(folder.at('data'), undefined);
+  expect(report).toBeDefined();
+  const { outcomes, own, shared } = report as Report;
+  const fails = (i: number): boolean => i % 4 === 1;
+  expect(outcomes).toEqual(Array.from({ length: RUNS }, (_, i) => (fails(i) ? 'WORKFLOW_FAILED' : 'completed')));
+  expect(own.map(({ booked }) => booked)).toEqual(
+    Array.from({ length: RUNS }, (_, i) => (fails(i) ? [] : ['own', 'last'])),
+  );
+  const kept = Array.from({ length: RUNS }, (_, i) => i)
+    .filter((i) => !fails(i))
+    .flatMap((i) => [`r${i} left`, `r${i} right`]);
+  expect([...shared.booked].sort()).toEqual(kept.sort());
+  for (const { asked } of [...own, shared]) expect(new Set(asked).size, 'each command came once').toBe(asked.length);
+  // Undone in reverse order: `own` after `left` and `right` of the same run were.
+  expect(shared.asked.filter((line) => line.startsWith('UNBOOK'))).toHaveLength(
+    2 * outcomes.filter((one) => one !== 'completed').length,
+  );
+});

@@ -1,0 +1,70 @@
+/** A run under the planner alone, driven by hand: what it asks for is kept until the test answers. */
+import { planRun } from '../../../actors/saga/planner.ts';
+import { newRun, type RunCommand, type RunEvent, type RunState } from '../../../actors/saga/run-state.ts';
+import { WorkflowDefinition, type WorkflowOptions } from '../../../actors/saga/workflow-definition.ts';
+import type { WorkflowStepOptions } from '../../../actors/saga/workflow-step.ts';
+
+export type CallCommand = RunCommand & { readonly type: 'call' };
+
+export class PlanRig {
+  state: RunState;
+  nowMs = 0;
+  readonly calls = new Map<string, RunCommand & { readonly type: 'call' | 'child' }>();
+  readonly timers = new Map<string, number>();
+  refused: (RunCommand & { readonly type: 'refused' }) | undefined;
+  readonly cancelled: string[] = [];
+  readonly started: string[] = [];
+  readonly #workflow;
+
+  constructor(steps: readonly WorkflowStepOptions[], input: unknown = {}, options: WorkflowOptions = {}) {
+    const definition = new WorkflowDefinition('w', 'w', options);
+    for (const step of steps) definition.addStep(step);
+    this.#workflow = definition.compile();
+    this.state = newRun(this.#workflow, input, {}, 0);
+    this.on({ type: 'started' });
+  }
+
+  on(event: RunEvent): this {
+    const planned = planRun(this.#workflow, this.state, event, { nowMs: this.nowMs, random: () => 0.5 });
+    this.state = planned.state;
+    this.refused = undefined;
+    for (const command of planned.commands) {
+      if (command.type === 'call' || command.type === 'child') {
+        this.calls.set(command.id, command);
+        this.started.push(command.id);
+      } else if (command.type === 'timer') this.timers.set(command.id, command.delayMs);
+      else if (command.type === 'timer.cancel') this.timers.delete(command.id);
+      else if (command.type === 'child.cancel') this.cancelled.push(command.id);
+      else if (command.type === 'refused') this.refused = command;
+    }
+    return this;
+  }
+
+  done(id: string, result: unknown = null): this {
+    this.calls.delete(id);
+    return this.on({ type: 'done', id, result });
+  }
+
+  fail(id: string, code = 'SOME', unknown = false): this {
+    this.calls.delete(id);
+    return this.on({ type: 'failed', id, unknown, error: { name: 'Error', code, message: code } });
+  }
+
+  fire(id: string): this {
+    this.timers.delete(id);
+    return this.on({ type: 'timer', id });
+  }
+
+  get under(): string[] {
+    return [...this.calls.keys()];
+  }
+
+  get phase(): string {
+    const { phase } = this.state;
+    return phase.kind === 'stuck' ? `stuck ${phase.in}` : phase.kind;
+  }
+
+  statuses(): Record<string, string> {
+    return Object.fromEntries(Object.entries(this.state.steps).map(([id, { status }]) => [id, status]));
+  }
+}

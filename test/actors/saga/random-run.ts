@@ -1,0 +1,140 @@
+/** Random workflows, and a driver that runs one under the planner alone: an event at a time, in random order. */
+import { expect } from 'vitest';
+import type { CompiledWorkflow } from '../../../actors/saga/compiled-workflow.ts';
+import { planRun } from '../../../actors/saga/planner.ts';
+import { newRun, type RunCommand, type RunEvent, type RunState } from '../../../actors/saga/run-state.ts';
+import { WorkflowDefinition } from '../../../actors/saga/workflow-definition.ts';
+import type { WorkflowStepOptions } from '../../../actors/saga/workflow-step.ts';
+import type { Random } from '../../../runtime/kernel/random.ts';
+
+export interface Odds {
+  readonly failure: number;
+  readonly unknown: number;
+  readonly undoFailure: number;
+  readonly cancel: number;
+}
+
+export interface Case {
+  readonly workflow: CompiledWorkflow;
+  readonly input: Record<string, unknown>;
+}
+
+const call = { systemTarget: 's', action: 'a' };
+
+export function randomCase(random: Random, parallelism: number): Case {
+  const chance = (odds: number): boolean => random.next() < odds;
+  const upTo = (limit: number): number => Math.floor(random.next() * limit);
+  const count = 1 + upTo(9);
+  const input: Record<string, unknown> = {};
+  const definition = new WorkflowDefinition('w', 'w', { parallelism, onFailure: chance(0.15) ? 'park' : 'compensate' });
+  const pivot = chance(0.3) ? upTo(count) : -1;
+  for (let i = 0; i < count; i++) {
+    const id = `s${i}`;
+    const dependencies = Array.from({ length: i }, (_, j) => `s${j}`).filter(() => chance(Math.min(0.8, 2 / i)));
+    input[`c${i}`] = chance(0.7);
+    input[`l${i}`] = Array.from({ length: upTo(5) }, (_, j) => j);
+    const retryPolicy = { maxAttempts: 1 + upTo(3), jitter: 'none' as const, nonRetryable: ['FINAL'] };
+    const step: WorkflowStepOptions = {
+      stepId: id,
+      ...call,
+      dependencies,
+      retryPolicy,
+      ...(chance(0.3) ? { condition: `input.c${i}` } : {}),
+      skipDependents: chance(0.3),
+      ...(dependencies.length > 1 && chance(0.2) ? { join: 1 + upTo(dependencies.length) } : {}),
+      ...(chance(0.4) ? { forEach: { items: `\${input.l${i}}`, concurrency: 1 + upTo(4) } } : {}),
+      onFailure: chance(0.3) ? 'continue' : 'fail',
+      pivot: i === pivot,
+      ...(chance(0.7)
+        ? { compensation: { ...call, action: 'undo', retryPolicy: { ...retryPolicy, nonRetryable: ['FINAL'] } } }
+        : {}),
+    };
+    definition.addStep(step);
+  }
+  return { workflow: definition.compile(), input };
+}
+
+/** Runs a case to its end, an event at a time, in random order. */
+export class Driver {
+  state: RunState;
+  readonly calls = new Map<string, RunCommand & { type: 'call' }>();
+  readonly timers = new Set<string>();
+  readonly log: {
+    readonly what: 'start' | 'done' | 'failed' | 'unknown';
+    readonly unit: string;
+    readonly undo: boolean;
+  }[] = [];
+  most = 0;
+  ended = 0;
+  readonly #case: Case;
+  readonly #random: Random;
+  readonly #odds: Odds;
+
+  constructor(given: Case, random: Random, odds: Odds) {
+    this.#case = given;
+    this.#random = random;
+    this.#odds = odds;
+    this.state = newRun(given.workflow, given.input, {}, 0);
+    this.plan({ type: 'started' });
+  }
+
+  plan(event: RunEvent): readonly RunCommand[] {
+    const before = JSON.stringify(this.state);
+    const turn = { nowMs: 5, random: () => 0.5 };
+    const planned = planRun(this.#case.workflow, this.state, event, turn);
+    expect(JSON.stringify(this.state), 'the state before is left as it was').toBe(before);
+    expect(planRun(this.#case.workflow, structuredClone(this.state), event, turn), 'planning is pure').toEqual(planned);
+    this.state = planned.state;
+    for (const command of planned.commands) this.#take(command);
+    this.most = Math.max(this.most, this.calls.size);
+    expect(this.state.inFlight).toBe(this.calls.size);
+    return planned.commands;
+  }
+
+  #take(command: RunCommand): void {
+    switch (command.type) {
+      case 'call':
+        expect(this.calls.has(command.id)).toBe(false);
+        this.calls.set(command.id, command);
+        this.log.push({ what: 'start', unit: command.unit, undo: command.undo });
+        return;
+      case 'timer':
+        this.timers.add(command.id);
+        return;
+      case 'timer.cancel':
+        this.timers.delete(command.id);
+        return;
+      case 'ended':
+        this.ended++;
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** The next event; undefined when nothing will come by itself. */
+  next(): RunEvent | 'cancel' | undefined {
+    const choices = [...this.calls.keys(), ...this.timers];
+    if (this.#random.next() < this.#odds.cancel) return 'cancel';
+    const chosen = choices[Math.floor(this.#random.next() * choices.length)];
+    if (chosen === undefined) return undefined;
+    if (this.timers.delete(chosen)) return { type: 'timer', id: chosen };
+    const { unit, undo } = this.calls.get(chosen) as RunCommand & { type: 'call' };
+    this.calls.delete(chosen);
+    if (this.#random.next() >= (undo ? this.#odds.undoFailure : this.#odds.failure)) {
+      this.log.push({ what: 'done', unit, undo });
+      return { type: 'done', id: chosen, result: chosen };
+    }
+    const unknown = this.#random.next() < this.#odds.unknown;
+    this.log.push({ what: unknown ? 'unknown' : 'failed', unit, undo });
+    const code = this.#random.next() < 0.2 ? 'FINAL' : 'SOME';
+    return { type: 'failed', id: chosen, unknown, error: { name: 'Error', code, message: 'x' } };
+  }
+}
+
+export const odds = (random: Random): Odds => ({
+  failure: random.next() * 0.4,
+  unknown: random.next(),
+  undoFailure: random.next() * 0.4,
+  cancel: random.next() < 0.3 ? 0.05 : 0,
+});
