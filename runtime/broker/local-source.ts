@@ -4,8 +4,7 @@
  * Owns: hand-outs of what was heard, and trying again in memory. With the process they are gone: that is what such a subscription is.
  *
  * Invariants:
- * LS1. What was sent AT_MOST_ONCE is handed out once.
- * LS2. No more than `limit` wait: the next ones are dropped, and counted.
+ * LS1. No more than `limit` wait: the next ones are dropped, and counted.
  */
 import type { Clock, Wait } from '../kernel/clock.ts';
 import type { CarriedMessage, HandOut, Outcome } from './broker-adapter.ts';

@@ -11,6 +11,7 @@
  * SR3. After `close` no handler begins; what waits is given back.
  * SR4. A suspect (`isSuspect`) is handled alone: what else is here is given back before it begins, and nothing is asked for and nothing
  *      begins until its outcome is durable. If the process dies, it was this message.
+ * SR5. What was sent AT_MOST_ONCE is begun once, whatever the policies say.
  */
 import { type Backoff, delayMs } from '../kernel/backoff.ts';
 import type { Wait } from '../kernel/clock.ts';
@@ -371,6 +372,7 @@ export class SubscriptionRunner {
   }
 
   #policyOf(header: Header): Backoff & { readonly maxAttempts: number } {
+    if (header.delivery === 'AT_MOST_ONCE') return { ...this.#ports.retry, maxAttempts: 1 };
     return header.retry === undefined ? this.#ports.retry : { ...this.#ports.retry, ...header.retry };
   }
 

@@ -23,7 +23,7 @@ export type MessageKind =
 
 /** What is promised about how often a message is handled. */
 export type DeliveryGuarantee =
-  /** Kept nowhere: lost with whoever holds it. For what is out of date at once. */
+  /** Kept nowhere: lost with whoever holds it, and not tried again when a handler fails. For what is out of date at once. */
   | 'AT_MOST_ONCE'
   /** Kept until a handler has finished with it; tried again with backoff; may be handled twice around a crash. */
   | 'AT_LEAST_ONCE'

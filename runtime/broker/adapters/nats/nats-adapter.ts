@@ -79,6 +79,8 @@ export class NatsAdapter implements BrokerAdapter {
   readonly #expiry: NatsExpiry;
   readonly #sweeper: NatsSweeper;
   readonly #consumers = new Set<NatsConsumer>();
+  /** Ends what is listened to: a connection that was handed in stays open. */
+  readonly #listening = new Set<() => void>();
   #events: AdapterEvents = { dead() {}, connection() {}, failed() {} };
 
   constructor(options: NatsAdapterOptions) {
@@ -138,8 +140,13 @@ export class NatsAdapter implements BrokerAdapter {
         else if (matchesSubject(pattern, frame.message.header.subject)) hear(frame.message);
       },
     });
+    const stop = (): void => {
+      this.#listening.delete(stop);
+      heard.unsubscribe();
+    };
+    this.#listening.add(stop);
     await this.#session.again(() => connection.flush());
-    return () => Promise.resolve(heard.unsubscribe());
+    return () => Promise.resolve(stop());
   }
 
   async subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer> {
@@ -223,6 +230,7 @@ export class NatsAdapter implements BrokerAdapter {
 
   async close(): Promise<void> {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+    for (const stop of this.#listening) stop();
     this.#expiry.close();
     this.#sweeper.close();
     this.#outbox.close();

@@ -109,14 +109,19 @@ export class NatsOutbox {
     return this.#tellListeners(message.header, encodeFrame(message, {}));
   }
 
-  /** 0 when the server says that nobody listens; it is asked about what somebody must take. */
+  /**
+   * 0 when the server says that nobody listens; it is asked about what somebody must take. Sent once: after a lost connection those who
+   * have heard it would hear it twice.
+   */
   async #tellListeners({ kind, subject }: CarriedMessage['header'], bytes: Uint8Array): Promise<number | undefined> {
     const to = this.#session.names.broadcast(subject);
+    // What the client is given while it has no connection, it drops.
+    await this.#session.whenUp();
+    const { connection } = this.#session;
     if (kind === 'EVENT' || kind === 'RESPONSE') {
-      await this.#session.again(async () => this.#session.connection.publish(to, bytes));
+      connection.publish(to, bytes);
       return undefined;
     }
-    const { connection } = this.#session;
     const reply = `_INBOX.${this.#session.newToken()}`;
     let nobody = false;
     const heard = connection.subscribe(reply, {
@@ -125,10 +130,10 @@ export class NatsOutbox {
       },
     });
     try {
-      await this.#session.again(async () => {
-        connection.publish(to, bytes, { reply });
-        await connection.flush();
-      });
+      connection.publish(to, bytes, { reply });
+      await connection.flush();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
     } finally {
       heard.unsubscribe();
     }

@@ -45,6 +45,7 @@ export interface NatsSessionEvents {
 type Jetstream = typeof import('@nats-io/jetstream');
 
 const NANOS = 1_000_000;
+const LEAST_VERSION = [2, 9] as const;
 const ANSWER_MS = 5_000;
 const RECONNECT_WAIT_MS = 100;
 const RECONNECT_JITTER_MS = 200;
@@ -123,6 +124,7 @@ export class NatsSession {
     this.#jetstream = jetstream;
     try {
       this.#connection = source.connection ?? (await transport.connect(this.#connectOptions(source.url as string)));
+      this.#assertVersion(this.#connection.info?.version ?? '');
       this.#client = jetstream.jetstream(this.#connection, { timeout: this.answerMs });
       this.#manager = await jetstream.jetstreamManager(this.#connection, { timeout: this.answerMs, checkAPI: true });
       await this.#makeStreams();
@@ -153,6 +155,14 @@ export class NatsSession {
         await this.pause(Math.min(1_000, 20 * 2 ** attempt));
       }
     }
+  }
+
+  /** @throws BrokerUnavailableError when there is no connection in time */
+  async whenUp(): Promise<void> {
+    if (this.isUp) return;
+    await this.again(async () => {
+      if (!this.isUp) throw new Error('no connection');
+    });
   }
 
   pause(ms: number): Promise<void> {
@@ -217,6 +227,15 @@ export class NatsSession {
       pingInterval: 10_000,
       maxPingOut: 2,
     };
+  }
+
+  #assertVersion(version: string): void {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    if (major > LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor >= LEAST_VERSION[1])) return;
+    throw new BrokerConfigurationError(
+      `NATS at ${this.#options.source.where} is ${version}: at least ${LEAST_VERSION.join('.')} is needed`,
+      { details: { version } },
+    );
   }
 
   async #makeStreams(): Promise<void> {

@@ -13,7 +13,7 @@
  * Arguments of each message. Answers for each: `0` accepted, `3` accepted and maybe heard by others, `1<id>` known, as that id, `2<name>`
  * that subscription is full.
  */
-export const ACCEPT_MESSAGE_ARGUMENTS = 10;
+export const ACCEPT_MESSAGE_ARGUMENTS = 7;
 
 export const ACCEPT_SCRIPT = `
 local P = KEYS[1]
@@ -29,22 +29,23 @@ local named = cjson.decode(ARGV[3])
 local anyPattern = tonumber(redis.call('PUBSUB', 'NUMPAT')) > 0
 local plans, room, heard, woken, out = {}, {}, {}, {}, {}
 
--- "1,3;2" is subscriptions 1 and 3 and the retained pattern 2 of those that ARGV[3] names.
-local function planOf(text)
-  local plan = plans[text]
+-- For whom the messages of one subject are: their numbers among the subscriptions and retained patterns that ARGV[3] names.
+local function planOf(number)
+  local plan = plans[number]
   if plan then return plan end
-  local subs, keeps = string.match(text, '^(.*);(.*)$')
-  plan = {subs = {}, keeps = {}}
-  for i in string.gmatch(subs, '%d+') do plan.subs[#plan.subs + 1] = named.subs[tonumber(i)] end
-  for i in string.gmatch(keeps, '%d+') do plan.keeps[#plan.keeps + 1] = named.keeps[tonumber(i)] end
+  local given = named.plans[tonumber(number)]
+  plan = {subject = given.s, subs = {}, keeps = {}}
+  for _, i in ipairs(given.subs) do plan.subs[#plan.subs + 1] = named.subs[i] end
+  for _, i in ipairs(given.keeps) do plan.keeps[#plan.keeps + 1] = named.keeps[i] end
   -- What all receipts of this plan have behind their token and time.
   plan.open = #plan.subs > 0
+  plan.alone = #plan.subs == 1
   plan.lines = '\\t' .. #plan.subs
   for _, sub in ipairs(plan.subs) do
     sub.q = P .. 'q:' .. sub.n
     plan.lines = plan.lines .. '\\n' .. sub.n .. '\\ta\\t' .. nowText .. '\\t0\\t'
   end
-  plans[text] = plan
+  plans[number] = plan
   return plan
 end
 
@@ -74,11 +75,13 @@ local function isHeard(subject)
 end
 
 for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
-  local id, idempotency, key, header, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local token, subject, targets, notBefore, expires = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
+  local id, key, header, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local token, plan, more = ARGV[at + 4], planOf(ARGV[at + 5]), ARGV[at + 6]
+  local notBefore, expires, idempotency = '', '', ''
+  if more ~= '' then notBefore, expires, idempotency = string.match(more, '^(%d*),(%d*),(.*)$') end
   local receipt = P .. 'r:' .. id
   local answer = '0'
-  local plan = planOf(targets)
+  local head = token .. '\\t' .. nowText
   local full
   for _, sub in ipairs(plan.subs) do
     if roomFor(sub) <= 0 then full = sub.n break end
@@ -86,7 +89,7 @@ for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
   local isNew, known = false, nil
   if idempotency == '' and not full then
     -- The receipt is the mark: one call for both, for nearly all messages.
-    local lines = token .. '\\t' .. nowText .. plan.lines
+    local lines = head .. plan.lines
     if plan.open then isNew = redis.call('SET', receipt, lines, 'NX') else isNew = redis.call('SET', receipt, lines, 'NX', 'PX', windowMs) end
   end
   if not isNew then known = redis.call('GET', receipt) end
@@ -102,15 +105,17 @@ for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
     answer = '2' .. full
   else
     if not isNew then
-      local lines = token .. '\\t' .. nowText .. plan.lines
+      local lines = head .. plan.lines
       if plan.open then redis.call('SET', receipt, lines) else redis.call('SET', receipt, lines, 'PX', windowMs) end
     end
     for _, sub in ipairs(plan.subs) do
       local entry
-      if notBefore == '' then
-        entry = redis.call('XADD', sub.q, '*', 'h', header, 'p', payload, 'k', key, 'i', id)
-      else
+      if notBefore ~= '' then
         entry = redis.call('XADD', sub.q, '*', 'h', header, 'p', payload, 'k', key, 'i', id, 'b', notBefore)
+      elseif plan.alone then
+        entry = redis.call('XADD', sub.q, '*', 'h', header, 'p', payload, 'k', key, 'i', id, 'r', head)
+      else
+        entry = redis.call('XADD', sub.q, '*', 'h', header, 'p', payload, 'k', key, 'i', id)
       end
       room[sub.n] = room[sub.n] - 1
       woken[sub.n] = true
@@ -121,14 +126,14 @@ for at = 4, #ARGV, ${ACCEPT_MESSAGE_ARGUMENTS} do
       local position = string.format('%.0f', redis.call('INCR', P .. 'pos'))
       for _, keep in ipairs(plan.keeps) do
         local kept = P .. 'k:' .. keep.n
-        redis.call('XADD', kept, '*', 'n', position, 'h', header, 'p', payload, 'k', key, 'i', id, 's', subject)
+        redis.call('XADD', kept, '*', 'n', position, 'h', header, 'p', payload, 'k', key, 'i', id, 's', plan.subject)
         if keep.m then redis.call('XTRIM', kept, 'MAXLEN', keep.m) end
         if keep.a then redis.call('XTRIM', kept, 'MINID', string.format('%.0f', now - keep.a)) end
       end
     end
-    if isHeard(subject) then
+    if isHeard(plan.subject) then
       local frame = token .. '\\t' .. #header .. '\\n' .. header .. payload
-      if redis.call('PUBLISH', P .. '!m:' .. subject, frame) > 0 then answer = '3' end
+      if redis.call('PUBLISH', P .. '!m:' .. plan.subject, frame) > 0 then answer = '3' end
     end
   end
   out[#out + 1] = answer

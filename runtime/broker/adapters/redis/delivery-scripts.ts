@@ -11,7 +11,8 @@
  * DS3. `settle` and `giveBack` change only what is still with that consumer, by that hand-out: repeated, they change nothing.
  */
 
-const TOOLS = `
+/** What the scripts of one subscription begin with. */
+export const TOOLS = `
 local P = KEYS[1]
 local sub, me, hold = ARGV[1], ARGV[2], ARGV[3] == 'hold'
 local q, y, d, a, l = P .. 'q:' .. sub, P .. 'y:' .. sub, P .. 'd:' .. sub, P .. 'a:' .. sub, P .. 'l:' .. sub
@@ -108,7 +109,11 @@ local function note(id, state, attempt, more, settles, ttlMs)
 end
 `;
 
-/** ARGV: subscription, consumer, order, count. Answers: when the next one is due, whether there may be more, 9 values for each. */
+/**
+ * ARGV: subscription, consumer, order, count. Answers: when the next one is due, whether there may be more, the time; then for each entry its
+ * id, and nothing, header, payload, and how its receipt begins, for one that is handed out for the first time and has one subscription;
+ * for others the number of deliveries, attempt, first delivery, header, payload, key, message id, redrives.
+ */
 export const TAKE_SCRIPT = `${TOOLS}
 local wanted = tonumber(ARGV[4])
 redis.call('HSET', P .. 'c:' .. sub, me, text(now))
@@ -116,10 +121,15 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', d, '-inf', text(now), 'LIMIT', 0
   redis.call('ZREM', d, id)
   redis.call('ZADD', y, 0, id)
 end
-local out = {'', '0'}
+local out = {'', '0', nowText}
 local anyTries = redis.call('EXISTS', a) == 1
 local fresh = {attempt = 1, first = now}
 local given = 0
+local function giveFresh(id, f)
+  given = given + 1
+  local n = #out
+  out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = id, '', f[2], f[4], f[10]
+end
 local function give(id, deliveries, t, f)
   given = given + 1
   if isOurs(f) then
@@ -206,7 +216,8 @@ while given < wanted and looks < 10 do
           heldBack(f[6], id)
         end
       end
-      if may then
+      if may and ours and f[9] == 'r' then giveFresh(id, f)
+      elseif may then
         local t = fresh
         -- Only what was sent again has a record before it was handed out.
         if anyTries then
@@ -226,27 +237,48 @@ if due[2] then out[1] = text(math.max(0, due[2] - now)) end
 return out
 `;
 
-/** Arguments of each outcome. */
-export const SETTLE_ARGUMENTS = 8;
-
 /**
- * ARGV: subscription, consumer, order, how long receipts are kept, first and last entry, then for each outcome: entry, number of deliveries, kind, key, id,
- * attempt, first delivery, and: of a reply its bytes, of a retry `delay error`, of a dead one `reason error`. Answers when the next
- * one is due, and the ids of the dead letters, in their order.
+ * ARGV: subscription, consumer, order, how long receipts are kept, first and last entry, how many were simply handled: entry, key, message
+ * id, and how its receipt begins. Then for each other outcome: entry, number of deliveries, kind, key, id, attempt, first delivery, and:
+ * of a reply its bytes, of a retry `delay error`, of a dead one `reason error`. Answers when the next one is due, and the ids of the dead
+ * letters, in their order.
  */
 export const SETTLE_SCRIPT = `${TOOLS}
 local ttlMs = ARGV[4]
 local mine = {}
-for _, p in ipairs(redis.call('XPENDING', q, 'g', ARGV[5], ARGV[6], 100000, me)) do mine[p[1]] = tostring(p[4]) end
+for _, p in ipairs(redis.call('XPENDING', q, 'g', ARGV[5], ARGV[6], 100000, me)) do mine[p[1]] = p[4] end
 local over, back, letters, failed, settled = {}, false, {''}, {}, {}
-for at = 7, #ARGV, ${SETTLE_ARGUMENTS} do
-  local id, deliveries, kind, key, message = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+local plain = 7 + 4 * tonumber(ARGV[7])
+local handled = '\\t0\\n' .. sub .. '\\th\\t' .. nowText .. '\\t1\\t'
+for at = 8, plain, 4 do
+  local id, key = ARGV[at], ARGV[at + 1]
+  if mine[id] == 1 then
+    mine[id] = nil
+    settled[id] = true
+    if hold then
+      local s = keyState(key)
+      s.count = s.count - 1
+      changed(key)
+    end
+    over[#over + 1] = id
+    -- Its receipt has one line, which is this one.
+    if anyWaiter then note(ARGV[at + 2], 'h', '1', '', true, ttlMs)
+    else redis.call('SET', P .. 'r:' .. ARGV[at + 2], ARGV[at + 3] .. handled, 'PX', ttlMs) end
+  end
+end
+for at = plain + 1, #ARGV, 8 do
+  local id, deliveries, kind, key, message = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local attempt, first, more = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
   if mine[id] ~= deliveries then
     if kind == 'x' then letters[#letters + 1] = '' end
   else
     mine[id] = nil
     settled[id] = true
+    local f
+    if kind == 'x' then
+      f = (redis.call('XRANGE', q, id, id)[1] or {id, {}})[2]
+      if isOurs(f) then key, message = f[6], f[8] end
+    end
     local s
     if hold and message ~= '' then
       s = keyState(key)
@@ -263,7 +295,6 @@ for at = 7, #ARGV, ${SETTLE_ARGUMENTS} do
     elseif kind == 'x' then
       over[#over + 1] = id
       local reason, error = string.match(more, '^(%a+) (.*)$')
-      local f = (redis.call('XRANGE', q, id, id)[1] or {id, {}})[2]
       local t = tries(id)
       local header, payload = '', ''
       if isOurs(f) then header, payload = f[2], f[4] else payload = cjson.encode(f) end
@@ -306,11 +337,12 @@ if any then
     end
   end
 end
+local anyTries = redis.call('EXISTS', a) == 1
 for from = 1, #over, 1000 do
   local some = {unpack(over, from, math.min(#over, from + 999))}
   redis.call('XACK', q, 'g', unpack(some))
   redis.call('XDEL', q, unpack(some))
-  redis.call('HDEL', a, unpack(some))
+  if anyTries then redis.call('HDEL', a, unpack(some)) end
 end
 saveKeys()
 if back or redis.call('EXISTS', y) == 1 then redis.call('PUBLISH', P .. '!w:' .. sub, '') end
@@ -380,59 +412,4 @@ saveKeys()
 if ARGV[4] == 'leave' then endConsumer(me) end
 redis.call('PUBLISH', P .. '!w:' .. sub, '')
 return 'OK'
-`;
-
-/** Answers members of what has expired: `subscription entry order`. */
-export const EXPIRED_SCRIPT = `
-local P = KEYS[1]
-local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-local out = {}
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', P .. 'e', '-inf', now, 'LIMIT', 0, 200)) do
-  local sub, entry = string.match(member, '^([^\\t]*)\\t(.*)$')
-  local spec = sub and redis.call('HGET', P .. 'subs', sub)
-  if spec then
-    out[#out + 1] = sub
-    out[#out + 1] = entry
-    out[#out + 1] = cjson.decode(spec).order
-  else redis.call('ZREM', P .. 'e', member) end
-end
-return out
-`;
-
-/**
- * Sets aside what has expired and is in nobody's hands. ARGV: subscription, nobody, order, how long receipts are kept, the error, entries.
- * Answers for each: letter, message id, attempts.
- */
-export const EXPIRE_SCRIPT = `${TOOLS}
-local ttlMs, error = ARGV[4], ARGV[5]
-local out = {}
-for at = 6, #ARGV do
-  local id = ARGV[at]
-  redis.call('ZREM', P .. 'e', sub .. '\\t' .. id)
-  local entry = redis.call('XRANGE', q, id, id)[1]
-  local pending = redis.call('XPENDING', q, 'g', id, id, 1)[1]
-  if entry and isOurs(entry[2]) and (not pending or pending[2] == '#') then
-    local f = entry[2]
-    local key, t = f[6], tries(id)
-    redis.call('ZREM', y, padded(id))
-    redis.call('ZREM', d, padded(id))
-    if hold then
-      local s = keyState(key)
-      if t.holds then s.waiting = s.waiting - 1 end
-      s.held = s.held - redis.call('ZREM', P .. 'h:' .. sub .. ':' .. key, padded(id))
-      changed(key)
-    end
-    local attempts = t.attempt - 1
-    local letter = bury(f[2], f[4], key, f[8], 'expired', error, attempts, text(t.first), t.redrives)
-    note(f[8], 'x', attempts, error, true, ttlMs)
-    redis.call('XACK', q, 'g', id)
-    redis.call('XDEL', q, id)
-    redis.call('HDEL', a, id)
-    for _, value in ipairs({letter, f[8], attempts}) do out[#out + 1] = value end
-  end
-end
-saveKeys()
-if #out > 0 then redis.call('PUBLISH', P .. '!w:' .. sub, '') end
-return out
 `;

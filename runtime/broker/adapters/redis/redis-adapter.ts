@@ -134,7 +134,8 @@ export class RedisAdapter implements BrokerAdapter {
   async broadcast(message: CarriedMessage): Promise<number | undefined> {
     const channel = messageChannel(this.#session.prefix, message.header.subject);
     const frame = frameOf(this.#newName(), encodeHeader(message.header), message.payload);
-    const connections = await this.#session.command(['PUBLISH', channel, frame]);
+    // Sent again, those who have heard it would hear it twice.
+    const connections = await this.#session.commandOnce(['PUBLISH', channel, frame]);
     // A pattern lets too much through at the server, and a connection may stand for many: only none is sure.
     return connections === 0 ? 0 : undefined;
   }

@@ -13,6 +13,7 @@ import type { Wait } from '../../../kernel/clock.ts';
 import type { EncodedError } from '../../../kernel/errors.ts';
 import type {
   AdapterConsumer,
+  CarriedMessage,
   DeadLetterNotice,
   DeadReason,
   HandOut,
@@ -41,10 +42,17 @@ interface Token {
   readonly entry: string;
   readonly deliveries: string;
   readonly key: string;
+  /** How its receipt begins, of one that is handed out for the first time and has one subscription. */
+  readonly head?: RedisArgument;
 }
 
 interface Settling {
+  readonly entry: string;
+  readonly deliveries: string;
+  readonly kind: OutcomeKind;
   readonly args: readonly RedisArgument[];
+  /** Its arguments are the four of what was simply handled. */
+  readonly isPlain: boolean;
   readonly resolve: (letter: string) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -52,7 +60,10 @@ interface Settling {
 const TAKE_LIMIT = 1_024;
 const TAKE_BYTES = 4 << 20;
 const SETTLE_LIMIT = 1_024;
-const FIELDS = 9;
+/** Values in front of the entries of a take, of a fresh entry, of another. */
+const FRONT = 3;
+const FRESH = 5;
+const OTHER = 9;
 const TICK_MS_LIMIT = 2_000;
 
 export class RedisConsumer implements AdapterConsumer {
@@ -145,9 +156,8 @@ export class RedisConsumer implements AdapterConsumer {
       const taken = this.#session.once(TAKE_SCRIPT, [...this.#head, String(count)]);
       await this.#inOrder(taken, (answer) => {
         const reply = listOf(answer);
-        more = (reply.length - 2) / FIELDS === count || textOf(reply[1]) === '1';
         this.#planDue(textOf(reply[0]));
-        this.#handOut(reply);
+        more = this.#handOut(reply) === count || textOf(reply[1]) === '1';
       });
     } catch (error) {
       if (replyCode(error) === 'NOGROUP') await this.#missing();
@@ -172,32 +182,38 @@ export class RedisConsumer implements AdapterConsumer {
     return taken;
   }
 
-  #handOut(reply: readonly RedisReply[]): void {
+  /** Returns how many entries there were. */
+  #handOut(reply: readonly RedisReply[]): number {
     const handOuts: HandOut[] = [];
+    const nowMs = Number(textOf(reply[2]));
     let bytes = 0;
-    for (let at = 2; at + FIELDS <= reply.length; at += FIELDS) {
+    let count = 0;
+    for (let at = FRONT; at < reply.length; count++) {
       const entry = textOf(reply[at]);
       const deliveries = textOf(reply[at + 1]);
-      const headerText = textOf(reply[at + 4]);
-      const payload = reply[at + 5] as Uint8Array;
-      const token: Token = { entry, deliveries, key: textOf(reply[at + 6]) };
+      const isFresh = deliveries === '';
+      const headerText = textOf(reply[isFresh ? at + 2 : at + 4]);
+      const payload = reply[isFresh ? at + 3 : at + 5] as Uint8Array;
       bytes += headerText.length + payload.length;
       const header = decodeHeader(headerText);
-      const facts = { attempt: Number(textOf(reply[at + 2])), firstDeliveredMs: Number(textOf(reply[at + 3])), token };
-      const id = textOf(reply[at + 7]);
-      this.#outstanding.set(entry, deliveries);
+      const { facts, id, redrives } = isFresh
+        ? freshFacts(entry, header, reply[at + 4] as Uint8Array, nowMs)
+        : otherFacts(entry, deliveries, reply, at);
+      at += isFresh ? FRESH : OTHER;
+      this.#outstanding.set(entry, facts.token.deliveries);
       const expiresAtMs = header?.expiresAtMs;
       // Whoever sends an expired one again wants it handled.
-      const mayExpire = textOf(reply[at + 8]) === '0' && expiresAtMs !== undefined;
+      const mayExpire = redrives === '0' && expiresAtMs !== undefined;
       if (header === undefined) this.#setAside(facts, id, 'undecodable', undecodable(`entry ${entry}`));
       else if (mayExpire && expiresAtMs <= this.#session.clock.now())
         this.#setAside({ ...facts, attempt: facts.attempt - 1 }, id, 'expired', EXPIRED);
       else handOuts.push({ message: { header, payload }, ...facts });
     }
     this.#demand -= handOuts.length;
-    if (handOuts.length === 0) return;
+    if (handOuts.length === 0) return count;
     this.#bytesEach = Math.max(this.#bytesEach / 2, bytes / handOuts.length, 1);
     this.#options.deliver(handOuts);
+    return count;
   }
 
   /** Without a word to the subscriber: what is no message, and what has expired. Strays have no id. */
@@ -213,11 +229,14 @@ export class RedisConsumer implements AdapterConsumer {
   }
 
   #enqueue(handOut: Omit<HandOut, 'message'>, id: string, outcome: Outcome): Promise<string> {
-    const { entry, deliveries, key } = handOut.token as Token;
+    const { entry, deliveries, key, head } = handOut.token as Token;
     const [kind, more] = encodeOutcome(outcome);
-    const args = [entry, deliveries, kind, key, id, String(handOut.attempt), String(handOut.firstDeliveredMs), more];
+    const isPlain = head !== undefined && kind === 'h' && more === '';
+    const args = isPlain
+      ? [entry, key, id, head]
+      : [entry, deliveries, kind, key, id, String(handOut.attempt), String(handOut.firstDeliveredMs), more];
     return new Promise((resolve, reject) => {
-      this.#settling.push({ args, resolve, reject });
+      this.#settling.push({ entry, deliveries, kind, args, isPlain, resolve, reject });
       if (this.#settling.length >= SETTLE_LIMIT) void this.#sendSettled();
       else if (!this.#settlingPlanned) {
         this.#settlingPlanned = true;
@@ -233,21 +252,23 @@ export class RedisConsumer implements AdapterConsumer {
     const batch = this.#settling;
     if (batch.length === 0) return;
     this.#settling = [];
-    const args = batch.flatMap((one) => one.args);
-    const range = rangeOf(batch.map((one) => one.args[0] as string));
+    const plain = batch.filter(({ isPlain }) => isPlain);
+    const others = batch.filter(({ isPlain }) => !isPlain);
     const settled = this.#session.run(SETTLE_SCRIPT, [
       ...this.#head,
       String(this.#options.receiptTtlMs),
-      ...range,
-      ...args,
+      ...rangeOf(batch.map(({ entry }) => entry)),
+      String(plain.length),
+      ...plain.flatMap(({ args }) => args),
+      ...others.flatMap(({ args }) => args),
     ]);
     try {
       await this.#inOrder(settled, (answer) => {
         const [due = '', ...letters] = listOf(answer).map(textOf);
-        for (const one of batch) this.#over(one.args[0] as string, one.args[1] as string);
+        for (const { entry, deliveries } of batch) this.#over(entry, deliveries);
         this.#planDue(due);
-        for (const one of batch) one.resolve(one.args[2] === 'x' ? (letters.shift() ?? '') : '');
-        if (!batch.some((one) => one.args[2] === 'r')) return;
+        for (const { kind, resolve } of batch) resolve(kind === 'x' ? (letters.shift() ?? '') : '');
+        if (!batch.some(({ kind }) => kind === 'r')) return;
         // Until whoever waits for it has heard of it.
         return new Promise<void>((resolve) => {
           this.#session.clock.defer(resolve);
@@ -318,7 +339,33 @@ function rangeOf(ids: readonly string[]): readonly [string, string] {
   return [low, high];
 }
 
-function encodeOutcome(outcome: Outcome): readonly [kind: string, more: RedisArgument] {
+interface TakenFacts {
+  readonly facts: { readonly attempt: number; readonly firstDeliveredMs: number; readonly token: Token };
+  readonly id: string;
+  readonly redrives: string;
+}
+
+function freshFacts(
+  entry: string,
+  header: CarriedMessage['header'] | undefined,
+  head: Uint8Array,
+  nowMs: number,
+): TakenFacts {
+  // What is no header is set aside, and then the script looks for itself.
+  const key = header?.key ?? header?.source ?? '';
+  const token: Token = { entry, deliveries: '1', key, head };
+  return { facts: { attempt: 1, firstDeliveredMs: nowMs, token }, id: header?.id ?? '', redrives: '0' };
+}
+
+function otherFacts(entry: string, deliveries: string, reply: readonly RedisReply[], at: number): TakenFacts {
+  const token: Token = { entry, deliveries, key: textOf(reply[at + 6]) };
+  const facts = { attempt: Number(textOf(reply[at + 2])), firstDeliveredMs: Number(textOf(reply[at + 3])), token };
+  return { facts, id: textOf(reply[at + 7]), redrives: textOf(reply[at + 8]) };
+}
+
+type OutcomeKind = 'h' | 'r' | 'x' | 'b';
+
+function encodeOutcome(outcome: Outcome): readonly [kind: OutcomeKind, more: RedisArgument] {
   switch (outcome.kind) {
     case 'handled':
       return ['h', outcome.reply === undefined ? '' : Buffer.concat([Buffer.from('='), outcome.reply])];

@@ -5,7 +5,7 @@
  */
 import type { DeadLetterNotice, DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
 import { decodeError, decodeHeader, EXPIRED, isWanted, strayMessage } from '../carried-bytes.ts';
-import { EXPIRE_SCRIPT, EXPIRED_SCRIPT } from './delivery-scripts.ts';
+import { EXPIRE_SCRIPT, EXPIRED_SCRIPT } from './expiry-scripts.ts';
 import { listOf, type RedisReply, textOf } from './redis-link.ts';
 import type { RedisSession } from './redis-session.ts';
 

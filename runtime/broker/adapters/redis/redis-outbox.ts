@@ -140,34 +140,28 @@ export class RedisOutbox {
   #argumentsOf(batch: readonly Waiting[]): RedisArgument[] {
     const subs = new Numbered<NamedSubscription>();
     const keeps = new Numbered<NamedRetention>();
-    const texts = new Map<object, string>();
+    const plans = new Numbered<string>();
     const messages: RedisArgument[] = [];
     for (const waiting of batch) {
       const { id, subject, source, key, idempotencyKey, notBeforeMs, expiresAtMs } = waiting.message.header;
-      const targets = this.#table.targetsOf(subject);
-      let text = texts.get(targets);
-      if (text === undefined) {
-        text = `${subs.numbersOf(targets.subscriptions)};${keeps.numbersOf(targets.keeps)}`;
-        texts.set(targets, text);
-      }
-      waiting.names = targets.names;
+      waiting.names = this.#table.targetsOf(subject).names;
       const idempotency = idempotencyKey === undefined || idempotencyKey === id ? '' : idempotencyKey;
+      const isPlain = notBeforeMs === undefined && expiresAtMs === undefined && idempotency === '';
       messages.push(
         id,
-        idempotency,
         key ?? source,
         waiting.header,
         bytesOf(waiting.message.payload),
         waiting.token,
-        subject,
-        text,
-      );
-      messages.push(
-        notBeforeMs === undefined ? '' : String(notBeforeMs),
-        expiresAtMs === undefined ? '' : String(expiresAtMs),
+        plans.textOf(subject),
+        isPlain ? '' : `${notBeforeMs ?? ''},${expiresAtMs ?? ''},${idempotency}`,
       );
     }
-    const named = JSON.stringify({ subs: subs.values, keeps: keeps.values });
+    const planned = plans.values.map((subject) => {
+      const targets = this.#table.targetsOf(subject);
+      return { s: subject, subs: subs.numbersOf(targets.subscriptions), keeps: keeps.numbersOf(targets.keeps) };
+    });
+    const named = JSON.stringify({ plans: planned, subs: subs.values, keeps: keeps.values });
     return [this.#table.version, String(this.#windowMs), named, ...messages];
   }
 
@@ -255,8 +249,12 @@ class Numbered<T> {
   readonly values: T[] = [];
   readonly #numbers = new Map<T, number>();
 
-  numbersOf(things: readonly T[]): string {
-    return things.map((thing) => this.#numberOf(thing)).join(',');
+  numbersOf(things: readonly T[]): number[] {
+    return things.map((thing) => this.#numberOf(thing));
+  }
+
+  textOf(thing: T): string {
+    return String(this.#numberOf(thing));
   }
 
   #numberOf(thing: T): number {

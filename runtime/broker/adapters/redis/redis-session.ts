@@ -19,7 +19,9 @@ import { type LinkMaker, linkMaker, type RedisSource } from './redis-client.ts';
 import {
   isCredentials,
   isPassing,
+  LinkLostError,
   listOf,
+  lost,
   type RedisArgument,
   type RedisLink,
   type RedisReply,
@@ -139,6 +141,19 @@ export class RedisSession {
 
   command(args: readonly RedisArgument[]): Promise<RedisReply> {
     return this.#again(() => this.#call(args));
+  }
+
+  /** Waits for the connection as `command` does, and does it once: undefined when it was lost before the answer. */
+  commandOnce(args: readonly RedisArgument[]): Promise<RedisReply | undefined> {
+    return this.#again(async () => {
+      if (!this.isUp) throw lost(undefined);
+      try {
+        return await this.#call(args);
+      } catch (error) {
+        if (error instanceof LinkLostError) return undefined;
+        throw error;
+      }
+    });
   }
 
   subscribe(channel: string, hear: (message: Uint8Array, channel: string) => void): Promise<() => Promise<void>> {
