@@ -32,11 +32,11 @@ export const LIST_LIMIT = 1_000;
 export function assertEngineOptions(host: ActorHost, options: { readonly broker?: Broker }): void {
   const faults = unknownOptions(options, ENGINE);
   if (typeof (host as Partial<ActorHost> | undefined)?.refOf !== 'function') {
-    faults.push(`system: ${String(host)} is no actor system: give what ActorSystem.start resolved with`);
+    faults.push(`system: ${kindOf(host)} is no actor system: give what ActorSystem.start resolved with`);
   }
   const { broker } = Object(options) as { readonly broker?: Partial<Broker> };
   if (broker !== undefined && typeof broker?.publish !== 'function') {
-    faults.push(`broker: ${String(broker)} is no broker: give what MessageBroker.start resolved with`);
+    faults.push(`broker: ${kindOf(broker)} is no broker: give what MessageBroker.start resolved with`);
   }
   refuse('WorkflowCoordinationEngine', faults);
 }
@@ -67,6 +67,10 @@ function unknownOptions(given: unknown, known: readonly string[]): string[] {
   return Object.keys(given)
     .filter((name) => !known.includes(name))
     .map((name) => `${name}: no such option: ${nearest(name, known) ?? `known: ${known.join(', ')}`}`);
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : typeof value;
 }
 
 function refuse(what: string, faults: readonly string[]): void {

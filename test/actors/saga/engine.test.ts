@@ -399,7 +399,7 @@ test('what the engine would pass over in silence is refused: options, filters, d
     'system: undefined is no actor system: give what ActorSystem.start resolved with',
   ]);
   expect(await faultsOf(() => new WorkflowCoordinationEngine(w.system, { broker: {} } as never))).toEqual([
-    'broker: [object Object] is no broker: give what MessageBroker.start resolved with',
+    'broker: object is no broker: give what MessageBroker.start resolved with',
   ]);
   expect(() => engine.defineWorkflow(Promise.resolve(trip) as never)).toThrow(/await parseWorkflow/);
   expect(() => engine.defineWorkflow(null as never)).toThrow(InvalidWorkflowError);
