@@ -187,7 +187,8 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
       try {
         return await this.#ask<TResult>(runId, { type: 'result' }, waitMs, signal);
       } catch (error) {
-        if (!(error instanceof AskTimeoutError) || leftMs <= RESULT_WAIT_MS) throw error;
+        if (!(error instanceof AskTimeoutError)) throw error;
+        if (leftMs <= RESULT_WAIT_MS) throw await this.#notOver(runId, timeoutMs, error);
       }
     }
   }
@@ -316,6 +317,20 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
         .toString(16)
         .padStart(8, '0');
     return `${part()}${part()}${part()}${part()}`;
+  }
+
+  /** What to say of a run whose result was not there in time. */
+  async #notOver(runId: string, timeoutMs: number | undefined, cause: AskTimeoutError): Promise<AskTimeoutError> {
+    try {
+      const status = await this.status(runId);
+      const remedy = status === 'stuck' ? 'retry it, or resolve what has failed (see its trace)' : 'ask again';
+      return new AskTimeoutError(`run "${runId}" is not over after ${timeoutMs} ms: it is ${status}: ${remedy}`, {
+        cause,
+        details: { runId, status, timeoutMs },
+      });
+    } catch {
+      return cause;
+    }
   }
 
   #run(runId: string): ActorHandle {

@@ -335,6 +335,10 @@ test('a result that is not there in time is a timeout, and the run goes on', asy
   const outcome = run.catch((thrown: unknown) => thrown);
   await w.advance(200);
   expect(await outcome).toBeInstanceOf(AskTimeoutError);
+  expect(await outcome).toMatchObject({
+    message: 'run "r" is not over after 100 ms: it is running: ask again',
+    details: { runId: 'r', status: 'running', timeoutMs: 100 },
+  });
   await w.engine.signal('r', 'go', 1);
   expect(await w.engine.result('r')).toEqual({ a: 1 });
 });
