@@ -59,6 +59,7 @@ export {
 } from './define-actor.ts';
 export { effect, type EffectArgument, type EffectOptions } from './machine/effect-logic.ts';
 export { machineBehavior } from './machine/machine-behavior.ts';
+export { exchangeOf } from './machine/exchange-ref.ts';
 export { MachineRef, refTo } from './machine/machine-ref.ts';
 export type { MachineState, MachineView, PresentedMachine, StoredMachine } from './machine/machine-state.ts';
 export { type TransitionView, transitionBehavior } from './machine/transition-behavior.ts';

@@ -9,6 +9,7 @@ export {
   effect,
   type EffectArgument,
   type EffectOptions,
+  exchangeOf,
   reply,
   replyError,
   type ReplyEvent,
@@ -22,7 +23,7 @@ export {
   unwatch,
   watch,
 } from '../actors/index.ts';
-export { brokerActors, exchangeOf } from './broker/actor-handler.ts';
+export { brokerActors } from './broker/actor-handler.ts';
 export type {
   Accepted,
   AdapterConsumer,

@@ -27,7 +27,7 @@ import { MESSAGE_BYTES_LIMIT } from '../../runtime/kernel/limits.ts';
 import { directoryOf } from './connector-directory.ts';
 import { failureOf } from './http-failure.ts';
 import { readBody, readDraft } from './http-intake.ts';
-import { explainNobody } from './nobody-there.ts';
+import { assertTaken, explainNobody } from './nobody-there.ts';
 import { pause } from './timed-call.ts';
 
 export interface ConnectorServerOptions {
@@ -278,6 +278,8 @@ export class ConnectorServer implements AsyncDisposable {
   async #handle(draft: MessageDraft, request: IncomingMessage, gone: AbortSignal): Promise<Answer> {
     const { broker, system, replyTimeoutMs } = this.#options;
     const waitMs = waitOf(request.headers['prefer']);
+    const directory = directoryOf(broker);
+    if (draft.kind === 'COMMAND' && draft.target !== undefined) assertTaken(draft.target, draft.type, directory);
     try {
       if (draft.kind === 'QUERY' || waitMs !== undefined) {
         const timeoutMs = Math.min(waitMs ?? QUERY_WAIT_MS, replyTimeoutMs);
@@ -287,7 +289,7 @@ export class ConnectorServer implements AsyncDisposable {
       const { id, duplicate, subscriptions } = await broker.publish(draft);
       return json(202, { id, duplicate, subscriptions });
     } catch (error) {
-      throw await explainNobody(error, draft, directoryOf(broker), system);
+      throw await explainNobody(error, draft, { broker, directory, host: system });
     }
   }
 }

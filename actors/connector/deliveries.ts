@@ -180,6 +180,8 @@ export class Deliveries {
       broker.subscribe(`$query.${id}.${query}`, (message, context) => this.#handle(message, context), {
         queue: id,
         concurrency: options.commands.concurrency,
+        // What a handler of queries throws is the caller's, who may ask again by a policy of its own.
+        retry: { maxAttempts: 1 },
       }),
     );
   }

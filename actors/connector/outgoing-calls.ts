@@ -16,10 +16,10 @@ import type {
 } from '../../runtime/broker/contract/message.ts';
 import type { Receipt } from '../../runtime/broker/contract/receipt.ts';
 import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
-import { InvalidOptionsError, NoSubscriberError, UnknownTargetError } from '../../runtime/kernel/errors.ts';
+import { InvalidOptionsError, UnknownTargetError } from '../../runtime/kernel/errors.ts';
 import type { ConnectorDirectory } from './connector-directory.ts';
 import type { GuardSet } from './guard-set.ts';
-import { explainNobody } from './nobody-there.ts';
+import { assertTaken, explainNobody } from './nobody-there.ts';
 import { assertTarget, assertWord } from './system-id.ts';
 
 /** Of the call itself. */
@@ -98,7 +98,7 @@ export class OutgoingCalls {
     assertTarget(target);
     assertWord('action', action);
     const draft = this.#draft('sendCommand', { kind: 'COMMAND', type: action, target, payload }, options);
-    await this.#assertTaken(target, action);
+    assertTaken(target, action, this.#ports.directory);
     return options.reply === true ? this.#request(target, draft, options) : this.#publish(target, draft, options);
   }
 
@@ -136,8 +136,7 @@ export class OutgoingCalls {
     try {
       return await this.#ports.guards.of(dependency).run(call, { repeatable, signal: options.signal, timeoutMs });
     } catch (error) {
-      const { directory, host } = this.#ports;
-      const explained = await explainNobody(error, draft, directory, host);
+      const explained = await explainNobody(error, draft, this.#ports);
       if (explained instanceof UnknownTargetError) this.#ports.guards.forget(dependency);
       throw explained;
     } finally {
@@ -166,15 +165,6 @@ export class OutgoingCalls {
       ...(causedBy === undefined ? {} : consequenceOf(causedBy)),
       ...Object.fromEntries(PASSED_ON.filter((name) => given[name] !== undefined).map((name) => [name, given[name]])),
     };
-  }
-
-  /** CD1: of a system that lives here it is known whether it has the handler. */
-  async #assertTaken(target: string, action: string): Promise<void> {
-    const living = this.#ports.directory.living(target);
-    if (living.length === 0 || living.some((entry) => entry.takesCommand(action))) return;
-    throw new NoSubscriberError(`"${target}" is connected, and has no handler for the command "${action}"`, {
-      details: { target, action },
-    });
   }
 }
 

@@ -64,7 +64,8 @@ export function compileWorkflow(data: WorkflowData, earlier: readonly string[] =
 export function invalidWorkflow(id: unknown, faults: readonly string[]): InvalidWorkflowError {
   const shown = faults.slice(0, FAULTS_SHOWN).map((fault) => `\n  - ${fault}`);
   if (faults.length > FAULTS_SHOWN) shown.push(`\n  … and ${faults.length - FAULTS_SHOWN} more, in details.faults`);
-  return new InvalidWorkflowError(`workflow ${JSON.stringify(id)} cannot work:${shown.join('')}`, {
+  const which = id === undefined ? 'a workflow without a name' : `workflow ${JSON.stringify(id)}`;
+  return new InvalidWorkflowError(`${which} cannot work:${shown.join('')}`, {
     details: { workflow: id, faults },
   });
 }

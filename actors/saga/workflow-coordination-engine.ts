@@ -25,13 +25,14 @@ import { type Random, systemRandom } from '../../runtime/kernel/random.ts';
 import { CommandDispatcher } from './command-dispatcher.ts';
 import type { CompiledWorkflow } from './compiled-workflow.ts';
 import { nearest } from './expression-hints.ts';
+import { assertEngineOptions, assertListOptions, assertStartOptions, LIST_LIMIT } from './engine-options.ts';
 import { bundleOf, type RunBundle } from './run-bundle.ts';
 import { fingerprintOf, invalidInput, type RunMessage, type RunStart, RUN_DEFINITION } from './run-behavior.ts';
 import type { RunReport, RunStatus, TraceEntry } from './run-view.ts';
 import { INDEX_SHARDS, type IndexMessage, type RunEntry, type RunFilter } from './run-index.ts';
 import { sagaIndex, sagaRun } from './saga-actors.ts';
 import { valueFaults } from './value-shape.ts';
-import type { WorkflowDefinition } from './workflow-definition.ts';
+import { WorkflowDefinition } from './workflow-definition.ts';
 
 export interface WorkflowEngineOptions {
   /** Carries the commands of steps with a `systemTarget`. Without one, such workflows are refused. */
@@ -56,8 +57,6 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Runs of one page. */
-const LIST_LIMIT = 1_000;
 /** How long one question for a result waits before it is asked again. */
 const RESULT_WAIT_MS = 60_000;
 
@@ -80,7 +79,9 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
   readonly #bundles = new Map<string, RunBundle>();
   readonly #dispatcher: CommandDispatcher | undefined;
 
+  /** @throws InvalidOptionsError with all faults */
   constructor(host: ActorHost, options: WorkflowEngineOptions = {}) {
+    assertEngineOptions(host, options);
     this.#host = host;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -99,6 +100,13 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
    *   systems, and there is no broker)
    */
   defineWorkflow(definition: WorkflowDefinition): this {
+    if (!(definition instanceof WorkflowDefinition)) {
+      throw new InvalidWorkflowError(
+        (definition as unknown) instanceof Promise
+          ? 'defineWorkflow was given a promise: defineWorkflow(await parseWorkflow(text))'
+          : `defineWorkflow: ${String(definition)} is no definition: give a WorkflowDefinition, a saga, or workflowFromDocument(document)`,
+      );
+    }
     const workflow = definition.compile();
     const { id, version, steps } = workflow.data;
     const versions = this.#workflows.get(id) ?? new Map<number, CompiledWorkflow>();
@@ -129,6 +137,7 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
    *   `spawn` throws
    */
   async start(id: string, input: unknown = null, context: WorkflowContext = {}): Promise<string> {
+    assertStartOptions(context);
     const workflow = this.#workflow(id, context.version);
     const faults = valueFaults(input, workflow.data.input, 'input');
     if (faults.length > 0) throw invalidInput(id, faults);
@@ -178,7 +187,8 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
       try {
         return await this.#ask<TResult>(runId, { type: 'result' }, waitMs, signal);
       } catch (error) {
-        if (!(error instanceof AskTimeoutError) || leftMs <= RESULT_WAIT_MS) throw error;
+        if (!(error instanceof AskTimeoutError)) throw error;
+        if (leftMs <= RESULT_WAIT_MS) throw await this.#notOver(runId, timeoutMs, error);
       }
     }
   }
@@ -210,10 +220,8 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
     filter: RunFilter = {},
     page: { readonly after?: string; readonly limit?: number } = {},
   ): Promise<readonly RunEntry[]> {
+    assertListOptions(filter, page);
     const { after = '', limit = LIST_LIMIT } = page;
-    if (!Number.isInteger(limit) || limit < 1 || limit > LIST_LIMIT) {
-      throw new InvalidOptionsError(`limit: ${String(limit)} is no whole number from 1 to ${LIST_LIMIT}`);
-    }
     const question: IndexMessage = { type: 'list', filter, after, limit };
     const shards = Array.from({ length: INDEX_SHARDS }, (_, shard) =>
       this.#host.refOf(keyOf(sagaIndex.name, String(shard))),
@@ -309,6 +317,20 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
         .toString(16)
         .padStart(8, '0');
     return `${part()}${part()}${part()}${part()}`;
+  }
+
+  /** What to say of a run whose result was not there in time. */
+  async #notOver(runId: string, timeoutMs: number | undefined, cause: AskTimeoutError): Promise<AskTimeoutError> {
+    try {
+      const status = await this.status(runId);
+      const remedy = status === 'stuck' ? 'retry it, or resolve what has failed (see its trace)' : 'ask again';
+      return new AskTimeoutError(`run "${runId}" is not over after ${timeoutMs} ms: it is ${status}: ${remedy}`, {
+        cause,
+        details: { runId, status, timeoutMs },
+      });
+    } catch {
+      return cause;
+    }
   }
 
   #run(runId: string): ActorHandle {

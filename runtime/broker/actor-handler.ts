@@ -5,9 +5,8 @@
  * second hand-out gets the same answer and no second turn.
  */
 import type { ActorHost } from '../kernel/actor-host.ts';
-import { keyOf } from '../kernel/address.ts';
 import { InvalidOptionsError, NoReplyError } from '../kernel/errors.ts';
-import { Reference } from '../kernel/reference.ts';
+import type { Reference } from '../kernel/reference.ts';
 import type { MessageHandler } from './contract/broker-contract.ts';
 
 export function actorHandler(system: ActorHost | undefined, actor: Reference): MessageHandler {
@@ -29,16 +28,6 @@ export function actorHandler(system: ActorHost | undefined, actor: Reference): M
       throw error;
     }
   };
-}
-
-/**
- * Where actors publish, of the embedded broker of this name: what is sent there, a `MessageDraft`, is published once the turn is committed,
- * in order, once. While no broker of the name runs, it waits.
- *
- * @example entry: sendTo(exchangeOf(), { type: 'orders.placed', payload })
- */
-export function exchangeOf(broker = 'main'): Reference {
-  return new Reference(keyOf('broker-exchange', broker));
 }
 
 /** The module of the embedded broker's actors, for the `actors` of a system whose actors publish before its first broker is started. */

@@ -242,7 +242,7 @@ function assertOptions({ contracts, operations, title, version }: AsyncApiOption
   const faults: string[] = [];
   if (typeof title !== 'string' || title === '') faults.push('title: the document needs one');
   if (typeof version !== 'string' || version === '') faults.push('version: the application needs one, as "1.0.0"');
-  if (!Array.isArray(contracts)) faults.push('contracts: must be a list');
+  if (!Array.isArray(contracts)) faults.push('contracts: must be a list: give registry.list()');
   if (!Array.isArray(operations)) faults.push('operations: must be a list');
   else
     for (const [index, { action, types }] of operations.entries()) {

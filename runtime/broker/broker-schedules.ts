@@ -148,6 +148,9 @@ async function checked(name: string, time: ScheduleTime): Promise<StoredSchedule
       `schedule "${name}": everyMs: ${String(time.everyMs)} is not a whole number of 10 or more`,
     );
   }
+  if (!('at' in time)) {
+    throw new InvalidScheduleError(`schedule "${name}": no time: give { cron, timeZone }, { everyMs } or { at }`);
+  }
   const at = Number('at' in time ? time.at : Number.NaN);
   if (Number.isFinite(at)) return { at };
   throw new InvalidScheduleError(`schedule "${name}": at: ${String((time as { at?: unknown }).at)} is not a time`);

@@ -92,4 +92,6 @@ export interface Broker {
   ): Promise<Subscription>;
   /** What became of a message that was published earlier, also before a restart; undefined when it is not known any more. */
   receipt(id: string): Promise<ReceiptState | undefined>;
+  /** Durable subscriptions by name, of all processes, where the broker can tell. */
+  subscriptions?(): Promise<ReadonlyMap<string, { readonly pattern: string }>>;
 }

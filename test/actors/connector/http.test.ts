@@ -424,6 +424,14 @@ describe('what comes to a server', () => {
       /biling/,
     ],
     [
+      'an unknown action',
+      { ...event, 'ce-kind': 'COMMAND', 'ce-target': 'billing' },
+      undefined,
+      404,
+      'NO_SUBSCRIBER',
+      /no handler for the command/,
+    ],
+    [
       'an unknown query',
       { ...event, 'ce-kind': 'QUERY', 'ce-target': 'billing' },
       undefined,

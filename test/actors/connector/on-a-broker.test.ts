@@ -80,6 +80,35 @@ test('who is not there, what is expired, what comes twice: typed errors, and a s
   expect(handled).toEqual(['once']);
 });
 
+test('a query whose handler throws is asked once, also over a transport: its error is the caller’s, at once', async () => {
+  await using system = await start();
+  await using broker = await MessageBroker.start({ system });
+  await using orders = await SystemConnector.start('orders', { broker, system });
+  await using billing = await SystemConnector.start('billing', { broker, system });
+  let asked = 0;
+  const fail = (): never => {
+    asked += 1;
+    throw new Error('no such customer');
+  };
+  await billing.onQuery('balance', fail);
+  const transport = handlerTransport({ queries: { balance: fail } });
+  await using legacy = await SystemConnector.start('legacy', { broker, system, transport });
+  await expect(orders.query('billing', 'balance')).rejects.toThrow('no such customer');
+  expect(asked).toBe(1);
+  await expect(orders.query('legacy', 'balance')).rejects.toThrow('no such customer');
+  expect([asked, legacy.health().deliveries.failed]).toEqual([2, 1]);
+});
+
+test('a system whose process is gone is known by its queue: a query has no handler, not an unknown target', async () => {
+  await using system = await start();
+  await using broker = await MessageBroker.start({ system });
+  await using orders = await SystemConnector.start('orders', { broker, system });
+  // As a connector of another process has made it.
+  await broker.subscribe('$command.billing.>', () => {}, { name: 'billing' });
+  expect(await codeOf(orders.query('billing', 'balance'))).toBe('NO_HANDLER');
+  expect(await codeOf(orders.query('biling', 'balance'))).toBe('UNKNOWN_TARGET');
+});
+
 test('a payload that its contract does not allow: the sender is told path and rule, also over HTTP, and nothing is sent', async () => {
   await using system = await start();
   const contracts = new ContractRegistry();

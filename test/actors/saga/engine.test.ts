@@ -335,6 +335,10 @@ test('a result that is not there in time is a timeout, and the run goes on', asy
   const outcome = run.catch((thrown: unknown) => thrown);
   await w.advance(200);
   expect(await outcome).toBeInstanceOf(AskTimeoutError);
+  expect(await outcome).toMatchObject({
+    message: 'run "r" is not over after 100 ms: it is running: ask again',
+    details: { runId: 'r', status: 'running', timeoutMs: 100 },
+  });
   await w.engine.signal('r', 'go', 1);
   expect(await w.engine.result('r')).toEqual({ a: 1 });
 });
@@ -369,4 +373,38 @@ test('after a restart a run goes on where it was', async () => {
   await engine.signal('r1', 'go');
   expect(await engine.result('r1', { timeoutMs: 20_000 })).toBe('done');
   expect((await second.ref(desk, 'd').ask<{ booked: string[] }>({ type: 'STATE' })).booked).toEqual(['a', 'd']);
+});
+
+test('what the engine would pass over in silence is refused: options, filters, definitions', async () => {
+  await using w = await world(trip);
+  const { engine } = w;
+  const faultsOf = async (call: () => unknown): Promise<unknown> => {
+    try {
+      await call();
+      return 'nothing was refused';
+    } catch (error) {
+      expect(error).toBeInstanceOf(InvalidOptionsError);
+      return (error as InvalidOptionsError).details['faults'];
+    }
+  };
+  const known = 'running, draining, compensating, stuck, completed, failed, cancelled';
+  // A misspelt runId would start a run of its own each time.
+  expect(await faultsOf(() => engine.start('trip', { to: 'Oslo' }, { runID: 'r1' } as never))).toEqual([
+    'runID: no such option: did you mean "runId"?',
+  ]);
+  expect(await engine.list()).toEqual([]);
+  expect(await faultsOf(() => engine.list({ stauts: 'failed', status: 'finished' } as never, { limit: 0 }))).toEqual([
+    'stauts: no such option: did you mean "status"?',
+    `status: "finished" is none: ${known}`,
+    'limit: 0 is no whole number from 1 to 1000',
+  ]);
+  expect(await faultsOf(() => new WorkflowCoordinationEngine(undefined as never, { brokr: 1 } as never))).toEqual([
+    'brokr: no such option: did you mean "broker"?',
+    'system: undefined is no actor system: give what ActorSystem.start resolved with',
+  ]);
+  expect(await faultsOf(() => new WorkflowCoordinationEngine(w.system, { broker: {} } as never))).toEqual([
+    'broker: object is no broker: give what MessageBroker.start resolved with',
+  ]);
+  expect(() => engine.defineWorkflow(Promise.resolve(trip) as never)).toThrow(/await parseWorkflow/);
+  expect(() => engine.defineWorkflow(null as never)).toThrow(InvalidWorkflowError);
 });

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { MessageBroker } from '../../../runtime/broker/message-broker.ts';
 import { ActorSystem } from '../../../runtime/index.ts';
+import { announcer } from '../../support/actors/announcer.ts';
 import { bookkeeper, type BookkeeperState } from '../../support/actors/bookkeeper.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 import { until } from '../../support/until.ts';
@@ -75,5 +76,17 @@ describe.each([0, 2])('threads: %i', (threads) => {
     await broker.subscribe('booked', ({ payload, source }) => void got.push([payload, source]), { name: 'b' });
     await until('the others too', () => got.length === 30);
     expect(got).toEqual(Array.from({ length: 30 }, (_, n) => [n, actor.key]));
+  });
+
+  test('a machine publishes with sendTo(exchangeOf(), …)', async () => {
+    await using dir = await tmpDir('broker');
+    await using system = await ActorSystem.start({ dataDir: dir.path, threads });
+    await using broker = await MessageBroker.start({ system, env: {} });
+    const got: unknown[] = [];
+    await broker.subscribe('counted', ({ payload }) => void got.push(payload), { name: 'c' });
+    const actor = await system.spawn(announcer, { id: 'a' });
+    for (let n = 0; n < 3; n++) await actor.tell({ type: 'COUNT' });
+    await until('all are published', () => got.length === 3);
+    expect(got).toEqual([1, 2, 3]);
   });
 });

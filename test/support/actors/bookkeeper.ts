@@ -1,6 +1,6 @@
 /** An actor that takes broker messages as its events, and publishes some of its own. */
 import { defineActor } from '../../../actors/index.ts';
-import { exchangeOf } from '../../../runtime/broker/actor-handler.ts';
+import { exchangeOf } from '../../../actors/machine/exchange-ref.ts';
 import type { Message } from '../../../runtime/broker/contract/message.ts';
 
 export interface BookkeeperState {

@@ -1,0 +1,79 @@
+/**
+ * What callers give to the engine besides definitions: options, filters, pages.
+ *
+ * Owns: refusing what would be passed over in silence. A misspelt `runId` would start a second run, a misspelt filter find every run.
+ */
+import type { Broker } from '../../runtime/broker/contract/broker-contract.ts';
+import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
+import { InvalidOptionsError } from '../../runtime/kernel/errors.ts';
+import { nearest } from './expression-hints.ts';
+import type { RunFilter } from './run-index.ts';
+import type { RunStatus } from './run-view.ts';
+
+const ENGINE = ['broker', 'clock', 'random'];
+const START = ['runId', 'variables', 'version', 'timeoutMs', 'signal'];
+const FILTER = ['workflow', 'status', 'startedAfterMs', 'startedBeforeMs'];
+const PAGE = ['after', 'limit'];
+/** Complete, by its type. */
+const STATUSES: Readonly<Record<RunStatus, true>> = {
+  running: true,
+  draining: true,
+  compensating: true,
+  stuck: true,
+  completed: true,
+  failed: true,
+  cancelled: true,
+};
+
+/** Runs of one page. */
+export const LIST_LIMIT = 1_000;
+
+/** @throws InvalidOptionsError with every fault */
+export function assertEngineOptions(host: ActorHost, options: { readonly broker?: Broker }): void {
+  const faults = unknownOptions(options, ENGINE);
+  if (typeof (host as Partial<ActorHost> | undefined)?.refOf !== 'function') {
+    faults.push(`system: ${kindOf(host)} is no actor system: give what ActorSystem.start resolved with`);
+  }
+  const { broker } = Object(options) as { readonly broker?: Partial<Broker> };
+  if (broker !== undefined && typeof broker?.publish !== 'function') {
+    faults.push(`broker: ${kindOf(broker)} is no broker: give what MessageBroker.start resolved with`);
+  }
+  refuse('WorkflowCoordinationEngine', faults);
+}
+
+/** @throws InvalidOptionsError with every fault */
+export function assertStartOptions(options: object): void {
+  refuse('start of a workflow', unknownOptions(options, START));
+}
+
+/** @throws InvalidOptionsError with every fault */
+export function assertListOptions(filter: RunFilter, page: { readonly limit?: number }): void {
+  const faults = [...unknownOptions(filter, FILTER), ...unknownOptions(page, PAGE)];
+  const known = Object.keys(STATUSES);
+  for (const status of [filter?.status ?? []].flat()) {
+    if (!Object.hasOwn(STATUSES, status)) {
+      faults.push(`status: ${JSON.stringify(status)} is none: ${nearest(String(status), known) ?? known.join(', ')}`);
+    }
+  }
+  const limit = page?.limit ?? LIST_LIMIT;
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIST_LIMIT) {
+    faults.push(`limit: ${String(limit)} is no whole number from 1 to ${LIST_LIMIT}`);
+  }
+  refuse('list of runs', faults);
+}
+
+function unknownOptions(given: unknown, known: readonly string[]): string[] {
+  if (typeof given !== 'object' || given === null) return [`options: ${String(given)} is no object`];
+  return Object.keys(given)
+    .filter((name) => !known.includes(name))
+    .map((name) => `${name}: no such option: ${nearest(name, known) ?? `known: ${known.join(', ')}`}`);
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : typeof value;
+}
+
+function refuse(what: string, faults: readonly string[]): void {
+  if (faults.length === 0) return;
+  throw new InvalidOptionsError(`${what}: ${faults.join('; ')}`, { details: { faults } });
+}
