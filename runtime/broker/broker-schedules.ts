@@ -151,9 +151,9 @@ async function checked(name: string, time: ScheduleTime): Promise<StoredSchedule
   if (!('at' in time)) {
     throw new InvalidScheduleError(`schedule "${name}": no time: give { cron, timeZone }, { everyMs } or { at }`);
   }
-  const at = Number('at' in time ? time.at : Number.NaN);
+  const at = Number(time.at);
   if (Number.isFinite(at)) return { at };
-  throw new InvalidScheduleError(`schedule "${name}": at: ${String((time as { at?: unknown }).at)} is not a time`);
+  throw new InvalidScheduleError(`schedule "${name}": at: ${String(time.at)} is not a time`);
 }
 
 /** The first time after `afterMs`. */
