@@ -17,15 +17,27 @@ import { census, type Questions } from './census.ts';
 if (process.env['DAMAGE_SUMS'] === 'off') {
   replace(BatchReader.prototype, 'damage', () => () => undefined);
   replace(BatchReader.prototype, 'isSeatedAt', () => () => true);
+  const rangeOf = ({ headersStart, view }: BatchReader, at: number): { start: number; end: number } => {
+    const bodies =
+      headersStart + view.getUint32(P_TURNS, true) * HEADER_BYTES + view.getUint32(P_SENDS, true) * SEND_BYTES;
+    const start = bodies + view.getUint32(at + H_BODY_START, true);
+    return { start, end: start + view.getUint32(at + H_BODY_BYTES, true) };
+  };
   replace(
     BatchReader.prototype,
     'body',
     () =>
       function (this: BatchReader, at: number) {
-        const sends = this.headersStart + this.view.getUint32(P_TURNS, true) * HEADER_BYTES;
-        const start =
-          sends + this.view.getUint32(P_SENDS, true) * SEND_BYTES + this.view.getUint32(at + H_BODY_START, true);
-        return this.bytes.subarray(start, start + this.view.getUint32(at + H_BODY_BYTES, true));
+        const { start, end } = rangeOf(this, at);
+        return this.bytes.subarray(start, end);
+      },
+  );
+  replace(
+    BatchReader.prototype,
+    'rawTurn',
+    () =>
+      function (this: BatchReader, at: number, position: number) {
+        return { position, bytes: this.bytes, view: this.view, at, ...rangeOf(this, at) };
       },
   );
 }

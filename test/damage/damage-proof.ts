@@ -262,7 +262,7 @@ export const damageProof: Proof = {
       checkPages: false,
       aim: { folders: ['killed'], kinds: /page|description|reference|key of/ },
     }),
-    control('sums', 'the sums of turns are not looked at: wrong answers are served', 30, {
+    control('sums', 'the sums of turns are not looked at: wrong answers are served', 60, {
       environment: { DAMAGE_SUMS: 'off' },
       aim: { folders: ['killed'], kinds: /^batch: (headers|sends)/ },
     }),
