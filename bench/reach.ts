@@ -46,8 +46,6 @@ const GOALS: readonly Goal[] = [
   { workload: 'broker-trip', ours: 'thread', metric: 'p50', reach: 1_000, aim: 400 },
   { workload: 'broker-redis', ours: 'adapter', beside: 'redis-loop', reach: 0.7 },
   { workload: 'broker-nats', ours: 'adapter', beside: 'confirmed-loop', reach: 0.7 },
-  { workload: 'subject-match', ours: 'new-100000', metric: 'match', reach: 2 },
-  { workload: 'breaker-check', ours: 'check', metric: 'time', reach: 200 },
   { workload: 'workflow-rate', ours: 'engine', reach: 5e3, aim: 20e3 },
   { workload: 'workflow-trip', ours: 'engine', metric: 'p50', reach: 2_000, aim: 1_000 },
   { workload: 'subject-match', ours: 'new-100000', metric: 'match', reach: 2 },
