@@ -1,7 +1,7 @@
 /**
  * Runs one proof with its controls, and says what came of it.
  *
- * Owns: the scratch folder, the stopwatch, and the judgement: no fault in the proof, at least one in every control.
+ * Owns: the scratch folder, the stopwatch, the rounds of a long run, and the judgement: no fault in the proof, at least one in every control.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,11 @@ export interface ProofOrder {
   /** Default: what the proof says for the size. */
   readonly amount?: number | undefined;
   readonly only?: number | undefined;
+  /**
+   * Rounds of `amount` cases, each with cases of its own, until so many minutes are over; the round that is under way then is finished.
+   * Default: one round.
+   */
+  readonly minutes?: number | undefined;
   readonly say: (line: string) => void;
 }
 
@@ -28,7 +33,10 @@ export interface ProofReport {
   readonly seconds: number;
   readonly cases: number;
   readonly faults: readonly string[];
+  /** Of the last round, where there are several. */
   readonly figures: ProofOutcome['figures'];
+  /** What repeats each round of a run that was given minutes. */
+  readonly rounds?: readonly { readonly seed: number; readonly cases: number; readonly seconds: number }[];
   readonly controls: readonly {
     readonly name: string;
     readonly what: string;
@@ -44,7 +52,8 @@ export async function runProof(proof: Proof, order: ProofOrder): Promise<ProofRe
   const { size, seed, only, say } = order;
   const amount = order.amount ?? proof.sizes[size];
   const startMs = performance.now();
-  const outcome = await inScratch(proof.name, (scratch) => proof.run({ size, amount, seed, only, scratch, say }));
+  const rounds = await runRounds(proof, { ...order, amount }, startMs);
+  const outcomes = rounds.map(({ outcome }) => outcome);
   const controls = only === undefined ? await runControls(proof, size, seed, say) : [];
   const { name, title, what, unit } = proof;
   return {
@@ -55,12 +64,47 @@ export async function runProof(proof: Proof, order: ProofOrder): Promise<ProofRe
     size,
     amount,
     seed,
-    seconds: Math.round((performance.now() - startMs) / 100) / 10,
-    cases: outcome.cases,
-    faults: listed(outcome.faults),
-    figures: outcome.figures,
+    seconds: secondsSince(startMs),
+    cases: outcomes.reduce((sum, outcome) => sum + outcome.cases, 0),
+    faults: listed(outcomes.flatMap((outcome) => outcome.faults)),
+    figures: outcomes.at(-1)?.figures ?? {},
+    ...(order.minutes === undefined
+      ? {}
+      : { rounds: rounds.map((round) => ({ seed: round.seed, cases: round.outcome.cases, seconds: round.seconds })) }),
     controls,
   };
+}
+
+interface Round {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly outcome: ProofOutcome;
+}
+
+/** Seeds are `amount` apart: a proof may use as many that follow its own. */
+async function runRounds(
+  proof: Proof,
+  { size, amount, seed: first, only, minutes = 0, say }: ProofOrder & { readonly amount: number },
+  startMs: number,
+): Promise<readonly Round[]> {
+  const rounds: Round[] = [];
+  do {
+    const roundMs = performance.now();
+    const seed = first + rounds.length * amount;
+    const outcome = await inScratch(proof.name, (scratch) => proof.run({ size, amount, seed, only, scratch, say }));
+    rounds.push({ seed, seconds: secondsSince(roundMs), outcome: minutes === 0 ? outcome : ofRound(outcome, seed) });
+    if (minutes > 0) say(`${proof.name}: round ${rounds.length}, seed ${seed}: ${outcome.faults.length} faults`);
+  } while (performance.now() - startMs < minutes * 60_000);
+  return rounds;
+}
+
+/** A fault is repeated with the seed of its round. */
+function ofRound(outcome: ProofOutcome, seed: number): ProofOutcome {
+  return { ...outcome, faults: outcome.faults.map((fault) => `seed ${seed}: ${fault}`) };
+}
+
+function secondsSince(startMs: number): number {
+  return Math.round((performance.now() - startMs) / 100) / 10;
 }
 
 /** What is wrong with a report, in sentences; empty when the proof holds and every control has failed as it must. */

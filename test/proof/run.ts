@@ -16,6 +16,7 @@ const HELP = `npm run proof -- [options]
   --only NAME     only this proof; may be given several times (--list names them)
   --size SIZE     quick, ci (default) or full
   --amount N      as many cases, in place of what the size says
+  --minutes N     as many rounds of so many cases as begin within N minutes, each with cases of its own
   --seed N        the cases of an earlier run (default: drawn, and printed)
   --case N        only this case of the run
   --write         write bench/results/proof-NAME.json, and the table of runtime/docs/guarantees.md
@@ -31,6 +32,7 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true },
     size: { type: 'string', default: 'ci' },
     amount: { type: 'string' },
+    minutes: { type: 'string' },
     seed: { type: 'string' },
     case: { type: 'string' },
     write: { type: 'boolean' },
@@ -75,7 +77,8 @@ async function prove(): Promise<void> {
     }
     say(`${proof.name}: ${proof.title} (seed ${seed})`);
     const amount = wholeNumber('amount', values.amount);
-    const report = await runProof(proof, { size, seed, amount, only: wholeNumber('case', values.case), say });
+    const minutes = wholeNumber('minutes', values.minutes);
+    const report = await runProof(proof, { size, seed, amount, minutes, only: wholeNumber('case', values.case), say });
     const wrong = verdictOf(report);
     for (const line of wrong) say(`FAULT ${line}`);
     if (wrong.length > 0) process.exitCode = 1;
