@@ -81,12 +81,12 @@ export {
 export { type Reducer, reducerBehavior } from './reducer.ts';
 export { defineSaga, SagaDefinition, type SagaOptions, type SagaStepOptions } from './saga/define-saga.ts';
 export type { RunEntry, RunFilter } from './saga/run-index.ts';
+export { RunOperations, type WaitOptions } from './saga/run-operations.ts';
 export type { RunReport, RunStatus, StepReport, TraceEntry } from './saga/run-view.ts';
 export { workflowActors } from './saga/saga-actors.ts';
 export { machineOf, statechartOf } from './saga/statechart.ts';
 export type { ValueShape } from './saga/value-shape.ts';
 export {
-  type WaitOptions,
   type WorkflowContext,
   WorkflowCoordinationEngine,
   type WorkflowEngineOptions,

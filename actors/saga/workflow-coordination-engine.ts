@@ -1,7 +1,7 @@
 /**
- * `WorkflowCoordinationEngine`: defines workflows, starts runs of them, and talks to runs.
+ * `WorkflowCoordinationEngine`: defines workflows, and starts runs of them.
  *
- * Owns: the definitions of this process and the public verbs. A run is an actor of its own (`run-behavior.ts`) and needs no engine to go
+ * Owns: the definitions of this process. What can be done with a run is `run-operations.ts`. A run is an actor of its own (`run-behavior.ts`) and needs no engine to go
  * on, but for commands to systems, which the engine's dispatcher publishes.
  *
  * Invariants:
@@ -9,28 +9,25 @@
  * WE2. Once `start` resolves, the run is on disk.
  */
 import type { Broker } from '../../runtime/broker/contract/broker-contract.ts';
-import type { ActorHandle, ActorHost } from '../../runtime/kernel/actor-host.ts';
-import { assertCellId, keyOf } from '../../runtime/kernel/address.ts';
+import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
+import { assertCellId } from '../../runtime/kernel/address.ts';
 import { type Clock, systemClock } from '../../runtime/kernel/clock.ts';
 import {
-  AskTimeoutError,
   encodeError,
   InvalidOptionsError,
   InvalidWorkflowError,
   RunConflictError,
-  UnknownRunError,
   UnknownWorkflowError,
 } from '../../runtime/kernel/errors.ts';
 import { type Random, systemRandom } from '../../runtime/kernel/random.ts';
 import { CommandDispatcher } from './command-dispatcher.ts';
 import type { CompiledWorkflow } from './compiled-workflow.ts';
 import { nearest } from './expression-hints.ts';
-import { assertEngineOptions, assertListOptions, assertStartOptions, LIST_LIMIT } from './engine-options.ts';
+import { assertEngineOptions, assertStartOptions } from './engine-options.ts';
 import { bundleOf, type RunBundle } from './run-bundle.ts';
-import { fingerprintOf, invalidInput, type RunMessage, type RunStart, RUN_DEFINITION } from './run-behavior.ts';
-import type { RunReport, RunStatus, TraceEntry } from './run-view.ts';
-import { INDEX_SHARDS, type IndexMessage, type RunEntry, type RunFilter } from './run-index.ts';
-import { sagaIndex, sagaRun } from './saga-actors.ts';
+import { fingerprintOf, invalidInput, type RunStart } from './run-behavior.ts';
+import { RunOperations, type WaitOptions } from './run-operations.ts';
+import { sagaRun } from './saga-actors.ts';
 import { valueFaults } from './value-shape.ts';
 import { WorkflowDefinition } from './workflow-definition.ts';
 
@@ -51,15 +48,6 @@ export interface WorkflowContext {
   readonly version?: number;
 }
 
-export interface WaitOptions {
-  /** Default: none, as long as it takes. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-/** How long one question for a result waits before it is asked again. */
-const RESULT_WAIT_MS = 60_000;
-
 /**
  * Coordinates workflows.
  *
@@ -70,10 +58,8 @@ const RESULT_WAIT_MS = 60_000;
  * const result = await engine.executeWorkflow('checkout', { sku: 'x1' }, { runId: 'order-42' });
  * ```
  */
-export class WorkflowCoordinationEngine implements AsyncDisposable {
-  readonly #host: ActorHost;
+export class WorkflowCoordinationEngine extends RunOperations implements AsyncDisposable {
   readonly #options: WorkflowEngineOptions;
-  readonly #clock: Clock;
   readonly #random: Random;
   readonly #workflows = new Map<string, Map<number, CompiledWorkflow>>();
   readonly #bundles = new Map<string, RunBundle>();
@@ -82,15 +68,14 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
   /** @throws InvalidOptionsError with all faults */
   constructor(host: ActorHost, options: WorkflowEngineOptions = {}) {
     assertEngineOptions(host, options);
-    this.#host = host;
+    super(host, options.clock ?? systemClock);
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     const { broker } = options;
     this.#dispatcher =
       broker === undefined
         ? undefined
-        : new CommandDispatcher({ host, broker, clock: this.#clock, random: this.#random });
+        : new CommandDispatcher({ host, broker, clock: this.clock, random: this.#random });
   }
 
   /**
@@ -151,10 +136,10 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
       context: context.variables ?? {},
     };
     try {
-      await this.#host.spawn(sagaRun, { id: runId, input: start, ifExists: 'refuse' });
+      await this.host.spawn(sagaRun, { id: runId, input: start, ifExists: 'refuse' });
     } catch (error) {
       if (encodeError(error).code !== 'ACTOR_ALREADY_EXISTS') throw error;
-      const fingerprint = await this.#ask<string>(runId, { type: 'fingerprint' });
+      const fingerprint = await this.ask<string>(runId, { type: 'fingerprint' });
       if (fingerprint !== fingerprintOf(id, input)) {
         throw new RunConflictError(
           `run "${runId}" was started with another input, or is one of another workflow: it was ${fingerprint.split(' ')[0]}`,
@@ -176,103 +161,6 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
     options: WorkflowContext & WaitOptions = {},
   ): Promise<TResult> {
     return this.result<TResult>(await this.start(id, input, options), options);
-  }
-
-  /** Resolves with the result of a run once it is over. @throws as `executeWorkflow`; UnknownRunError */
-  async result<TResult = unknown>(runId: string, { timeoutMs, signal }: WaitOptions = {}): Promise<TResult> {
-    const endMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs() + timeoutMs;
-    for (;;) {
-      const leftMs = endMs - this.#clock.monotonicMs();
-      const waitMs = Math.max(1, Math.min(RESULT_WAIT_MS, leftMs));
-      try {
-        return await this.#ask<TResult>(runId, { type: 'result' }, waitMs, signal);
-      } catch (error) {
-        if (!(error instanceof AskTimeoutError)) throw error;
-        if (leftMs <= RESULT_WAIT_MS) throw await this.#notOver(runId, timeoutMs, error);
-      }
-    }
-  }
-
-  /** What is known of a run, step by step, with its trace; changes nothing. @throws UnknownRunError */
-  async query(runId: string): Promise<RunReport> {
-    const { status, view } = await this.#run(runId).snapshot();
-    if (status === 'absent' || view === undefined || view === null) throw unknownRun(runId);
-    return view as RunReport;
-  }
-
-  /** Where a run is. @throws UnknownRunError */
-  async status(runId: string): Promise<RunStatus> {
-    return (await this.query(runId)).status;
-  }
-
-  /** Everything that happened in a run, with times. @throws UnknownRunError */
-  async trace(runId: string): Promise<readonly TraceEntry[]> {
-    return (await this.query(runId)).trace;
-  }
-
-  /**
-   * Runs in the order of their ids; `after` is the last id of the page before. What a run has said last of itself: a moment behind it.
-   * All that are not over, and the latest of those that are.
-   *
-   * @throws InvalidOptionsError
-   */
-  async list(
-    filter: RunFilter = {},
-    page: { readonly after?: string; readonly limit?: number } = {},
-  ): Promise<readonly RunEntry[]> {
-    assertListOptions(filter, page);
-    const { after = '', limit = LIST_LIMIT } = page;
-    const question: IndexMessage = { type: 'list', filter, after, limit };
-    const shards = Array.from({ length: INDEX_SHARDS }, (_, shard) =>
-      this.#host.refOf(keyOf(sagaIndex.name, String(shard))),
-    );
-    const pages = await Promise.all(shards.map((shard) => shard.ask<readonly RunEntry[]>(question)));
-    return pages
-      .flat()
-      .sort((a, b) => (a.runId < b.runId ? -1 : 1))
-      .slice(0, limit);
-  }
-
-  /**
-   * Gives a signal to the step that waits for it, or will. With an `idempotencyKey` it may be repeated.
-   *
-   * @throws RunRefusedError (no step waits for it any more, or ever did; the run is over), UnknownRunError
-   */
-  async signal(
-    runId: string,
-    name: string,
-    payload: unknown = null,
-    options: { readonly idempotencyKey?: string } = {},
-  ): Promise<void> {
-    await this.#tell(runId, { type: 'signal', name, payload }, options.idempotencyKey);
-  }
-
-  /** What is done is undone; protected from being cancelled itself. @throws RunRefusedError (past its pivot, over), UnknownRunError */
-  async cancel(runId: string, reason?: string): Promise<void> {
-    await this.#tell(runId, { type: 'cancel', reason });
-  }
-
-  /** Nothing new starts; what is under way ends. @throws RunRefusedError (over), UnknownRunError */
-  async pause(runId: string): Promise<void> {
-    await this.#tell(runId, { type: 'pause' });
-  }
-
-  async resume(runId: string): Promise<void> {
-    await this.#tell(runId, { type: 'resume' });
-  }
-
-  /** A stuck run tries again what has failed. @throws RunRefusedError (it is not stuck), UnknownRunError */
-  async retry(runId: string): Promise<void> {
-    await this.#tell(runId, { type: 'retry' });
-  }
-
-  /**
-   * Tells a stuck run that somebody has done by hand what failed: `unit` is a step, an item `step#3`, or a compensation `step/undo`.
-   *
-   * @throws RunRefusedError (it is not stuck, or that has not failed), UnknownRunError
-   */
-  async resolve(runId: string, unit: string, result: unknown = null): Promise<void> {
-    await this.#tell(runId, { type: 'resolve', unit, result });
   }
 
   /** Publishes no more commands. Runs are not stopped; what they ask of systems waits for the next engine. */
@@ -318,46 +206,4 @@ export class WorkflowCoordinationEngine implements AsyncDisposable {
         .padStart(8, '0');
     return `${part()}${part()}${part()}${part()}`;
   }
-
-  /** What to say of a run whose result was not there in time. */
-  async #notOver(runId: string, timeoutMs: number | undefined, cause: AskTimeoutError): Promise<AskTimeoutError> {
-    try {
-      const status = await this.status(runId);
-      const remedy = status === 'stuck' ? 'retry it, or resolve what has failed (see its trace)' : 'ask again';
-      return new AskTimeoutError(`run "${runId}" is not over after ${timeoutMs} ms: it is ${status}: ${remedy}`, {
-        cause,
-        details: { runId, status, timeoutMs },
-      });
-    } catch {
-      return cause;
-    }
-  }
-
-  #run(runId: string): ActorHandle {
-    return this.#host.refOf(keyOf(RUN_DEFINITION, runId));
-  }
-
-  async #ask<TReply>(runId: string, message: RunMessage, timeoutMs?: number, signal?: AbortSignal): Promise<TReply> {
-    try {
-      const options = {
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-        ...(signal === undefined ? {} : { signal }),
-      };
-      return await this.#run(runId).ask<TReply>(message, options);
-    } catch (error) {
-      throw encodeError(error).code === 'ACTOR_NOT_FOUND' ? unknownRun(runId) : error;
-    }
-  }
-
-  async #tell(runId: string, message: RunMessage, idempotencyKey?: string): Promise<void> {
-    try {
-      await this.#run(runId).ask(message, idempotencyKey === undefined ? {} : { idempotencyKey });
-    } catch (error) {
-      throw encodeError(error).code === 'ACTOR_NOT_FOUND' ? unknownRun(runId) : error;
-    }
-  }
-}
-
-function unknownRun(runId: string): UnknownRunError {
-  return new UnknownRunError(`no run "${runId}" was ever started`, { details: { runId } });
 }
