@@ -1,120 +1,127 @@
 /**
- * An airport: a bounded number of gates, a queue for them, and the books that are checked in the end.
+ * An airport: its gates, its crews, the landings it expects, and the books that are checked in the end.
  *
- * Owns: who stands at a gate, who waits, what departed and what arrived.
- *
- * Invariants:
- * AP1. Never more flights at the gates than there are gates: the chart is `open` while one is free, `full` otherwise.
- * AP2. Gates are given in the order in which they were asked for.
+ * Owns: what flights ask of it and how that is answered. Every request is a step of some flight's saga (`flight.ts`), or what undoes one; it
+ * may come again, and then changes nothing (PO3). A request for a gate or a crew is answered when there is one.
  */
-import { type AnyActorRef, assign, enqueueActions, setup } from 'xstate';
-import { defineActor } from '../../actors/index.ts';
-import { addFingerprint } from './fingerprint.ts';
+import { enqueueActions, sendTo, setup } from 'xstate';
+import { defineActor, exchangeOf, reply, replyError, replyTo, takeReplyTo } from '../../actors/index.ts';
+import { isOverDuty } from './fate.ts';
+import type { AirportPlan } from './flight-log.ts';
+import { emptyPool, holds, isFull, leave, type Pool, take } from './pool.ts';
+import { landingEvent } from './systems.ts';
 
 export interface AirportContext {
   readonly name: string;
-  readonly gates: number;
-  readonly busyGates: number;
-  /** Flights without a gate, the first to come first. */
-  readonly waiting: readonly AnyActorRef[];
-  readonly departures: number;
-  readonly arrivals: number;
-  /** Flights from here that reported a landing elsewhere. */
-  readonly completed: number;
+  /** Used by a departure. */
+  readonly gates: Pool;
+  /** Used by a flight that has landed: its crew is back then. */
+  readonly crews: Pool;
+  /** Landings of flights that are on their way here, or will be. Used by the landing. */
+  readonly slots: Pool;
   /** Minutes, of the departures. */
   readonly delay: number;
-  /** Which flights departed, arrived and completed: see `fingerprint.ts`. */
-  readonly departed: number;
-  readonly arrived: number;
-  readonly safe: number;
+}
+
+type PoolName = 'gates' | 'crews' | 'slots';
+
+interface OfFlight {
+  readonly number: number;
 }
 
 export type AirportEvent =
-  | { readonly type: 'REQUEST_GATE'; readonly flight: AnyActorRef }
-  | { readonly type: 'DEPARTED'; readonly number: number; readonly delay: number }
-  | { readonly type: 'ARRIVED'; readonly number: number }
-  | { readonly type: 'COMPLETED'; readonly number: number };
+  | ({ readonly type: 'TAKE_GATE' | 'RETURN_GATE' | 'RETURN_CREW' | 'BOOK_SLOT' | 'CANCEL_SLOT' | 'LAND' } & OfFlight)
+  | ({ readonly type: 'TAKE_CREW'; readonly distance: number; readonly delay: number } & OfFlight)
+  | ({ readonly type: 'DEPART'; readonly delay: number } & OfFlight)
+  /** It has landed elsewhere. */
+  | ({ readonly type: 'COMPLETE'; readonly delay: number } & OfFlight);
+
+/** A crew is busy until its flight has landed, a gate until it has departed. */
+const CREWS_PER_GATE = 4;
+/** Whoever is expected may land. */
+const SLOTS = Number.MAX_SAFE_INTEGER;
+
+/** The error's code: no other try would change it (`flight.ts`). */
+export const CREW_OVER_DUTY = 'CREW_OVER_DUTY';
 
 const airportMachine = setup({
-  types: {
-    context: {} as AirportContext,
-    events: {} as AirportEvent,
-    input: {} as { readonly name: string; readonly gates: number },
-  },
+  types: { context: {} as AirportContext, events: {} as AirportEvent, input: {} as AirportPlan },
   guards: {
-    isLastFreeGate: ({ context }) => context.busyGates === context.gates - 1,
-    someoneWaits: ({ context }) => context.waiting.length > 0,
+    isFull: ({ context }, { of }: { of: PoolName }) => isFull(context[of]),
+    isFree: ({ context }, { of }: { of: PoolName }) => !isFull(context[of]),
+    isOverDuty: ({ event }) => event.type === 'TAKE_CREW' && isOverDuty(event),
   },
   actions: {
-    giveGate: enqueueActions(({ enqueue, context, event }) => {
-      if (event.type !== 'REQUEST_GATE') return;
-      enqueue.assign({ busyGates: context.busyGates + 1 });
-      enqueue.sendTo(event.flight, { type: 'GATE' });
+    take: enqueueActions(({ enqueue, context, event }, { of }: { of: PoolName }) => {
+      const { pool, given } = take(context[of], event.number, takeReplyTo());
+      enqueue.assign({ [of]: pool });
+      for (const answer of given) enqueue(replyTo(answer));
     }),
-    joinQueue: assign({
-      waiting: ({ context, event }) =>
-        event.type === 'REQUEST_GATE' ? [...context.waiting, event.flight] : context.waiting,
+    leave: enqueueActions(({ enqueue, context, event }, { of, as }: { of: PoolName; as: 'used' | 'returned' }) => {
+      const { pool, given } = leave(context[of], event.number, as);
+      enqueue.assign({ [of]: pool });
+      for (const answer of given) enqueue(replyTo(answer));
+      enqueue(reply());
     }),
-    passGateOn: enqueueActions(({ enqueue, context }) => {
-      const [next, ...waiting] = context.waiting;
-      if (next === undefined) return;
-      enqueue.assign({ waiting });
-      enqueue.sendTo(next, { type: 'GATE' });
+    countDelay: enqueueActions(({ enqueue, context, event }) => {
+      if (event.type !== 'DEPART' || !holds(context.gates, event.number)) return;
+      enqueue.assign({ delay: context.delay + event.delay });
     }),
-    freeGate: assign({ busyGates: ({ context }) => context.busyGates - 1 }),
-    bookDeparture: assign(({ context, event }) => {
-      if (event.type !== 'DEPARTED') return {};
-      return {
-        departures: context.departures + 1,
-        delay: context.delay + event.delay,
-        departed: addFingerprint(context.departed, event.number),
-      };
+    // Published in the transaction of this turn, by whichever broker runs.
+    announceLanding: enqueueActions(({ enqueue, context, event }) => {
+      if (event.type !== 'COMPLETE' || !holds(context.crews, event.number)) return;
+      const { number, delay } = event;
+      enqueue(sendTo(exchangeOf(), landingEvent({ number, delay, origin: context.name })));
     }),
-    bookArrival: assign(({ context, event }) => {
-      if (event.type !== 'ARRIVED') return {};
-      return { arrivals: context.arrivals + 1, arrived: addFingerprint(context.arrived, event.number) };
-    }),
-    bookCompletion: assign(({ context, event }) => {
-      if (event.type !== 'COMPLETED') return {};
-      return { completed: context.completed + 1, safe: addFingerprint(context.safe, event.number) };
-    }),
+    refuseCrew: replyError(
+      Object.assign(new Error('the crew would be on duty for too long'), { code: CREW_OVER_DUTY }),
+    ),
   },
 }).createMachine({
   id: 'airport',
-  context: ({ input }) => ({
-    name: input.name,
-    gates: input.gates,
-    busyGates: 0,
-    waiting: [],
-    departures: 0,
-    arrivals: 0,
-    completed: 0,
+  context: ({ input: { name, gates } }) => ({
+    name,
+    gates: emptyPool(gates),
+    crews: emptyPool(gates * CREWS_PER_GATE),
+    slots: emptyPool(SLOTS),
     delay: 0,
-    departed: 0,
-    arrived: 0,
-    safe: 0,
   }),
-  initial: 'open',
+  type: 'parallel',
   states: {
-    open: {
+    gates: {
+      initial: 'open',
+      states: {
+        open: { always: { guard: { type: 'isFull', params: { of: 'gates' } }, target: 'full' } },
+        full: { always: { guard: { type: 'isFree', params: { of: 'gates' } }, target: 'open' } },
+      },
       on: {
-        REQUEST_GATE: [{ guard: 'isLastFreeGate', target: 'full', actions: 'giveGate' }, { actions: 'giveGate' }],
-        DEPARTED: { actions: ['bookDeparture', 'freeGate'] },
+        TAKE_GATE: { actions: { type: 'take', params: { of: 'gates' } } },
+        RETURN_GATE: { actions: { type: 'leave', params: { of: 'gates', as: 'returned' } } },
+        DEPART: { actions: ['countDelay', { type: 'leave', params: { of: 'gates', as: 'used' } }] },
       },
     },
-    full: {
+    crews: {
+      initial: 'ready',
+      states: {
+        ready: { always: { guard: { type: 'isFull', params: { of: 'crews' } }, target: 'out' } },
+        out: { always: { guard: { type: 'isFree', params: { of: 'crews' } }, target: 'ready' } },
+      },
       on: {
-        REQUEST_GATE: { actions: 'joinQueue' },
-        DEPARTED: [
-          { guard: 'someoneWaits', actions: ['bookDeparture', 'passGateOn'] },
-          { target: 'open', actions: ['bookDeparture', 'freeGate'] },
+        TAKE_CREW: [
+          { guard: 'isOverDuty', actions: 'refuseCrew' },
+          { actions: { type: 'take', params: { of: 'crews' } } },
         ],
+        RETURN_CREW: { actions: { type: 'leave', params: { of: 'crews', as: 'returned' } } },
+        COMPLETE: { actions: ['announceLanding', { type: 'leave', params: { of: 'crews', as: 'used' } }] },
       },
     },
-  },
-  on: {
-    ARRIVED: { actions: 'bookArrival' },
-    COMPLETED: { actions: 'bookCompletion' },
+    runway: {
+      on: {
+        BOOK_SLOT: { actions: { type: 'take', params: { of: 'slots' } } },
+        CANCEL_SLOT: { actions: { type: 'leave', params: { of: 'slots', as: 'returned' } } },
+        LAND: { actions: { type: 'leave', params: { of: 'slots', as: 'used' } } },
+      },
+    },
   },
 });
 

@@ -1,7 +1,7 @@
 /**
  * The demo: `npm run demo`.
  *
- * Flies the flights of a real file as actors in another process (`run.ts`), takes away one of its threads when a quarter has
+ * Flies the flights of a real file as sagas in another process (`run.ts`), takes away one of its threads when a quarter has
  * landed and the whole process when half has, lets it go on from the journal, and checks the books of every airport against the file.
  * Meanwhile the ground service of one airport, another system, goes on strike (`strike.ts`).
  *
@@ -9,8 +9,9 @@
  */
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { type AirportBooks, checkBooks, checkGround, type CheckLine, checkStatistics } from './check.ts';
+import { checkBooks, checkCalledOff, checkGround, type CheckLine, checkStatistics } from './check.ts';
 import { count, Display, seconds } from './display.ts';
+import { fateOf } from './fate.ts';
 import { airportsOf, type Flight, flightsFile, readFlights } from './flight-log.ts';
 import { GroundService } from './ground-service.ts';
 import { type DemoOptions, HELP, parseOptions } from './options.ts';
@@ -32,6 +33,8 @@ type Outage =
 class Demo {
   readonly #options: DemoOptions;
   readonly #flights: readonly Flight[];
+  /** How many of them are to land. */
+  readonly #landing: number;
   readonly #display: Display;
   readonly #troubles: string[] = [];
   #host: Outage;
@@ -49,9 +52,11 @@ class Demo {
   constructor(options: DemoOptions) {
     this.#options = options;
     this.#flights = readFlights(options.flights);
+    const landing = this.#flights.filter((flight) => fateOf(flight) === 'lands');
+    this.#landing = landing.length;
     this.#display = new Display(process.stdout, options.flights);
     this.#ground = new GroundService(groundFile(options), (serviced) => this.#strike.serviced(serviced));
-    const commands = this.#flights.filter(({ origin }) => origin === HUB).length;
+    const commands = landing.filter(({ origin }) => origin === HUB).length;
     this.#strike = new Strike(this.#ground, commands, (style, text) => this.#display.event(style, text));
     this.#host = { kind: options.kill && options.threads !== 0 ? 'planned' : 'left_out' };
     this.#process = { kind: options.kill ? 'planned' : 'left_out' };
@@ -103,7 +108,7 @@ class Demo {
     const where = hosts === 0 ? 'one thread' : `${hosts} host thread${hosts === 1 ? '' : 's'}`;
     this.#display.line(
       `${count(flights)} flights of ${flightsFile(flights)} between ${airports.length} airports with ${count(gates)} gates: ` +
-        'each an XState actor',
+        'each flight a saga, each airport a statechart',
     );
     this.#display.line(`on ${where}; every turn on disk before anybody hears of it, in ${dataDir}`);
     this.#display.line();
@@ -154,13 +159,13 @@ class Demo {
       );
     }
     this.#display.progress(progress);
-    this.#strike.landed(landed === this.#flights.length);
-    if (landed < this.#flights.length) this.#sabotage(landed);
+    this.#strike.landed(landed === this.#landing);
+    if (landed < this.#landing) this.#sabotage(landed);
   }
 
   #sabotage(landed: number): void {
-    const share = landed / this.#flights.length;
-    const before = (this.#landedBefore ?? 0) / this.#flights.length;
+    const share = landed / this.#landing;
+    const before = (this.#landedBefore ?? 0) / this.#landing;
     if (this.#host.kind === 'planned' && share >= HOST_DIES_AT) {
       this.#host = before >= HOST_DIES_AT ? { kind: 'left_out' } : { kind: 'under_way', atMs: performance.now() };
       if (this.#host.kind === 'left_out') return;
@@ -175,12 +180,13 @@ class Demo {
     }
   }
 
-  #conclude({ books, statistics, deadLetters }: Extract<RunMessage, { kind: 'finished' }>, elapsedMs: number): number {
+  #conclude(finished: Extract<RunMessage, { kind: 'finished' }>, elapsedMs: number): number {
+    const { books, calledOff, statistics, deadLetters } = finished;
     const display = this.#display;
     const total = this.#flights.length;
-    const landed = total - (this.#landedBefore ?? 0);
+    const landed = this.#landing - (this.#landedBefore ?? 0);
     if (landed === 0)
-      display.line(`All ${count(total)} flights had landed already: nothing to do (--fresh starts over).`);
+      display.line(`All ${count(total)} flights were over already: nothing to do (--fresh starts over).`);
     display.line();
     display.line(`Checked against a count of ${flightsFile(total)}, line by line:`);
     const letters: CheckLine = {
@@ -188,7 +194,8 @@ class Demo {
       differences: [...(deadLetters === 0 ? [] : [`${deadLetters} dead letters`]), ...this.#troubles],
     };
     const lines = [
-      ...checkBooks(this.#flights, books satisfies readonly AirportBooks[]),
+      ...checkBooks(this.#flights, books),
+      checkCalledOff(this.#flights, books, calledOff),
       checkStatistics(this.#flights, statistics),
       checkGround(this.#flights, HUB, this.#ground.serviced),
       letters,

@@ -82,7 +82,7 @@ export class Display {
   }
 
   #draw(progress: Progress, rate: number | undefined): void {
-    const share = progress.landed / this.#flights;
+    const share = (progress.landed + progress.calledOff) / this.#flights;
     const full = Math.floor(share * BAR_CELLS);
     const hosts = progress.hosts.map(({ slot, actors }) => `host ${slot}: ${count(actors)} actors in memory`);
     const lines = [
@@ -113,9 +113,9 @@ function rateOf(rate: number | undefined): string {
   return `${rate === undefined ? '–' : count(rate)} turns a second`;
 }
 
-function flightsLine({ filed, waiting, atGate, inTheAir, landed }: Progress): string {
+function flightsLine({ filed, waiting, atGate, inTheAir, landed, calledOff }: Progress): string {
   return (
     `${count(filed)} scheduled   ${count(waiting)} waiting   ${count(atGate)} at a gate   ` +
-    `${count(inTheAir)} in the air   ${count(landed)} landed`
+    `${count(inTheAir)} in the air   ${count(landed)} landed   ${count(calledOff)} called off`
   );
 }

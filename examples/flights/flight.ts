@@ -1,114 +1,83 @@
 /**
- * A flight: asks its origin for a gate, boards, has its service ordered where another system does that, flies, lands, reports, and is done.
+ * A flight: a saga of three airports' worth of reservations, a departure that cannot be taken back, and a landing.
  *
- * Owns: the life of one flight, and its times. What it says to other systems are effects: run after the commit, again after a crash, and
- * with a key that makes the second time the same as the first. Boarding and flying are XState's `after`, which the runtime keeps as durable timers:
- * a flight that is in the air when the process dies lands when it would have landed, or at once when that time is over.
+ * Owns: the steps, and how each is undone. Gate, crew and slot are asked for one after the other, by every flight in the same order: two that
+ * wait for each other there cannot be. Whatever ends a flight before its departure gives back what it has, and no more; from the departure
+ * on (`pivot`) it is in the air, and can only land.
  *
- * It is a virtual actor: the message with its plan creates it (`schedule.ts`). In its final state it has ended.
+ * Sleeps are durable timers: a flight that is in the air when the process dies lands when it would have landed, or at once when that time
+ * is over.
  */
-import { type AnyActorRef, assign, sendTo, setup } from 'xstate';
-import { defineActor, effect, refTo } from '../../actors/index.ts';
-import type { AirportEvent } from './airport.ts';
-import type { Flight } from './flight-log.ts';
-import { commandService, HUB, type Landing, publishLanding } from './systems.ts';
+import { defineSaga } from '../../actors/index.ts';
+import { CREW_OVER_DUTY } from './airport.ts';
+import { CANCELLED_FROM_MINUTES } from './fate.ts';
+import { GROUND, HUB } from './systems.ts';
 
-export type FlightEvent =
-  | { readonly type: 'PLAN'; readonly flight: Flight }
-  /** The origin has a gate for it. */
-  | { readonly type: 'GATE' };
-
-type FlightContext = Flight & { readonly id: string };
+/** The workflow's id. */
+export const FLIGHT = 'flight';
 
 /** Real milliseconds at the gate. */
 const BOARDING_MS = 30;
 /** Real milliseconds in the air: 130 for the shortest flight, 770 for the longest. */
-const FLYING_BASE_MS = 125;
-const FLYING_MS_PER_MILE = 0.145;
-/** A busy or a starting machine may take its time: a flight waits for the broker as it waits for a gate. */
-const UNTIL_ACCEPTED = { retry: { maxAttempts: 1_000, initialMs: 20, maxMs: 1_000 }, timeoutMs: 20_000 };
+const FLYING_MS = '${125.0 + input.distance * 0.145}';
+/** Flights wait for a gate as long as it takes: no request of theirs is given up. */
+const PATIENCE_MS = 600_000;
 
-/** The reference to a flight, by its place in the file. */
-export function refToFlight(number: number): AnyActorRef {
-  return refTo('flight', `f-${number}`);
-}
+const NUMBER = { number: '${input.number}' };
+const DELAY = { ...NUMBER, delay: '${input.delay}' };
 
-const flightMachine = setup({
-  types: {
-    context: {} as FlightContext,
-    events: {} as FlightEvent,
-    input: {} as { readonly id: string },
-    output: {} as { readonly delay: number },
-  },
-  actors: {
-    orderService: effect<void, { readonly number: number }>(
-      ({ input, actors }) => commandService(actors, input.number),
-      UNTIL_ACCEPTED,
-    ),
-    announceLanding: effect<void, Landing>(({ input, actors }) => publishLanding(actors, input), UNTIL_ACCEPTED),
-  },
-  guards: {
-    isAtHub: ({ context }) => context.origin === HUB,
-  },
-  actions: {
-    takePlan: assign(({ event }) => (event.type === 'PLAN' ? event.flight : {})),
-    requestGate: sendTo(
-      ({ context }) => refTo('airport', context.origin),
-      ({ self }): AirportEvent => ({ type: 'REQUEST_GATE', flight: self }),
-    ),
-    reportDeparture: sendTo(
-      ({ context }) => refTo('airport', context.origin),
-      ({ context: { number, delay } }): AirportEvent => ({ type: 'DEPARTED', number, delay }),
-    ),
-    reportArrival: sendTo(
-      ({ context }) => refTo('airport', context.destination),
-      ({ context: { number } }): AirportEvent => ({ type: 'ARRIVED', number }),
-    ),
-    reportCompletion: sendTo(
-      ({ context }) => refTo('airport', context.origin),
-      ({ context: { number } }): AirportEvent => ({ type: 'COMPLETED', number }),
-    ),
-  },
-  delays: {
-    boarding: BOARDING_MS,
-    flying: ({ context }) => FLYING_BASE_MS + context.distance * FLYING_MS_PER_MILE,
-  },
-}).createMachine({
-  id: 'flight',
-  context: ({ input }) => ({ id: input.id, number: -1, origin: '', destination: '', delay: 0, distance: 0 }),
-  initial: 'unplanned',
-  states: {
-    unplanned: {
-      on: { PLAN: { target: 'waiting', actions: 'takePlan' } },
-    },
-    waiting: {
-      entry: 'requestGate',
-      on: { GATE: 'boarding' },
-    },
-    boarding: {
-      after: { boarding: [{ guard: 'isAtHub', target: 'serviced' }, { target: 'flying' }] },
-    },
-    serviced: {
-      invoke: { src: 'orderService', input: ({ context: { number } }) => ({ number }), onDone: 'flying' },
-    },
-    flying: {
-      entry: 'reportDeparture',
-      after: { flying: 'landing' },
-    },
-    landing: {
-      entry: 'reportArrival',
-      invoke: {
-        src: 'announceLanding',
-        input: ({ context: { number, origin, delay } }) => ({ number, origin, delay }),
-        onDone: 'landed',
-      },
-    },
-    landed: {
-      type: 'final',
-      entry: 'reportCompletion',
-    },
-  },
-  output: ({ context }) => ({ delay: context.delay }),
+/** What an airport is asked. */
+const ask = (airport: 'origin' | 'destination', action: string, parameters: object = NUMBER) => ({
+  actor: { definition: 'airport', id: `\${input.${airport}}` },
+  action,
+  parameters,
+  attemptTimeoutMs: PATIENCE_MS,
 });
 
-export const flight = defineActor(import.meta.url, 'flight', { machine: flightMachine, virtual: true });
+export const flight = defineSaga(FLIGHT, {
+  input: {
+    type: 'object',
+    properties: {
+      number: { type: 'integer' },
+      origin: { type: 'string' },
+      destination: { type: 'string' },
+      delay: { type: 'integer' },
+      distance: { type: 'integer' },
+    },
+    required: ['number', 'origin', 'destination', 'delay', 'distance'],
+  },
+  output: null,
+})
+  .step('gate', { ...ask('origin', 'TAKE_GATE'), compensation: ask('origin', 'RETURN_GATE') })
+  .step('crew', {
+    ...ask('origin', 'TAKE_CREW', { ...DELAY, distance: '${input.distance}' }),
+    dependencies: ['gate'],
+    retryPolicy: { nonRetryable: [CREW_OVER_DUTY] },
+    compensation: ask('origin', 'RETURN_CREW'),
+  })
+  .step('slot', {
+    ...ask('destination', 'BOOK_SLOT'),
+    dependencies: ['crew'],
+    compensation: ask('destination', 'CANCEL_SLOT'),
+  })
+  .step('boarding', { sleep: BOARDING_MS, dependencies: ['slot'] })
+  .step('clearance', {
+    signal: 'clearance',
+    dependencies: ['slot'],
+    condition: `input.delay >= ${CANCELLED_FROM_MINUTES}`,
+  })
+  .step('service', {
+    systemTarget: GROUND,
+    action: 'service',
+    parameters: NUMBER,
+    dependencies: ['boarding', 'clearance'],
+    condition: `\${input.origin} == '${HUB}'`,
+    attemptTimeoutMs: PATIENCE_MS,
+    // A flight does not wait for a ground service that refuses it: the command is a dead letter, and sent again when it works.
+    retryPolicy: { maxAttempts: 1 },
+    onFailure: 'continue',
+  })
+  .step('departure', { ...ask('origin', 'DEPART', DELAY), dependencies: ['service'], pivot: true })
+  .step('flying', { sleep: FLYING_MS, dependencies: ['departure'] })
+  .step('landing', { ...ask('destination', 'LAND'), dependencies: ['flying'] })
+  .step('completion', { ...ask('origin', 'COMPLETE', DELAY), dependencies: ['landing'] });

@@ -1,7 +1,7 @@
 /**
  * What the demo and the process that runs the actors say to each other, over Node's own channel to a child process.
  */
-import type { AirportBooks } from './check.ts';
+import type { AirportBooks, CalledOff } from './check.ts';
 import type { StatisticsState } from './statistics.ts';
 
 /** What the process is started with, as JSON in its first argument. */
@@ -15,10 +15,13 @@ export interface RunOptions {
 
 export interface Progress {
   readonly filed: number;
+  /** For a gate or a crew. */
   readonly waiting: number;
   readonly atGate: number;
   readonly inTheAir: number;
   readonly landed: number;
+  /** Will not fly, and have given back what they had. */
+  readonly calledOff: number;
   /** The journal's last position: turns made durable so far. */
   readonly turns: number;
   readonly hosts: readonly { readonly slot: number; readonly actors: number; readonly turns: number }[];
@@ -47,6 +50,7 @@ export type RunMessage =
   | {
       readonly kind: 'finished';
       readonly books: readonly AirportBooks[];
+      readonly calledOff: readonly CalledOff[];
       readonly statistics: StatisticsState;
       readonly deadLetters: number;
     };

@@ -1,12 +1,13 @@
 /**
- * The systems of one run: the statistics, and the way to the ground service with its breaker.
+ * The systems of one run: the statistics, the way to the ground service with its breaker, and the engine of the flights.
  *
  * Owns: their connectors, saying what the breaker does and what becomes of commands that failed too often, and sending those again once
  * the breaker is closed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CircuitBreaker, httpTransport, SystemConnector } from '../../actors/index.ts';
+import { CircuitBreaker, httpTransport, SystemConnector, WorkflowCoordinationEngine } from '../../actors/index.ts';
 import { type ActorRef, type ActorSystem, MessageBroker } from '../../runtime/index.ts';
+import { flight } from './flight.ts';
 import type { RunMessage } from './run-messages.ts';
 import { statistics, type StatisticsState } from './statistics.ts';
 import { GROUND, type Landing, STATISTICS } from './systems.ts';
@@ -22,6 +23,8 @@ const LOOK_MS = 100;
 const DELIVERED_WITHIN_MS = 60_000;
 
 export class RunSystems {
+  /** Runs of the flights go on by themselves; commands of theirs to other systems go through it. */
+  readonly engine: WorkflowCoordinationEngine;
   readonly #broker: MessageBroker;
   readonly #breaker: CircuitBreaker;
   readonly #connectors: SystemConnector[] = [];
@@ -31,11 +34,13 @@ export class RunSystems {
   #watched: Promise<unknown> = Promise.resolve();
 
   private constructor(
+    engine: WorkflowCoordinationEngine,
     broker: MessageBroker,
     breaker: CircuitBreaker,
     books: ActorRef<Landing, StatisticsState>,
     say: (message: RunMessage) => void,
   ) {
+    this.engine = engine;
     this.#broker = broker;
     this.#breaker = breaker;
     this.#statistics = books;
@@ -46,7 +51,8 @@ export class RunSystems {
     const broker = await MessageBroker.start({ system });
     const breaker = await CircuitBreaker.of(system, GROUND, BREAKER);
     const books = await system.spawn(statistics, { id: 'flights', ifExists: 'attach' });
-    const systems = new RunSystems(broker, breaker, books, say);
+    const engine = new WorkflowCoordinationEngine(system, { broker }).defineWorkflow(flight);
+    const systems = new RunSystems(engine, broker, breaker, books, say);
     await systems.#connect(system, groundUrl);
     systems.#watched = Promise.all([systems.#watchBreaker(), systems.#redrive()]);
     return systems;
@@ -109,6 +115,7 @@ export class RunSystems {
   async stop(): Promise<void> {
     this.#ended.abort();
     await this.#watched;
+    await this.engine.close();
     for (const connector of this.#connectors) await connector[Symbol.asyncDispose]();
     await this.#broker.close();
   }

@@ -6,27 +6,35 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActorRef, ActorSystem, brokerActors } from '../../runtime/index.ts';
-import { connector, type MessageOf, type ViewOf } from '../../actors/index.ts';
+import {
+  connector,
+  type MessageOf,
+  type ViewOf,
+  workflowActors,
+  type WorkflowCoordinationEngine,
+} from '../../actors/index.ts';
 import { airport, type AirportContext } from './airport.ts';
-import { flight } from './flight.ts';
+import { FLIGHT } from './flight.ts';
 import { airportsOf, type Flight, flightsFile, readFlights } from './flight-log.ts';
+import { Operations } from './operations.ts';
 import type { RunMessage, RunOptions, RunOrder } from './run-messages.ts';
 import { RunSystems } from './run-systems.ts';
 import { saboteur } from './saboteur.ts';
 import { schedule } from './schedule.ts';
 import { statistics } from './statistics.ts';
+import { runIdOf } from './systems.ts';
 
 /** How often the airports are looked at, more seldom while looking takes long: long queues make long answers. */
 const LOOK_MS = 100;
 const LOOK_LIMIT_MS = 400;
 const LOOK_SHARE = 1 / 5;
-/** Flights filed with one message. */
+/** Flights that are started together. */
 const BATCH_FLIGHTS = 250;
 /** On a busy machine, an airport may have to wait for its host to be replaced and its turns to be read. */
 const ANSWER_WITHIN_MS = 30_000;
 /** How much of the journal a start has to read at most, about. The default of 500,000 turns suits smaller actors and longer lives. */
 const CHECKPOINT_EVERY_TURNS = 20_000;
-/** Flights that may be filed and not landed, of all and at most: the rest of the file waits outside. */
+/** Flights that may be filed and not over, of all and at most: the rest of the file waits outside. */
 const UNDER_WAY_SHARE = 1 / 4;
 const UNDER_WAY_LIMIT = 10_000;
 
@@ -35,6 +43,8 @@ type ScheduleRef = ActorRef<MessageOf<typeof schedule>, ViewOf<typeof schedule>>
 
 interface Run {
   readonly system: ActorSystem;
+  readonly engine: WorkflowCoordinationEngine;
+  readonly operations: Operations;
   readonly flights: readonly Flight[];
   readonly airports: readonly AirportRef[];
   readonly schedule: ScheduleRef;
@@ -45,11 +55,11 @@ interface Run {
 /** Opens the journal. Everything that was under way goes on by itself from here. */
 async function openSystem({ dataDir, threads }: RunOptions): Promise<ActorSystem> {
   const startedMs = performance.now();
-  const actors = [airport, flight, schedule, saboteur, statistics, connector].map(({ module }) => module);
+  const actors = [airport, schedule, saboteur, statistics, connector].map(({ module }) => module);
   const system = await ActorSystem.start({
     dataDir,
     threads,
-    actors: [...actors, brokerActors],
+    actors: [...actors, brokerActors, workflowActors],
     checkpointEveryTurns: CHECKPOINT_EVERY_TURNS,
     askTimeoutMs: ANSWER_WITHIN_MS,
   });
@@ -75,7 +85,11 @@ function reportEvents(system: ActorSystem): void {
 }
 
 /** The airports and the schedule: new ones, or those of the journal. */
-async function openAirports(system: ActorSystem, { flights: total, dataDir }: RunOptions): Promise<Run> {
+async function openAirports(
+  system: ActorSystem,
+  engine: WorkflowCoordinationEngine,
+  { flights: total, dataDir }: RunOptions,
+): Promise<Run> {
   const flights = readFlights(total);
   const airports = await Promise.all(
     airportsOf(flights).map((plan) => system.spawn(airport, { id: plan.name, input: plan, ifExists: 'attach' })),
@@ -88,47 +102,58 @@ async function openAirports(system: ActorSystem, { flights: total, dataDir }: Ru
       `${dataDir} is under way with ${context.total} flights, not ${total}: use --fresh, or another --data`,
     );
   }
-  return { system, flights, airports, schedule: desk, filed: context.filed, landed: 0 };
+  const operations = new Operations(engine);
+  return { system, engine, operations, flights, airports, schedule: desk, filed: context.filed, landed: 0 };
 }
 
+/** Starts a run for each flight of the file. Resolves when all are over. */
 async function fileFlights(run: Run): Promise<void> {
-  const underWay = Math.min(Math.ceil(run.flights.length * UNDER_WAY_SHARE), UNDER_WAY_LIMIT);
-  while (run.filed < run.flights.length) {
-    const room = Math.min(BATCH_FLIGHTS, underWay - (run.filed - run.landed));
+  const { engine, operations, flights } = run;
+  const underWay = Math.min(Math.ceil(flights.length * UNDER_WAY_SHARE), UNDER_WAY_LIMIT);
+  const followed = flights.slice(0, run.filed).map((flight) => operations.follow(flight));
+  while (run.filed < flights.length) {
+    const over = run.landed + operations.calledOff.length;
+    const room = Math.min(BATCH_FLIGHTS, underWay - (run.filed - over));
     if (room > 0) {
-      const flights = run.flights.slice(run.filed, run.filed + room);
-      // Resolved: on disk. Killed before that: the schedule's own count tells the next run whether it has them.
-      await run.schedule.tell({ type: 'FILE', flights });
-      run.filed += flights.length;
+      const batch = flights.slice(run.filed, run.filed + room);
+      // Resolved: on disk. Killed before the schedule has counted them, they are started again, and are the same runs.
+      await Promise.all(batch.map((flight) => engine.start(FLIGHT, flight, { runId: runIdOf(flight.number) })));
+      run.filed += batch.length;
+      await run.schedule.tell({ type: 'FILED', filed: run.filed });
+      followed.push(...batch.map((flight) => operations.follow(flight)));
     } else {
       await sleep(LOOK_MS / 4);
     }
   }
+  await Promise.all(followed);
 }
 
-/** Looks at the airports until every flight has landed and its origin knows. Returns their books. */
+/** Looks at the airports until every flight has landed and its origin knows, or is called off. Returns their books. */
 async function watchAirports(run: Run): Promise<readonly AirportContext[]> {
   for (;;) {
     const startedMs = performance.now();
+    const calledOff = run.operations.calledOff.length;
     const snapshots = await Promise.all(run.airports.map((ref) => ref.snapshot()));
     const { journal, hosts } = await run.system.stats();
     const airports = snapshots.map(({ view }) => view.context);
     const sum = (count: (airport: AirportContext) => number): number =>
       airports.reduce((total, context) => total + count(context), 0);
-    run.landed = sum(({ arrivals }) => arrivals);
+    run.landed = sum(({ slots }) => slots.used.flights);
     say({
       kind: 'progress',
       progress: {
         filed: run.filed,
-        waiting: sum(({ waiting }) => waiting.length),
-        atGate: sum(({ busyGates }) => busyGates),
-        inTheAir: sum(({ departures }) => departures) - run.landed,
+        waiting: sum(({ gates, crews }) => gates.waiting.length + crews.waiting.length),
+        atGate: sum(({ gates }) => gates.held.length),
+        inTheAir: sum(({ gates }) => gates.used.flights) - run.landed,
         landed: run.landed,
+        calledOff,
         turns: journal.end,
         hosts: hosts.map(({ slot, cells, turns }) => ({ slot, actors: cells, turns })),
       },
     });
-    if (run.landed === run.flights.length && sum(({ completed }) => completed) === run.landed) return airports;
+    if (run.landed + calledOff === run.flights.length && sum(({ crews }) => crews.used.flights) === run.landed)
+      return airports;
     const lookMs = performance.now() - startedMs;
     await sleep(Math.min(Math.max(LOOK_MS, lookMs / LOOK_SHARE), LOOK_LIMIT_MS));
   }
@@ -154,17 +179,15 @@ async function flyAll(options: RunOptions): Promise<void> {
   process.on('message', ({ kind }: RunOrder) => {
     if (kind === 'crash_host') crashHost(system).catch((error: unknown) => trouble(String(error)));
   });
-  // Both before the first flight is filed: what it says is then heard.
-  const [systems, run] = await Promise.all([
-    RunSystems.start(system, options.groundUrl, say),
-    openAirports(system, options),
-  ]);
+  // Before the first flight is filed: what it says is then heard.
+  const systems = await RunSystems.start(system, options.groundUrl, say);
+  const run = await openAirports(system, systems.engine, options);
   const [, books] = await Promise.all([fileFlights(run), watchAirports(run)]);
   const counted = await systems.finish(run.landed);
   const deadLetters = (await system.deadLetters.list()).length;
   await systems.stop();
   await system.stop();
-  say({ kind: 'finished', books, statistics: counted, deadLetters });
+  say({ kind: 'finished', books, calledOff: run.operations.calledOff, statistics: counted, deadLetters });
 }
 
 // Whoever started this process is gone, and with it the reason to go on.
