@@ -50,6 +50,8 @@ export interface HandOut {
   readonly attempt: number;
   /** How often it was handed out to a process that died before it was settled; undefined: the adapter counts such as attempts. */
   readonly lost?: number;
+  /** How often it was sent again from the dead letters. Default 0. */
+  readonly redrives?: number;
   readonly firstDeliveredMs: number;
   /** The adapter's own way to find it again. */
   readonly token: unknown;

@@ -7,6 +7,7 @@ import type { MessagePublisher } from './message-publisher.ts';
 
 export class Delivery implements DeliveryContext {
   readonly attempt: number;
+  readonly redrives: number;
   readonly subscription: string;
   readonly #signal: () => AbortSignal;
   /** Bound, since handlers take it out: `({ publish }) => …`. */
@@ -14,12 +15,14 @@ export class Delivery implements DeliveryContext {
 
   constructor(
     attempt: number,
+    redrives: number,
     subscription: string,
     signal: () => AbortSignal,
     cause: Header,
     publisher: MessagePublisher,
   ) {
     this.attempt = attempt;
+    this.redrives = redrives;
     this.subscription = subscription;
     this.#signal = signal;
     this.publish = (draft) => publisher.publish(draft, cause);

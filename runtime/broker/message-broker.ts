@@ -175,7 +175,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
       order: resolved.order,
       ackTimeoutMs: resolved.ackTimeoutMs,
       retry: resolved.retry,
-      invoke: (message, attempt, signal) => this.#invoke(handle, message, name, attempt, signal),
+      invoke: (message, attempt, redrives, signal) => this.#invoke(handle, message, name, attempt, redrives, signal),
       check: (message) => this.#check(message),
       ended: (ending) => this.#ended(name, ending),
       failed: (error) => this.#failed(error),
@@ -365,9 +365,10 @@ export class MessageBroker implements Broker, AsyncDisposable {
     message: Message,
     subscription: string,
     attempt: number,
+    redrives: number,
     signal: () => AbortSignal,
   ): unknown {
-    const context = new Delivery(attempt, subscription, signal, message, this.#publisher);
+    const context = new Delivery(attempt, redrives, subscription, signal, message, this.#publisher);
     if (!this.#options.tracing || !isObserved()) return handling.run(message, handle, message, context);
     const run = (): unknown => handling.run(message, handle, message, context);
     const { id, subject, correlationId, traceparent, tracestate } = message;

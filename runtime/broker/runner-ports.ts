@@ -35,7 +35,7 @@ export interface RunnerPorts {
   readonly ackTimeoutMs: number;
   readonly retry: RetryPolicy & { readonly maxAttempts: number };
   /** Calls the handler. */
-  readonly invoke: (message: Message, attempt: number, signal: () => AbortSignal) => unknown;
+  readonly invoke: (message: Message, attempt: number, redrives: number, signal: () => AbortSignal) => unknown;
   /** The message as handlers get it; throws for a payload that its contract does not allow. */
   readonly check: (message: Message) => Message | Promise<Message>;
   /** What came of a message is durable. */

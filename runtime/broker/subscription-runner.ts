@@ -178,7 +178,7 @@ export class SubscriptionRunner {
   #start(lane: Lane, handOut: HandOut): void {
     const { clock, invoke, check } = this.#ports;
     const { header, payload } = handOut.message;
-    const { attempt, lost = 0 } = handOut;
+    const { attempt, lost = 0, redrives = 0 } = handOut;
     if (header.expiresAtMs !== undefined && header.expiresAtMs <= clock.now()) {
       const expired = new MessageExpiredError(
         `message ${header.id} (${header.type}) waited longer than its time to live`,
@@ -226,10 +226,10 @@ export class SubscriptionRunner {
     try {
       result = isThenable(checked)
         ? checked.then(
-            (read) => invoke(read, attempt, signal),
+            (read) => invoke(read, attempt, redrives, signal),
             (error: unknown) => Promise.reject(new CheckFailure(error)),
           )
-        : invoke(checked, attempt, signal);
+        : invoke(checked, attempt, redrives, signal);
     } catch (error) {
       this.#thrown(job, error);
       return;

@@ -184,9 +184,7 @@ export class Handler {
     attempts: number,
     timeMs: number,
   ): void {
-    const { id } = envelope;
-    const sequence = this.#ports.residence.get(key)?.sequence ?? 0;
-    const name = id === undefined ? `${key}#${sequence}` : `${id.stream}/${id.position}/${id.index}`;
+    const name = letterOf(key, envelope, this.#ports.residence.get(key)?.sequence ?? 0);
     const encoded = encodeError(error);
     const letter = { id: name, timeMs, reason, error: encoded, attempts, envelope };
     try {
@@ -232,9 +230,10 @@ export class Handler {
     }
     const attempts = cell.failedAttempts;
     const cause = error instanceof Error ? error : new Error(String(error));
+    const letter = letterOf(cell.key, envelope, cell.sequence + 1);
     const failure = new HandlerError(
       `${cell.key} failed ${attempts} times on ${describe(envelope)}, which is parked as a dead letter: ${cause.message}`,
-      { cause, details: { key: cell.key, attempts } },
+      { cause, details: { key: cell.key, attempts, letter } },
     );
     let intents: readonly Asked[];
     try {
@@ -339,6 +338,11 @@ export class Handler {
     }
     return true;
   }
+}
+
+/** Id of the dead letter that a message becomes in a turn of its actor. */
+function letterOf(key: CellKey, { id }: Envelope, sequence: number): string {
+  return id === undefined ? `${key}#${sequence}` : `${id.stream}/${id.position}/${id.index}`;
 }
 
 function withoutContent(envelope: Envelope): Envelope {

@@ -47,4 +47,6 @@ export interface ActorHost {
     },
   ): Promise<ActorHandle>;
   refOf(key: CellKey): ActorHandle;
+  /** Messages that actors could not handle, where the host keeps them. */
+  readonly deadLetters?: { purge(ids: readonly string[]): Promise<number> };
 }

@@ -99,7 +99,7 @@ export class AskTimeoutError extends BlocksError {
 export class NoReplyError extends BlocksError {
   readonly code = 'NO_REPLY';
 }
-/** The handler threw, `details.attempts` times; the message is parked among the dead letters. */
+/** The handler threw, `details.attempts` times; the message is parked among the dead letters, as `details.letter`. */
 export class HandlerError extends BlocksError {
   readonly code = 'HANDLER_FAILED';
 }

@@ -364,7 +364,7 @@ export function adapterSuite(kind: string, under: AdapterUnderTest, skip: string
     expect(await adapter.redrive([all[0]!.id, 'no such letter'], 1)).toBe(1);
     expect((await adapter.receipt('m0'))?.status).not.toBe('dead');
     const again = await taker.next();
-    expect([again.message.header.id, again.attempt]).toEqual(['m0', 1]);
+    expect([again.message.header.id, again.attempt, again.redrives]).toEqual(['m0', 1, 1]);
     await taker.settle(again, dead);
     const [back] = await adapter.deadLetters({ limit: 100, errorCode: 'FAILED' });
     expect(back).toEqual(expect.objectContaining({ redrives: 1 }));

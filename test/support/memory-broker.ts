@@ -218,6 +218,7 @@ export class MemoryBroker implements Broker {
     try {
       const reply = await listener.handler(message, {
         attempt,
+        redrives: 0,
         subscription: queue.name,
         signal: listener.closing.signal,
         publish: (draft) => this.publish({ correlationId: message.correlationId, causationId: message.id, ...draft }),

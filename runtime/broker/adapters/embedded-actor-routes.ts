@@ -4,47 +4,96 @@
  * Owns: the one turn in which an actor handles a message, and what comes of it; and the form of what actors publish.
  *
  * Invariants:
- * AR1. An actor handles a message, remembers its key and says what came of it in one turn: accepted is handled. Its own failure policy
- *      decides how often it tries; what it cannot handle is a dead letter of the system.
+ * AR1. An actor handles a message, remembers its key and says what came of it in one turn: accepted is handled, or dead. Its own failure
+ *      policy decides how often it tries.
+ * AR2. What was accepted so is known to the queue: as a receipt, as a duplicate, as a dead letter. If the process dies between the two,
+ *      the message was not accepted; published again, it gets the actor's answer from before.
  */
-import type { ActorHandle } from '../../kernel/actor-host.ts';
+import type { ActorHandle, ActorHost } from '../../kernel/actor-host.ts';
+import type { Clock } from '../../kernel/clock.ts';
 import { encodeError, HandlerError, MessageExpiredError, NoReplyError } from '../../kernel/errors.ts';
 import { decodeValue, encodeValue } from '../../wire/value-codec.ts';
 import type { CarriedMessage } from '../broker-adapter.ts';
+import type { DeliveryStatus } from '../contract/receipt.ts';
+import { REPLY_BYTES_LIMIT } from './embedded-end-recorder.ts';
 import type { OutgoingDraft } from './embedded-exchange.ts';
+import type { WireMessage } from './embedded-protocol.ts';
+import type { WireDead, WireHandled } from './embedded-record.ts';
 import type { Offering, Route } from './embedded-route.ts';
 
+export interface TellingPorts {
+  readonly system: ActorHost;
+  readonly clock: Clock;
+  readonly failed: (error: Error) => void;
+}
+
+interface End {
+  readonly wire: WireHandled | WireDead;
+  readonly status: DeliveryStatus;
+  /** The system's own dead letter of it. */
+  readonly letter?: unknown;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Gives a message to the actor of a subscription, and says what came of it. */
 export async function tellActor(
   route: Route,
   actor: ActorHandle,
-  { header, payload }: CarriedMessage,
-  nowMs: number,
+  message: CarriedMessage,
+  wire: WireMessage,
   offering: Offering,
+  { system, clock, failed }: TellingPorts,
 ): Promise<void> {
+  const { id } = message.header;
+  try {
+    const { wire: how, status, letter } = await endAt(actor, message, clock);
+    const [, key, dedupe, expiresAtMs, notBeforeMs] = wire;
+    const known = how.status === 'dead' ? wire : ([id, key, dedupe, expiresAtMs, notBeforeMs, NO_BYTES] as const);
+    const verdict = await route.recorder.record([known, how]);
+    route.ended(id, status);
+    offering.accepted(route, typeof verdict === 'string' ? verdict : undefined);
+    // It is set aside here: in two places it could be sent again twice.
+    if (typeof letter === 'string') await system.deadLetters?.purge([letter]).catch(failed);
+  } catch (error) {
+    offering.refused(error);
+  }
+}
+
+/** Throws what kept the message from the actor. */
+async function endAt(actor: ActorHandle, { header, payload }: CarriedMessage, clock: Clock): Promise<End> {
   const { id, idempotencyKey, expiresAtMs, traceparent } = header;
-  const status = { atMs: nowMs, attempt: 1 };
   try {
     const reply = await actor.ask(
       { ...header, payload: decodeValue(payload) },
       {
         idempotencyKey: idempotencyKey ?? id,
         timeoutMs: Number.POSITIVE_INFINITY,
-        ...(expiresAtMs === undefined ? {} : { ttlMs: Math.max(1, expiresAtMs - nowMs) }),
+        ...(expiresAtMs === undefined ? {} : { ttlMs: Math.max(1, expiresAtMs - clock.now()) }),
         ...(traceparent === undefined ? {} : { traceparent }),
       },
     );
-    route.ended(id, { status: 'handled', ...status, ...(reply === undefined ? {} : { reply }) });
+    const status = { status: 'handled', atMs: clock.now(), attempt: 1 } as const;
+    if (reply === undefined) return { wire: { status: 'handled' }, status };
+    const bytes = encodeValue(reply);
+    const wire = { status: 'handled', ...(bytes.length > REPLY_BYTES_LIMIT ? {} : { reply: bytes }) } as const;
+    return { wire, status: { ...status, reply } };
   } catch (error) {
+    const atMs = clock.now();
     if (error instanceof NoReplyError) {
-      route.ended(id, { status: 'handled', ...status });
-    } else if (error instanceof HandlerError || error instanceof MessageExpiredError) {
-      route.ended(id, { status: 'dead', ...status, error: encodeError(error) });
-    } else {
-      offering.refused(error);
-      return;
+      return { wire: { status: 'handled' }, status: { status: 'handled', atMs, attempt: 1 } };
     }
+    if (!(error instanceof HandlerError || error instanceof MessageExpiredError)) throw error;
+    const { attempts: tries, letter } = error.details;
+    const attempts = typeof tries === 'number' ? tries : 0;
+    const encoded = encodeError(error);
+    const reason = error instanceof HandlerError ? 'attempts' : 'expired';
+    return {
+      wire: { status: 'dead', reason, error: encoded, attempts },
+      status: { status: 'dead', atMs, attempt: attempts, error: encoded },
+      letter,
+    };
   }
-  offering.accepted(route, undefined);
 }
 
 /** A draft that an actor has sent, in the form that hand-outs have. */

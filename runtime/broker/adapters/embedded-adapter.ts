@@ -26,7 +26,7 @@ import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
 import { matchesSubject } from '../subjects.ts';
 import { Acceptance } from './embedded-acceptance.ts';
 import { EmbeddedConsumer } from './embedded-consumer.ts';
-import { outgoingOf, tellActor } from './embedded-actor-routes.ts';
+import { outgoingOf, tellActor, type TellingPorts } from './embedded-actor-routes.ts';
 import { packMessage, unpackMessage } from './embedded-frame.ts';
 import { EmbeddedHub, type HubLimits } from './embedded-hub.ts';
 import {
@@ -75,9 +75,12 @@ export class EmbeddedAdapter implements BrokerAdapter {
   #events: AdapterEvents | undefined;
   /** Those who wait for the end of a message. */
   readonly #waiting = new Set<MessageEnd>();
+  readonly #telling: TellingPorts;
 
   constructor(ports: EmbeddedPorts) {
     this.#ports = ports;
+    const { system, clock } = ports;
+    this.#telling = { system, clock, failed: (error) => this.#failed(error) };
   }
 
   async open(events: AdapterEvents): Promise<void> {
@@ -140,7 +143,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
       for (const route of targets) {
         // What has to wait waits in the queue, whoever handles it.
         if (route.actor === undefined || isLater) route.offer(wire, acceptance);
-        else void tellActor(route, route.actor, message, this.#ports.clock.now(), acceptance);
+        else void tellActor(route, route.actor, message, wire, acceptance, this.#telling);
       }
     });
   }

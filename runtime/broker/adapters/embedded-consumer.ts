@@ -211,7 +211,7 @@ function handOutOf(
   unpack: ConsumerPorts['unpack'],
 ): HandOut {
   const token: Token = [seq, lease];
-  return { message: unpack(bytes, redrives > 0), attempt, lost, firstDeliveredMs, token };
+  return { message: unpack(bytes, redrives > 0), attempt, lost, redrives, firstDeliveredMs, token };
 }
 
 function endOf({ attempt }: HandOut, outcome: Outcome, atMs: number): DeliveryStatus | undefined {

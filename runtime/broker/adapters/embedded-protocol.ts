@@ -8,6 +8,7 @@ import { type CellKey, keyOf } from '../../kernel/address.ts';
 import type { EncodedError } from '../../kernel/errors.ts';
 import type { DeadReason } from '../broker-adapter.ts';
 import type { PackedBatch } from './embedded-batch.ts';
+import type { WireEnd } from './embedded-record.ts';
 
 export const QUEUE = 'broker-queue';
 export const SEGMENT = 'broker-segment';
@@ -79,6 +80,8 @@ export type QueueMessage =
   | { readonly type: 'OPEN'; readonly instance: string; readonly spec: QueueSpec }
   | { readonly type: 'ACCEPT'; readonly messages: readonly WireMessage[] }
   | { readonly type: 'BATCH'; readonly batch: PackedBatch }
+  /** What an actor took directly, and how it ended there. */
+  | { readonly type: 'RECORD'; readonly ends: readonly WireEnd[] }
   | { readonly type: 'PULL'; readonly consumer: string; readonly count: number }
   | {
       readonly type: 'SETTLE';

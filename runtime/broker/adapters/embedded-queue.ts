@@ -19,6 +19,7 @@ import type { EncodedError } from '../../kernel/errors.ts';
 import type { DeadReason } from '../broker-adapter.ts';
 import { eachOfBatch, packHandOuts } from './embedded-batch.ts';
 import type { Entry, SavedEntry } from './embedded-entry.ts';
+import { recordEnds } from './embedded-record.ts';
 import { isSuspect, Lanes } from './embedded-lanes.ts';
 import {
   BATCH_BYTES,
@@ -32,10 +33,9 @@ import {
   type WireLetter,
   type WireMessage,
   type WireOutcome,
-  type WireStatus,
 } from './embedded-protocol.ts';
 import { loadQueue, newQueue, type Pull, type QueueState, saveQueue, viewQueue } from './embedded-queue-state.ts';
-import { Window } from './embedded-window.ts';
+import { statusOf, Window } from './embedded-window.ts';
 
 /** Made without a stack: a turn gives the same at every replay. */
 const EXPIRED: EncodedError = {
@@ -70,6 +70,9 @@ export const queueBehavior: Behavior<QueueState> = {
         serve(state, turn);
         break;
       }
+      case 'RECORD':
+        turn.reply(recordEnds(state, told.ends, turn.nowMs));
+        break;
       case 'PULL':
         pull(state, told.consumer, told.count, turn);
         break;
@@ -95,7 +98,7 @@ export const queueBehavior: Behavior<QueueState> = {
         serve(state, turn);
         break;
       case 'STATE':
-        turn.reply(told.ids.map((id) => statusOf(state, id)));
+        turn.reply(told.ids.map((id) => statusOf(state.window, id)));
         break;
       case 'REQUEUE':
         requeue(state, told.letter, turn);
@@ -403,19 +406,6 @@ function clear(state: QueueState, turn: Turn): void {
   state.dead = 0;
   state.expiryMs = 0;
   turn.send(lettersKey(turn.self), { type: 'CLEAR' } satisfies LettersMessage);
-}
-
-function statusOf(state: QueueState, id: string): WireStatus | null {
-  const item = state.window.find(id, null);
-  if (item === undefined) return null;
-  const { status, atMs, attempt, reply, error } = item;
-  return {
-    status,
-    atMs,
-    attempt,
-    ...(reply === undefined ? {} : { reply }),
-    ...(error === undefined ? {} : { error }),
-  };
 }
 
 /** In parcels that a message can be as large as. */

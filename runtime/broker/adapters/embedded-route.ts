@@ -13,6 +13,7 @@ import { QueueFullError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
 import { packBatch } from './embedded-batch.ts';
+import { EndRecorder } from './embedded-end-recorder.ts';
 import {
   BATCH_BYTES,
   BATCH_MESSAGES,
@@ -46,6 +47,8 @@ const RECENT_ENDS = 8_192;
 export class Route {
   /** The actor that gets its messages directly, if its handler is one. */
   actor: ActorHandle | undefined;
+  /** How messages ended that the actor took. */
+  readonly recorder = new EndRecorder((message) => this.say(message));
   readonly name: string;
   readonly pattern: string;
   readonly queue: ActorHandle;

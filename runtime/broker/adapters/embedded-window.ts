@@ -125,3 +125,17 @@ export class Window {
 }
 
 export type SavedWindow = readonly Saved[];
+
+/** How far a message has come, as the window remembers it. */
+export function statusOf(window: Window, id: string): WireStatus | null {
+  const item = window.find(id, null);
+  if (item === undefined) return null;
+  const { status, atMs, attempt, reply, error } = item;
+  return {
+    status,
+    atMs,
+    attempt,
+    ...(reply === undefined ? {} : { reply }),
+    ...(error === undefined ? {} : { error }),
+  };
+}

@@ -18,6 +18,8 @@ export interface DeliveryContext {
    * not counted by the embedded broker, so this may be the second time although it says 1. Other servers may count it.
    */
   readonly attempt: number;
+  /** How often it was sent again from the dead letters. 0 for most. */
+  readonly redrives: number;
   /** Name of the subscription. */
   readonly subscription: string;
   /** Aborts when the subscription or the broker closes, and at `ackTimeoutMs`. */

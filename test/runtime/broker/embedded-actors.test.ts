@@ -41,8 +41,85 @@ describe.each([0, 2])('threads: %i', (threads) => {
     const receipt = await broker.publish({ type: 'book', payload: { n: 7, fail: true } });
     const state = await receipt.settled();
     expect(state.subscriptions['ledger']).toMatchObject({ status: 'dead', error: { code: 'HANDLER_FAILED' } });
-    const letters = await system.deadLetters.list();
-    expect(letters.map(({ attempts }) => attempts)).toEqual([2]);
+    await until('it is set aside', async () => (await broker.deadLetters.list()).letters.length > 0);
+    const { letters } = await broker.deadLetters.list();
+    expect(letters).toMatchObject([
+      { subscription: 'ledger', reason: 'attempts', attempts: 2, redrives: 0, message: { id: receipt.id } },
+    ]);
+    // It is set aside in one place.
+    await until('the system has it no more', async () => (await system.deadLetters.list()).length === 0);
+    expect(await broker.deadLetters.purge({ subscription: 'ledger' })).toBe(1);
+    expect((await broker.deadLetters.list()).letters).toEqual([]);
+  });
+
+  test('what an actor could not handle is told of, redriven, and then handled', async () => {
+    await using dir = await tmpDir('broker');
+    await using system = await ActorSystem.start({ dataDir: dir.path, threads });
+    await using broker = await MessageBroker.start({ system, env: {} });
+    const told: unknown[] = [];
+    broker.on('dead_letter', ({ messageId, reason, attempts }) => told.push({ messageId, reason, attempts }));
+    const actor = await system.spawn(bookkeeper, { id: 'l' });
+    await broker.subscribe('book', actor, { name: 'ledger' });
+    const receipt = await broker.publish({ type: 'book', id: 'b', payload: { n: 7, failBefore: 1 } });
+    expect((await receipt.settled()).status).toBe('dead');
+    await until('it is told', () => told.length > 0);
+    expect(told).toEqual([{ messageId: 'b', reason: 'attempts', attempts: 2 }]);
+    await broker.publish({ type: 'book', payload: { n: 8 } });
+    expect(await broker.deadLetters.redrive({ type: 'book' })).toBe(1);
+    await until('it is handled', async () => (await broker.receipt('b'))?.status === 'handled');
+    expect((await actor.snapshot()).view).toEqual({ seen: [8, 7] });
+    expect((await broker.deadLetters.list()).letters).toEqual([]);
+    // Published once more, it is a duplicate.
+    expect((await broker.publish({ type: 'book', id: 'b', payload: { n: 7, failBefore: 1 } })).duplicate).toBe(true);
+    expect((await actor.snapshot()).view).toEqual({ seen: [8, 7] });
+  });
+
+  test('its receipt is known to anyone, also after a restart, with the reply; so are its letters', async () => {
+    await using dir = await tmpDir('broker');
+    const actors = [new URL('../../support/actors/bookkeeper.ts', import.meta.url)];
+    {
+      await using system = await ActorSystem.start({ dataDir: dir.path, threads, actors });
+      await using broker = await MessageBroker.start({ system, env: {} });
+      await broker.subscribe('book', system.ref(bookkeeper, 'l'), { name: 'ledger' });
+      await broker.publish({ type: 'book', id: 'good', payload: { n: 1 } });
+      await broker.publish({ type: 'book', id: 'bad', payload: { n: 2, fail: true } });
+      await broker.publish({ type: 'book', id: 'late', payload: { n: 3 }, idempotencyKey: 'k', ttlMs: 60_000 });
+      const again = await broker.publish({ type: 'book', id: 'other', payload: { n: 3 }, idempotencyKey: 'k' });
+      expect(again).toMatchObject({ duplicate: true, id: 'late' });
+    }
+    await using system = await ActorSystem.start({ dataDir: dir.path, threads, actors });
+    await using broker = await MessageBroker.start({ system, env: {} });
+    expect(await broker.receipt('good')).toMatchObject({
+      status: 'handled',
+      subscriptions: { ledger: { status: 'handled', reply: { booked: 1 } } },
+    });
+    expect(await broker.receipt('bad')).toMatchObject({ status: 'dead' });
+    expect((await broker.receipt('late'))?.status).toBe('handled');
+    expect(await broker.receipt('other')).toBeUndefined();
+    expect((await broker.deadLetters.list()).letters.map(({ message }) => message.id)).toEqual(['bad']);
+    expect((await broker.subscriptions()).get('ledger')).toMatchObject({ waiting: 0, dead: 1 });
+  });
+
+  test('a reply that is too large to be remembered is given, and the message is handled', async () => {
+    await using dir = await tmpDir('broker');
+    await using system = await ActorSystem.start({ dataDir: dir.path, threads });
+    await using broker = await MessageBroker.start({ system, env: {} });
+    await broker.subscribe('book', await system.spawn(bookkeeper, { id: 'l' }), { name: 'ledger' });
+    const book = { type: 'book', delivery: 'EXACTLY_ONCE' } as const;
+    const large = await broker.request<{ booked: string }>({
+      ...book,
+      id: 'b',
+      payload: { n: 1, replyBytes: 1_000_000 },
+    });
+    expect(large.booked.length).toBe(1_000_000);
+    expect((await broker.receipt('b'))?.status).toBe('handled');
+    // Many replies that are too large together.
+    const each = await Promise.all(
+      Array.from({ length: 50 }, (_, n) =>
+        broker.request<{ booked: string }>({ ...book, payload: { n, replyBytes: 100_000 } }),
+      ),
+    );
+    expect(each.every(({ booked }) => booked.length === 100_000)).toBe(true);
   });
 
   test('an actor is told directly also after a restart, before anybody subscribes again', async () => {

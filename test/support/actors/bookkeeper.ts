@@ -12,15 +12,17 @@ export const bookkeeper = defineActor(import.meta.url, 'bookkeeper', {
     init: (): BookkeeperState => ({ seen: [] }),
     receive(
       state: BookkeeperState,
-      message: Message<{ n: number; fail?: boolean; tell?: boolean }>,
+      message: Message<{ n: number; fail?: boolean; failBefore?: number; tell?: boolean; replyBytes?: number }>,
       turn,
     ): BookkeeperState {
       const { payload } = message;
-      if (payload.fail === true) throw new Error(`cannot book ${payload.n}`);
+      const { seen } = state;
+      if (payload.fail === true || seen.length < (payload.failBefore ?? 0)) throw new Error(`cannot book ${payload.n}`);
       if (payload.tell === true)
         turn.send(exchangeOf().key, { type: 'booked', payload: payload.n, delivery: 'EXACTLY_ONCE' });
-      turn.reply({ booked: payload.n });
-      return { seen: [...state.seen, payload.n] };
+      const { replyBytes } = payload;
+      turn.reply({ booked: replyBytes === undefined ? payload.n : 'x'.repeat(replyBytes) });
+      return { seen: [...seen, payload.n] };
     },
   },
   virtual: true,

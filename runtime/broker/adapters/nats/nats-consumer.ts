@@ -174,7 +174,7 @@ export class NatsConsumer implements AdapterConsumer {
       const { message, attempt, firstDeliveredMs } = owned;
       if (this.#expires(owned, nowMs)) continue;
       const token: Token = { owned, turn: ++owned.turn };
-      handOuts.push({ message, attempt, firstDeliveredMs, token });
+      handOuts.push({ message, attempt, redrives: owned.facts.redrives ?? 0, firstDeliveredMs, token });
       this.#demand -= 1;
       if (message.header.delivery === 'EXACTLY_ONCE') this.#tell(owned, { status: 'delivered', attempt });
     }

@@ -207,7 +207,7 @@ export class RedisConsumer implements AdapterConsumer {
       if (header === undefined) this.#setAside(facts, id, 'undecodable', undecodable(`entry ${entry}`));
       else if (mayExpire && expiresAtMs <= this.#session.clock.now())
         this.#setAside({ ...facts, attempt: facts.attempt - 1 }, id, 'expired', EXPIRED);
-      else handOuts.push({ message: { header, payload }, ...facts });
+      else handOuts.push({ message: { header, payload }, redrives: Number(redrives), ...facts });
     }
     this.#demand -= handOuts.length;
     if (handOuts.length === 0) return count;
