@@ -46,6 +46,11 @@ function configOf({ data, steps }: CompiledWorkflow): Record<string, unknown> {
   const plans = [...steps.values()];
   const failing = { guard: 'cannotBeUndone', target: '#stuck' };
   const pivots = plans.filter((plan) => plan.data.pivot).map((plan) => plan.data.id);
+  // What cannot happen in this workflow is not in its chart.
+  const canCascade = plans.some((plan) => plan.data.skipDependents);
+  const beforePivots = pivots.map((pivot) => waitedFor(steps, pivot).add(pivot));
+  const canStick = (id: string): boolean => data.onFailure === 'park' || beforePivots.some((before) => !before.has(id));
+  const afterPivot = pivots.length === 0 ? [] : [{ guard: 'pastPivot' }];
   const undoable = plans.filter((plan) => plan.compensation !== undefined);
   const facts = plans.flatMap(({ data: { id } }) => [
     [`done.${id}`, { actions: mark(id, 'completed') }],
@@ -67,10 +72,7 @@ function configOf({ data, steps }: CompiledWorkflow): Record<string, unknown> {
         },
         onDone: { target: 'completed' },
         on: {
-          cancel: [
-            { guard: 'pastPivot' },
-            { target: 'draining', actions: { type: 'fail', params: { kind: 'cancelled' } } },
-          ],
+          cancel: [...afterPivot, { target: 'draining', actions: { type: 'fail', params: { kind: 'cancelled' } } }],
         },
       },
       draining: {
@@ -128,8 +130,12 @@ function configOf({ data, steps }: CompiledWorkflow): Record<string, unknown> {
       states: {
         pending: {
           always: [
-            { guard: { type: 'cascades', params }, target: 'skipped', actions: mark(id, 'cascading') },
-            { guard: { type: 'tooFew', params }, target: 'skipped', actions: skipped },
+            ...(canCascade
+              ? [{ guard: { type: 'cascades', params }, target: 'skipped', actions: mark(id, 'cascading') }]
+              : []),
+            ...(step.join === 'all'
+              ? []
+              : [{ guard: { type: 'tooFew', params }, target: 'skipped', actions: skipped }]),
             ...(condition === undefined
               ? []
               : [
@@ -151,7 +157,9 @@ function configOf({ data, steps }: CompiledWorkflow): Record<string, unknown> {
             [`done.${id}`]: { target: 'completed', actions: mark(id, 'completed') },
             [`failed.${id}`]: fails
               ? [
-                  { ...failing, actions: [mark(id, 'failed'), { type: 'fail', params: { kind: 'failed' } }] },
+                  ...(canStick(id)
+                    ? [{ ...failing, actions: [mark(id, 'failed'), { type: 'fail', params: { kind: 'failed' } }] }]
+                    : []),
                   { target: '#draining', actions: [mark(id, 'failed'), { type: 'fail', params: { kind: 'failed' } }] },
                 ]
               : { target: 'failed', actions: mark(id, 'continued') },
@@ -165,6 +173,20 @@ function configOf({ data, steps }: CompiledWorkflow): Record<string, unknown> {
       },
     };
   }
+}
+
+/** The steps that must be over before a step can be completed, on every way to it. */
+function waitedFor(steps: CompiledWorkflow['steps'], id: string): Set<string> {
+  const before = new Set<string>();
+  const open = [id];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    const { dependencies, join } = (steps.get(at) as CompiledStep).data;
+    for (const needed of join === 'all' ? dependencies : []) {
+      if (!before.has(needed)) open.push(needed);
+      before.add(needed);
+    }
+  }
+  return before;
 }
 
 function undoRegion({ data: { id } }: CompiledStep): Record<string, unknown> {
@@ -198,12 +220,13 @@ function mark(step: string, to: StepMark): { type: string; params: Record<string
   return { type: 'mark', params: { step, mark: to } };
 }
 
-function describe({ work, condition }: CompiledStep['data']): string {
+function describe({ work, condition, dependencies }: CompiledStep['data']): string {
   const what =
     work.kind === 'call'
       ? `${work.target.kind === 'system' ? work.target.system : work.target.definition}: ${work.action}`
       : work.kind;
-  return condition === undefined ? what : `${what}, if ${condition}`;
+  const after = dependencies.length === 0 ? '' : `, after ${dependencies.join(' and ')}`;
+  return condition === undefined ? `${what}${after}` : `${what}${after}, if ${condition}`;
 }
 
 /**
