@@ -104,8 +104,9 @@ function collectArrows(
   take: (from: string, target: string, label: string) => void,
 ): void {
   const { on = {}, always = [], onDone = [], states = {} } = state;
-  for (const [trigger, transitions] of [...Object.entries(on), ['', always], ['done', onDone]] as const) {
-    for (const { target, guard } of [transitions].flat() as TransitionConfig[]) {
+  const triggers: [string, Transitions][] = [...Object.entries(on), ['', always], ['done', onDone]];
+  for (const [trigger, transitions] of triggers) {
+    for (const { target, guard } of [transitions].flat<Transitions[]>()) {
       if (target === undefined || guardName(guard) === RESUMING) continue;
       take(path, target, labelOf(trigger, guard, path));
     }
