@@ -56,6 +56,8 @@ function handle(draft: RunDraft, event: RunEvent): void {
       if (timeoutMs !== undefined) draft.setTimer('run', timeoutMs);
       return;
     }
+    case 'migrated':
+      return;
     case 'done': {
       const name = presentTry(draft, event.id);
       if (name === undefined) return;

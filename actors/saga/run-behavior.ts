@@ -27,6 +27,7 @@ import { planRun } from './planner.ts';
 import { type RunBundle, workflowOf } from './run-bundle.ts';
 import { type IndexMessage, indexKey, type RunEntry } from './run-index.ts';
 import { isOver, newRun, type RunCommand, type RunEvent, type RunState } from './run-state.ts';
+import { type MoveMessage, type MoveRecord, moveRun, withMoves } from './run-move.ts';
 import { type RunReport, reportOf } from './run-view.ts';
 import { isRecord, type ValueFault, valueFaults } from './value-shape.ts';
 import { hashOfJson } from './workflow-data.ts';
@@ -46,7 +47,8 @@ export interface RunStart {
 
 /** What a run is told and asked. */
 export type RunMessage =
-  | Exclude<RunEvent, { readonly type: 'started' | 'timer' }>
+  | Exclude<RunEvent, { readonly type: 'started' | 'migrated' | 'timer' }>
+  | MoveMessage
   /** Is it this one? Answered with a fingerprint of workflow and input. */
   | { readonly type: 'fingerprint' }
   /** Answered when the run is over: with its result, or its failure. */
@@ -56,6 +58,8 @@ interface SagaRun {
   readonly start: RunStart;
   readonly run: RunState;
   readonly waiting: readonly ReplyTo[];
+  /** To other versions of its definition; absent: none. */
+  readonly moves?: readonly MoveRecord[];
 }
 
 /** Questions for the result that are kept. Who asks has a deadline and asks again, so that the oldest have given up. */
@@ -122,6 +126,8 @@ export const runBehavior: Behavior<SagaRun> = {
         answer(state, handle, turn);
         return state;
       }
+      case 'migrate':
+        return onMigrate(state, message, turn);
       default:
         if (EVENTS.has(message.type)) return take(state, message, turn);
         turn.fail(
@@ -140,8 +146,21 @@ export const runBehavior: Behavior<SagaRun> = {
 
   save: (state) => state,
   load: (saved) => saved as SagaRun,
-  view: ({ start, run }): RunReport => reportOf(start.runId, workflowOf(start.bundle, start.workflow), run),
+  view: ({ start, run, moves }): RunReport =>
+    withMoves(reportOf(start.runId, workflowOf(start.bundle, start.workflow), run), moves),
 };
+
+/** Everything of a move is this turn: the definition, the state under it, and what starts by it. */
+function onMigrate(state: SagaRun, message: MoveMessage, turn: Turn): SagaRun {
+  const { answer, next } = moveRun(state, message, { nowMs: turn.nowMs, random: () => turn.random() });
+  turn.reply(answer);
+  if (next === undefined) return state;
+  const { bundle, run, moves, commands } = next;
+  const moved: SagaRun = { ...state, start: { ...state.start, bundle }, run, moves };
+  for (const command of commands) perform(moved.start, command, turn, []);
+  tellIndex(moved, turn);
+  return apply(moved, { type: 'migrated' }, turn).state;
+}
 
 function eventOf(signal: Signal): RunEvent | undefined {
   switch (signal.kind) {

@@ -137,7 +137,8 @@ export function settle(
   }
 }
 
-function fateOf(draft: RunDraft, id: string): 'ready' | 'wait' | 'skip' | 'skip all' {
+/** What becomes of a step whose dependencies are as far as they are. */
+export function fateOf(draft: RunDraft, id: string): 'ready' | 'wait' | 'skip' | 'skip all' {
   const { dependencies, join, skipDependents } = draft.plan(id).data;
   let completed = 0;
   let over = 0;

@@ -128,6 +128,8 @@ export interface RunState {
 /** What the planner is told. */
 export type RunEvent =
   | { readonly type: 'started' }
+  /** It has another definition: more may be able to start. */
+  | { readonly type: 'migrated' }
   | { readonly type: 'done'; readonly id: string; readonly result: unknown }
   | { readonly type: 'failed'; readonly id: string; readonly error: EncodedError; readonly unknown: boolean }
   | { readonly type: 'timer'; readonly id: string }

@@ -59,6 +59,8 @@ export interface TraceEntry {
     | 'try started'
     | 'undone'
     | 'undo failed'
+    /** To another version of its definition. */
+    | 'migrated'
     | 'failure'
     | 'run over';
   /** Step, unit or undo: `charge`, `charge#3`, `charge/undo`. */
@@ -66,6 +68,8 @@ export interface TraceEntry {
   readonly attempt?: number;
   readonly status?: string;
   readonly error?: EncodedError;
+  /** Of a migration: from which version to which. */
+  readonly detail?: string;
 }
 
 export function reportOf(runId: string, workflow: CompiledWorkflow, run: RunState): RunReport {
