@@ -80,9 +80,11 @@ export {
 } from './machine/turn-actions.ts';
 export { type Reducer, reducerBehavior } from './reducer.ts';
 export { defineSaga, SagaDefinition, type SagaOptions, type SagaStepOptions } from './saga/define-saga.ts';
-export type { CheckReport, MigrationOptions, MigrationRefusal, MigrationReport } from './saga/engine-migrations.ts';
 export type { RunEntry, RunFilter } from './saga/run-index.ts';
-export type { MigrationMap } from './saga/run-migration.ts';
+export type { BulkAction, BulkOptions, BulkReport } from './saga/bulk-operations.ts';
+export type { ForkFrom } from './saga/engine-options.ts';
+export { heartbeat, sendHeartbeat, type WorkflowTry } from './saga/heartbeat.ts';
+export type { HeartbeatReply } from './saga/run-heartbeats.ts';
 export { RunOperations, type WaitOptions } from './saga/run-operations.ts';
 export type { RunReport, RunStatus, StepReport, TraceEntry } from './saga/run-view.ts';
 export { workflowActors } from './saga/saga-actors.ts';
@@ -106,4 +108,5 @@ export {
   WorkflowStep,
   type WorkflowStepOptions,
 } from './saga/workflow-step.ts';
+export type { WorkflowUpdateOptions } from './saga/workflow-update.ts';
 export { parseWorkflow } from './saga/workflow-text.ts';

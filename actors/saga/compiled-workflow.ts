@@ -16,6 +16,7 @@ import type { ExpressionFault } from './expression-source.ts';
 import type { ExpressionScope } from './expression-survey.ts';
 import { declaredType, isRecord, shapeFaults, type ValueShape } from './value-shape.ts';
 import { type CallData, hashOfWorkflow, type StepData, type WorkflowData } from './workflow-data.ts';
+import type { UpdateData } from './workflow-update.ts';
 
 /** A call whose parameters can be evaluated. */
 export interface CompiledCall {
@@ -38,6 +39,13 @@ export interface CompiledStep {
   readonly compensation: CompiledCall | undefined;
 }
 
+export interface CompiledUpdate {
+  readonly data: UpdateData;
+  readonly condition: Compiled | undefined;
+  readonly set: readonly (readonly [variable: string, value: Compiled])[];
+  readonly reply: Compiled | undefined;
+}
+
 export interface CompiledWorkflow {
   readonly data: WorkflowData;
   readonly hash: string;
@@ -46,6 +54,7 @@ export interface CompiledWorkflow {
   readonly output: Compiled | undefined;
   /** Signals that some step waits for. */
   readonly signals: ReadonlySet<string>;
+  readonly updates: ReadonlyMap<string, CompiledUpdate>;
 }
 
 /** A workflow nobody can look through; and compiling one takes half a millisecond a step. */
@@ -70,14 +79,16 @@ export function invalidWorkflow(id: unknown, faults: readonly string[]): Invalid
   });
 }
 
-type Names = ReadonlySet<'error' | 'item' | 'index'>;
+type Names = ExpressionScope['names'];
 const NO_NAMES: Names = new Set();
+const EVERYTHING: ExpressionScope['readable'] = { has: () => true };
 
 class Compilation {
   readonly #data: WorkflowData;
   readonly #faults: string[];
   readonly #steps: ReadonlySet<string>;
   readonly #results: ReadonlyMap<string, ValueShape>;
+  readonly #promises: ReadonlySet<string>;
   readonly #context: ReadonlySet<string>;
   readonly #check: ReturnType<typeof typeChecker>;
 
@@ -87,6 +98,7 @@ class Compilation {
     this.#steps = new Set(data.steps.map(({ id }) => id));
     const shaped = data.steps.filter((step) => step.result !== undefined && step.forEach === undefined);
     this.#results = new Map(shaped.map(({ id, result }) => [id, result as ValueShape]));
+    this.#promises = new Set(data.steps.filter(({ work }) => work.kind === 'promise').map(({ id }) => id));
     this.#context = new Set(Object.keys(data.context));
     this.#check = typeChecker(this.#types());
   }
@@ -110,14 +122,39 @@ class Compilation {
     const compiled = steps.map((step, index) =>
       this.#step(step, index, ancestors(step.id), graph.dependents.get(step.id) ?? []),
     );
-    const everything = { has: () => true };
     return {
       data: this.#data,
       hash: hashOfWorkflow(this.#data),
       steps: new Map(compiled.map((step) => [step.data.id, step])),
       order: graph.order,
-      output: output === undefined ? undefined : this.#template(output, 'output', everything, NO_NAMES),
+      output: output === undefined ? undefined : this.#template(output, 'output', EVERYTHING, NO_NAMES),
       signals: new Set(steps.flatMap(({ work }) => (work.kind === 'signal' ? work.signals : []))),
+      updates: new Map(
+        Object.entries(this.#data.updates ?? {}).map(([name, data]) => [name, this.#update(name, data)]),
+      ),
+    };
+  }
+
+  #update(name: string, data: UpdateData): CompiledUpdate {
+    const { payload, condition, set, reply } = data;
+    const names: Names = new Set(['payload']);
+    const types = { ...this.#types(), payload: payload === undefined ? 'dyn' : declaredType(payload) };
+    const scope = { ...this.#scope(EVERYTHING, names), payload, check: typeChecker(types) };
+    const where = (option: string): string => `update "${name}", ${option}`;
+    const template = (written: unknown, option: string): Compiled => {
+      const before = this.#faults.length;
+      jsonFaults(written, where(option), this.#faults);
+      if (this.#faults.length > before) return NONE;
+      return this.#take(compileTemplate(written, scope), written, where(option));
+    };
+    return {
+      data,
+      condition:
+        condition === undefined
+          ? undefined
+          : this.#take(compileCondition(condition, scope), condition, where('condition')),
+      set: Object.entries(set).map(([variable, value]) => [variable, template(value, `set.${variable}`)]),
+      reply: reply === undefined ? undefined : template(reply, 'reply'),
     };
   }
 
@@ -187,6 +224,7 @@ class Compilation {
         return this.#template(work.value, where('value'), readable, names);
       case 'call':
       case 'signal':
+      case 'promise':
         return undefined;
     }
   }
@@ -234,6 +272,7 @@ class Compilation {
       input: this.#data.input,
       context: this.#context,
       steps: this.#steps,
+      promises: this.#promises,
       readable,
       results: this.#results,
       names,

@@ -9,13 +9,12 @@ import { InvalidOptionsError } from '../../runtime/kernel/errors.ts';
 import { nearest } from './expression-hints.ts';
 import type { RunFilter } from './run-index.ts';
 import type { RunStatus } from './run-view.ts';
-import { isRecord } from './value-shape.ts';
 
-const ENGINE = ['broker', 'clock', 'random'];
+const ENGINE = ['broker', 'clock', 'random', 'keepFinishedMs'];
 const START = ['runId', 'variables', 'version', 'timeoutMs', 'signal'];
+const FORK = ['from', 'runId'];
 const FILTER = ['workflow', 'status', 'startedAfterMs', 'startedBeforeMs'];
 const PAGE = ['after', 'limit'];
-const MIGRATION = ['to', 'steps', 'skip', 'context'];
 /** Complete, by its type. */
 const STATUSES: Readonly<Record<RunStatus, true>> = {
   running: true,
@@ -31,12 +30,20 @@ const STATUSES: Readonly<Record<RunStatus, true>> = {
 export const LIST_LIMIT = 1_000;
 
 /** @throws InvalidOptionsError with every fault */
-export function assertEngineOptions(host: ActorHost, options: { readonly broker?: Broker }): void {
+export function assertEngineOptions(
+  host: ActorHost,
+  options: { readonly broker?: Broker; readonly keepFinishedMs?: number },
+): void {
   const faults = unknownOptions(options, ENGINE);
   if (typeof (host as Partial<ActorHost> | undefined)?.refOf !== 'function') {
     faults.push(`system: ${kindOf(host)} is no actor system: give what ActorSystem.start resolved with`);
   }
-  const { broker } = Object(options) as { readonly broker?: Partial<Broker> };
+  const { broker, keepFinishedMs = 0 } = Object(options) as {
+    readonly broker?: Partial<Broker>;
+    readonly keepFinishedMs?: number;
+  };
+  if (!(typeof keepFinishedMs === 'number' && keepFinishedMs >= 0 && Number.isFinite(keepFinishedMs)))
+    faults.push(`keepFinishedMs: ${String(keepFinishedMs)} is no number of 0 or more`);
   if (broker !== undefined && typeof broker?.publish !== 'function') {
     faults.push(`broker: ${kindOf(broker)} is no broker: give what MessageBroker.start resolved with`);
   }
@@ -46,6 +53,19 @@ export function assertEngineOptions(host: ActorHost, options: { readonly broker?
 /** @throws InvalidOptionsError with every fault */
 export function assertStartOptions(options: object): void {
   refuse('start of a workflow', unknownOptions(options, START));
+}
+
+/** Where a fork leaves its run: a step, or a turn of the run's actor. */
+export type ForkFrom = string | { readonly turn: number };
+
+/** @throws InvalidOptionsError with every fault */
+export function assertForkOptions(options: { readonly from: ForkFrom }): void {
+  const faults = unknownOptions(options, FORK);
+  const { from } = Object(options) as { readonly from?: unknown };
+  const turn = (Object(from) as { readonly turn?: unknown }).turn;
+  if (typeof from !== 'string' && !(Number.isInteger(turn) && (turn as number) >= 1))
+    faults.push(`from: ${JSON.stringify(from)} is neither a step nor { turn: 1 or more }`);
+  refuse('fork of a run', faults);
 }
 
 /** @throws InvalidOptionsError with every fault */
@@ -62,22 +82,6 @@ export function assertListOptions(filter: RunFilter, page: { readonly limit?: nu
     faults.push(`limit: ${String(limit)} is no whole number from 1 to ${LIST_LIMIT}`);
   }
   refuse('list of runs', faults);
-}
-
-/** @throws InvalidOptionsError with every fault */
-export function assertMigrationOptions(options: object, known: readonly string[] = MIGRATION): void {
-  const faults = unknownOptions(options, known);
-  const { to, steps, skip, context } = Object(options) as Partial<Record<string, unknown>>;
-  if (known.includes('to') && !Number.isInteger(to)) faults.push(`to: ${String(to)} is no version`);
-  const isNames = (value: unknown): boolean => isRecord(value) && Object.values(value).every(isName);
-  if (steps !== undefined && !isNames(steps)) faults.push('steps: give { old: new }, names of steps');
-  if (skip !== undefined && !(Array.isArray(skip) && skip.every(isName))) faults.push('skip: give a list of step ids');
-  if (context !== undefined && !isRecord(context)) faults.push('context: give an object of variables');
-  refuse('migration of runs', faults);
-}
-
-function isName(value: unknown): boolean {
-  return typeof value === 'string';
 }
 
 function unknownOptions(given: unknown, known: readonly string[]): string[] {

@@ -20,15 +20,19 @@ export interface ExpressionScope {
   readonly context: ReadonlySet<string>;
   /** Every step of the workflow. */
   readonly steps: ReadonlySet<string>;
+  /** Those with a token, which is there from the start. */
+  readonly promises: ReadonlySet<string>;
   /** Those that are over when this is evaluated. */
   readonly readable: { has(id: string): boolean };
   readonly results: ReadonlyMap<string, ValueShape>;
   /** Beyond `input`, `steps` and `context`. */
-  readonly names: ReadonlySet<'error' | 'item' | 'index'>;
+  readonly names: ReadonlySet<'error' | 'item' | 'index' | 'payload'>;
+  /** Shape of `payload`, where that is a name. */
+  readonly payload?: ValueShape | undefined;
   readonly check: ReturnType<typeof typeChecker>;
 }
 
-/** Names that are no variables. */
+/** Names that are no variables. `payload` is one only in updates: elsewhere it may be a member of the input. */
 export const ROOTS: ReadonlySet<string> = new Set(['input', 'steps', 'context', 'error', 'item', 'index']);
 const STEP_MEMBERS: readonly string[] = ['result', 'status', 'error'];
 const LOOPS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter']);
@@ -118,7 +122,7 @@ export class Survey {
     const [root] = names;
     if (root === undefined) return;
     const { input, context, names: extra } = this.#scope;
-    if (!ROOTS.has(root)) {
+    if (!ROOTS.has(root) && !(root === 'payload' && extra.has(root))) {
       if (NAMESPACES.has(root) || (TYPE_NAMES.has(root) && names.length === 1)) return;
       const isKnown = context.has(root) || input?.properties === undefined || memberShape(input, root) !== undefined;
       if (!isKnown) {
@@ -137,10 +141,14 @@ export class Survey {
 
   #readStep(names: readonly string[], node: ExpressionNode): void {
     const [, id, member] = names;
-    const { steps, readable } = this.#scope;
+    const { steps, readable, promises } = this.#scope;
     if (id === undefined) return this.#fault(node, '"steps" alone is no value', 'name the step: steps.<id>.result');
     if (!steps.has(id))
       return this.#fault(node, `unknown step "${id}"`, nearest(id, [...steps]) ?? `steps: ${[...steps].join(', ')}`);
+    if (member === 'token') {
+      if (!promises.has(id)) this.#fault(node, `step "${id}" has no token`, 'only a step with promise: true has one');
+      return;
+    }
     if (!readable.has(id)) {
       return this.#fault(node, `step "${id}" need not be finished by then`, `put "${id}" into the dependencies`);
     }

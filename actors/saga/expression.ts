@@ -4,7 +4,7 @@
  * Owns: what an expression may name, what it is refused for, and its evaluation. The language is `expression-engine.ts`.
  *
  * Names: `input`, `steps.<id>.result | status | error`, `context`, `error` (in compensations), `item` and `index` (in loops). Any other name is a variable:
- * a member of `context`, or, failing that, of `input`.
+ * a member of `context`, or, failing that, of `input`. `payload` is a name in updates; `steps.<id>.token` of a promise is there always.
  *
  * Refused: `matches`, since its regular expressions backtrack (28 characters against `^(a+)+$` take 20 s); loops within loops deeper
  * than two; more than 16 loops. An expression is bounded in form, not in cost: it is code, written by whoever writes the workflow.
@@ -32,6 +32,8 @@ export interface ExpressionVariables {
   readonly error?: unknown;
   readonly item?: unknown;
   readonly index?: number;
+  /** In updates. */
+  readonly payload?: unknown;
 }
 
 /** Something that has a value once there are variables. */
@@ -197,7 +199,8 @@ function compileSource(
 
 function valueAt(names: readonly string[], values: ExpressionVariables): unknown {
   const [root = '', ...members] = names;
-  let value = ROOTS.has(root) ? (values as unknown as Record<string, unknown>)[root] : variable(root, values);
+  const isName = ROOTS.has(root) || (root === 'payload' && Object.hasOwn(values, root));
+  let value = isName ? (values as unknown as Record<string, unknown>)[root] : variable(root, values);
   for (const [index, name] of members.entries()) {
     const isThere = typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, name);
     const member = isThere ? (value as Record<string, unknown>)[name] : undefined;
@@ -242,6 +245,7 @@ function shapeFor(
   scope: ExpressionScope,
 ): ValueShape | undefined {
   if (root === 'input') return scope.input;
+  if (root === 'payload' && !isVariable) return scope.payload;
   return isVariable && !Object.hasOwn(values.context, root) ? memberShape(scope.input, root) : undefined;
 }
 

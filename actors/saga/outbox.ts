@@ -28,6 +28,8 @@ export interface PublishCommand {
     readonly step: string;
     readonly attempt: number;
     readonly idempotencyKey: string;
+    /** What the handler of an earlier try has said last. */
+    readonly heartbeat?: unknown;
   };
 }
 

@@ -13,6 +13,9 @@ import { failTry, enqueue, presentTry, succeed, tryAgain } from './run-attempts.
 import { compensate, drain, failedSteps, isPastPivot, onUndoFailed } from './run-backward.ts';
 import { RunDraft } from './run-draft.ts';
 import { advance, onSignal, onStepTimeout, onTryFailed, onUnitDone, settle } from './run-forward.ts';
+import { takeUp } from './run-fork.ts';
+import { onHeartbeat, onSilence } from './run-heartbeats.ts';
+import { onPromise } from './run-promises.ts';
 import {
   executionName,
   type ExecutionName,
@@ -22,16 +25,21 @@ import {
   type RunEvent,
   type RunState,
 } from './run-state.ts';
+import { onUpdate } from './run-updates.ts';
+import { onCancelStep } from './run-withdrawal.ts';
 
 export interface Planned {
   readonly state: RunState;
   readonly commands: readonly RunCommand[];
 }
 
+/** Events that a run which is over looks at: they change nothing then, or say so themselves. */
+const ALWAYS: ReadonlySet<RunEvent['type']> = new Set(['done', 'failed', 'timer', 'promise']);
+
 /** The next state of a run, and what is to be done for it. */
 export function planRun(workflow: CompiledWorkflow, state: RunState, event: RunEvent, turn: PlannerTurn): Planned {
   const draft = new RunDraft(workflow, state, turn);
-  if (isOver(state) && event.type !== 'done' && event.type !== 'failed' && event.type !== 'timer') {
+  if (isOver(state) && !ALWAYS.has(event.type)) {
     draft.refuse('RUN_ENDED', `the run is ${state.phase.kind}: nothing can be done with it any more`);
   } else handle(draft, event);
   if (draft.commands.some(({ type }) => type === 'refused')) return { state, commands: draft.commands };
@@ -51,13 +59,13 @@ function settleRun(draft: RunDraft): void {
 
 function handle(draft: RunDraft, event: RunEvent): void {
   switch (event.type) {
-    case 'started': {
+    case 'started':
+    case 'forked': {
       const { timeoutMs } = draft.workflow.data;
       if (timeoutMs !== undefined) draft.setTimer('run', timeoutMs);
+      if (event.type === 'forked') takeUp(draft);
       return;
     }
-    case 'migrated':
-      return;
     case 'done': {
       const name = presentTry(draft, event.id);
       if (name === undefined) return;
@@ -77,6 +85,14 @@ function handle(draft: RunDraft, event: RunEvent): void {
       return onTimer(draft, event.id);
     case 'signal':
       return onSignal(draft, event.name, event.payload);
+    case 'promise':
+      return onPromise(draft, event.step, event.token, event.outcome);
+    case 'heartbeat':
+      return onHeartbeat(draft, event.id, event.details);
+    case 'update':
+      return onUpdate(draft, event.name, event.payload);
+    case 'cancelStep':
+      return onCancelStep(draft, event.step, event.reason);
     case 'cancel':
       return onCancel(draft, event.reason);
     case 'pause':
@@ -106,6 +122,8 @@ function onTimer(draft: RunDraft, id: string): void {
       if (draft.execution(name)?.status === 'backoff') enqueue(draft, name);
       return;
     }
+    case 'heartbeat':
+      return onSilence(draft, rest);
     case 'run': {
       if (draft.phase.kind !== 'running') return;
       const message = `the run was not over within ${draft.workflow.data.timeoutMs} ms`;

@@ -13,7 +13,7 @@ import type { ExpressionVariables } from './expression.ts';
 import type { RunDraft } from './run-draft.ts';
 import { type ExecutionName, executionName, type ExecutionState, REGISTERED, type RunCommand } from './run-state.ts';
 import { assertFits } from './value-size.ts';
-import type { RetryData, TargetData } from './workflow-data.ts';
+import type { RetryData, TargetData, WorkData } from './workflow-data.ts';
 
 /** What another try would not change. */
 const NEVER_RETRIED: ReadonlySet<string> = new Set([
@@ -54,11 +54,28 @@ function begin(draft: RunDraft, name: ExecutionName): boolean {
       `what "${draft.idOf(name)}" is to be given`,
     );
     draft.commands.push(command);
+    listen(draft, name);
     return true;
   } catch (error) {
     failTry(draft, name, encodeError(error), false);
     return false;
   }
+}
+
+/** From now on its handler may be silent for so long. */
+export function listen(draft: RunDraft, name: ExecutionName): void {
+  const silenceMs = silenceOf(draft, name);
+  if (silenceMs !== undefined) draft.setTimer(`heartbeat:${draft.idOf(name)}`, silenceMs);
+}
+
+function stopListening(draft: RunDraft, name: ExecutionName): void {
+  if (silenceOf(draft, name) !== undefined) draft.cancelTimer(`heartbeat:${draft.idOf(name)}`);
+}
+
+/** How long the handler may be silent. */
+export function silenceOf(draft: RunDraft, { step, undo }: ExecutionName): number | undefined {
+  const { call, compensation } = draft.plan(step);
+  return (undo ? compensation : call)?.data.heartbeatTimeoutMs;
 }
 
 function commandOf(
@@ -72,9 +89,10 @@ function commandOf(
   const variables = draft.variables(name.step, name.index);
   const made = name.undo ? compensation : call;
   if (made === undefined) {
-    const workflow = data.work.kind === 'workflow' ? data.work.workflow : '';
-    return { type: 'child', id, unit, attempt, workflow, input: operand?.evaluate(variables) };
+    const { workflow, detached = false } = data.work as Extract<WorkData, { kind: 'workflow' }>;
+    return { type: 'child', id, unit, attempt, workflow, input: operand?.evaluate(variables), detached };
   }
+  const { heartbeat } = draft.execution(name) as ExecutionState;
   return {
     type: 'call',
     id,
@@ -85,6 +103,7 @@ function commandOf(
     action: made.data.action,
     parameters: made.parameters.evaluate(variables),
     timeoutMs: made.data.attemptTimeoutMs,
+    ...(heartbeat === undefined ? {} : { heartbeat: heartbeat.details }),
   };
 }
 
@@ -105,6 +124,7 @@ export function presentTry(draft: RunDraft, commandId: string): ExecutionName | 
 
 export function succeed(draft: RunDraft, name: ExecutionName, result: unknown): void {
   draft.inFlight--;
+  stopListening(draft, name);
   draft.setExecution(name, { status: 'done', result, endedMs: draft.turn.nowMs });
 }
 
@@ -113,6 +133,7 @@ export function failTry(draft: RunDraft, name: ExecutionName, error: EncodedErro
   const { attempt, failures, startedMs } = draft.execution(name) as ExecutionState;
   const { nowMs } = draft.turn;
   draft.inFlight--;
+  stopListening(draft, name);
   const failed = { attempt, startedMs: startedMs ?? nowMs, endedMs: nowMs, error, unknown };
   draft.setExecution(name, { status: 'failed', failures: [...failures, failed], endedMs: nowMs });
 }

@@ -1,18 +1,18 @@
 /**
  * The actor that a run is: it takes answers, timers and calls from outside, asks the planner, and does what it is told.
  *
- * Owns: the state of one run with its definition, who waits for its end, and the words between a run and the others. What is to be
- * done is the planner's; commands to systems go through the outbox.
+ * Owns: the state of one run with its definition, and who waits for its end. What is to be done is the planner's; doing it is
+ * `run-commands.ts`.
  *
  * Invariants:
  * SR1. The answer, the next state and the next commands are one turn: a killed run goes on where it was.
  * SR2. A command to an actor is sent once; to a system it goes through the outbox, under one key however often.
- * SR3. A run that is over stays: its report can be read, and whoever asks for its result has it.
+ * SR3. A run that is over stays until it is deleted: its report can be read, and whoever asks for its result has it. Of one that is
+ *      deleted the id is kept, and is of no other run ever.
  */
-import { assertCellId, assertDefinitionName, type CellKey, keyOf } from '../../runtime/kernel/address.ts';
+import { parseKey } from '../../runtime/kernel/address.ts';
 import type { Behavior, Signal, Turn } from '../../runtime/kernel/behavior.ts';
 import {
-  ContractViolationError,
   decodeError,
   type EncodedError,
   encodeError,
@@ -22,45 +22,45 @@ import {
 } from '../../runtime/kernel/errors.ts';
 import { isAbnormal } from '../../runtime/kernel/exit.ts';
 import type { ReplyTo } from '../../runtime/kernel/message.ts';
-import { OUTBOX_KEY, type PublishCommand } from './outbox.ts';
 import { planRun } from './planner.ts';
-import { type RunBundle, workflowOf } from './run-bundle.ts';
+import { tokenOf } from './promise-token.ts';
+import { workflowOf } from './run-bundle.ts';
+import { perform, type RunStart, withoutStack } from './run-commands.ts';
+import { deletedRun, type DeletedRun, isDeleted, RETENTION_TIMER, unknownDeleted } from './run-deletion.ts';
+import { forkedRun } from './run-fork.ts';
 import { type IndexMessage, indexKey, type RunEntry } from './run-index.ts';
-import { isOver, newRun, type RunCommand, type RunEvent, type RunState } from './run-state.ts';
-import { type MoveMessage, type MoveRecord, moveRun, withMoves } from './run-move.ts';
+import { refusal } from './run-refusal.ts';
+import { isOver, newRun, type RunEvent, type RunState } from './run-state.ts';
 import { type RunReport, reportOf } from './run-view.ts';
-import { isRecord, type ValueFault, valueFaults } from './value-shape.ts';
+import { isRecord } from './value-shape.ts';
+import { assertFits } from './value-size.ts';
 import { hashOfJson } from './workflow-data.ts';
-
-export const RUN_DEFINITION = 'saga-run';
-
-/** What a run is spawned with. */
-export interface RunStart {
-  readonly runId: string;
-  readonly workflow: string;
-  readonly bundle: RunBundle;
-  readonly input: unknown;
-  readonly context: Readonly<Record<string, unknown>>;
-  /** Of a child: whom to tell of its end, and which command it answers. */
-  readonly parent?: { readonly key: CellKey; readonly command: string };
-}
 
 /** What a run is told and asked. */
 export type RunMessage =
-  | Exclude<RunEvent, { readonly type: 'started' | 'migrated' | 'timer' }>
-  | MoveMessage
+  | Exclude<RunEvent, { readonly type: 'started' | 'forked' | 'timer' }>
   /** Is it this one? Answered with a fingerprint of workflow and input. */
   | { readonly type: 'fingerprint' }
   /** Answered when the run is over: with its result, or its failure. */
-  | { readonly type: 'result' };
+  | { readonly type: 'result' }
+  /** Answered with what a fork may share. */
+  | { readonly type: 'past' }
+  /** It is to be forgotten; of a child, by its parent. */
+  | { readonly type: 'delete' };
 
-interface SagaRun {
+/** What a run tells whoever forks it. */
+export interface RunPast {
   readonly start: RunStart;
   readonly run: RunState;
-  readonly waiting: readonly ReplyTo[];
-  /** To other versions of its definition; absent: none. */
-  readonly moves?: readonly MoveRecord[];
 }
+
+interface LiveRun extends RunPast {
+  readonly waiting: readonly ReplyTo[];
+  /** Of a child whose parent is deleted while it is still undone. */
+  readonly isToBeDeleted?: boolean;
+}
+
+type SagaRun = LiveRun | DeletedRun;
 
 /** Questions for the result that are kept. Who asks has a deadline and asks again, so that the oldest have given up. */
 const WAITING_LIMIT = 1_000;
@@ -74,12 +74,17 @@ const UNKNOWN_OUTCOMES: ReadonlySet<string> = new Set([
   'UNKNOWN_OUTCOME',
   'EFFECT_TIMEOUT',
   'STEP_TIMEOUT',
+  'HEARTBEAT_TIMEOUT',
 ]);
 
 const EVENTS: ReadonlySet<string> = new Set([
   'done',
   'failed',
   'signal',
+  'promise',
+  'heartbeat',
+  'update',
+  'cancelStep',
   'cancel',
   'pause',
   'resume',
@@ -91,19 +96,23 @@ export function isUnknownOutcome(error: EncodedError): boolean {
   return UNKNOWN_OUTCOMES.has(error.code);
 }
 
-/** Workflow and input of a run: two starts of one run id must agree on it. */
-export function fingerprintOf(workflow: string, input: unknown): string {
-  return `${workflow} ${hashOfJson(input)}`;
+/** What two starts of one run id must agree on: the workflow, the input, and whose fork it is. */
+export function fingerprintOf(workflow: string, input: unknown, fork?: { of: string; from: string }): string {
+  return `${workflow} ${hashOfJson(input)}${fork === undefined ? '' : ` fork of ${fork.of} from ${fork.from}`}`;
 }
 
 export const runBehavior: Behavior<SagaRun> = {
   init(input, turn) {
-    const start = input as RunStart;
+    const { past, ...start } = input as RunStart;
+    const { runId, secret } = start;
     const workflow = workflowOf(start.bundle, start.workflow);
-    const run = newRun(workflow, start.input, start.context, turn.nowMs);
-    const { state } = apply({ start, run, waiting: [] }, { type: 'started' }, turn);
+    const token = secret === undefined ? undefined : (step: string): string => tokenOf(runId, step, secret);
+    const fresh = newRun(workflow, start.input, start.context, turn.nowMs, token);
+    const run = past === undefined ? fresh : forkedRun(fresh, past);
+    const event = { type: past === undefined ? 'started' : 'forked' } as const;
+    const { state } = apply({ start, run, waiting: [] }, event, turn);
     // Where it stands already, if that is more than running.
-    if (state.run.phase.kind === 'running') tellIndex(state, turn);
+    if (!isDeleted(state) && state.run.phase.kind === 'running') tellIndex(state, turn);
     return state;
   },
 
@@ -115,10 +124,21 @@ export const runBehavior: Behavior<SagaRun> = {
       return state;
     }
     const message = given as unknown as RunMessage;
+    if (isDeleted(state)) {
+      turn.fail(unknownDeleted(state));
+      return state;
+    }
     switch (message.type) {
-      case 'fingerprint':
-        turn.reply(fingerprintOf(state.start.workflow, state.start.input));
+      case 'fingerprint': {
+        const { workflow, input, fork } = state.start;
+        turn.reply(fingerprintOf(workflow, input, fork));
         return state;
+      }
+      case 'past':
+        answerPast(state, turn);
+        return state;
+      case 'delete':
+        return onDelete(state, turn);
       case 'result': {
         const handle = turn.takeReplyTo();
         if (handle === undefined) return state;
@@ -126,8 +146,6 @@ export const runBehavior: Behavior<SagaRun> = {
         answer(state, handle, turn);
         return state;
       }
-      case 'migrate':
-        return onMigrate(state, message, turn);
       default:
         if (EVENTS.has(message.type)) return take(state, message, turn);
         turn.fail(
@@ -140,26 +158,45 @@ export const runBehavior: Behavior<SagaRun> = {
   },
 
   signal(state, signal, turn) {
+    if (isDeleted(state)) return state;
+    if (signal.kind === 'timer' && signal.id === RETENTION_TIMER) return deletedRun(state.start, state.run, turn);
     const event = eventOf(signal);
     return event === undefined ? state : apply(state, event, turn).state;
   },
 
   save: (state) => state,
   load: (saved) => saved as SagaRun,
-  view: ({ start, run, moves }): RunReport =>
-    withMoves(reportOf(start.runId, workflowOf(start.bundle, start.workflow), run), moves),
+  view: (state): RunReport | null => {
+    if (isDeleted(state)) return null;
+    const { start, run } = state;
+    return reportOf(start.runId, workflowOf(start.bundle, start.workflow), run);
+  },
 };
 
-/** Everything of a move is this turn: the definition, the state under it, and what starts by it. */
-function onMigrate(state: SagaRun, message: MoveMessage, turn: Turn): SagaRun {
-  const { answer, next } = moveRun(state, message, { nowMs: turn.nowMs, random: () => turn.random() });
-  turn.reply(answer);
-  if (next === undefined) return state;
-  const { bundle, run, moves, commands } = next;
-  const moved: SagaRun = { ...state, start: { ...state.start, bundle }, run, moves };
-  for (const command of commands) perform(moved.start, command, turn, []);
-  tellIndex(moved, turn);
-  return apply(moved, { type: 'migrated' }, turn).state;
+function answerPast({ start, run }: LiveRun, turn: Turn): void {
+  try {
+    assertFits({ start, run }, `what run "${start.runId}" has done`);
+    turn.reply({ start, run } satisfies RunPast);
+  } catch (error) {
+    turn.fail(error);
+  }
+}
+
+function onDelete(state: LiveRun, turn: Turn): SagaRun {
+  const { start, run } = state;
+  const { runId, parent } = start;
+  const isByParent = parent !== undefined && turn.from === parent.key;
+  if (parent !== undefined && !isByParent) {
+    turn.fail(refusal('IS_CHILD', `it is a child of ${parent.key}, and is deleted with it`, runId));
+    return state;
+  }
+  if (!isOver(run)) {
+    if (isByParent) return { ...state, isToBeDeleted: true };
+    turn.fail(refusal('NOT_OVER', `the run is ${run.phase.kind}: one that is over can be deleted`, runId));
+    return state;
+  }
+  turn.reply(null);
+  return deletedRun(start, run, turn);
 }
 
 function eventOf(signal: Signal): RunEvent | undefined {
@@ -187,138 +224,56 @@ function eventOf(signal: Signal): RunEvent | undefined {
   }
 }
 
-/** Stacks are of the thread that failed; a run keeps what its users can use. */
-function withoutStack({ name, code, message, details }: EncodedError): EncodedError {
-  return { name, code, message, ...(details === undefined ? {} : { details }) };
-}
-
 /** An event that somebody waits for: accepted, or refused with the reason. */
-function take(state: SagaRun, event: RunEvent, turn: Turn): SagaRun {
-  const { state: next, refusal } = apply(state, event, turn);
-  if (refusal === undefined) turn.reply(null);
-  else turn.fail(refusal);
+function take(state: LiveRun, event: RunEvent, turn: Turn): SagaRun {
+  const { state: next, refused, answer: reply = null } = apply(state, event, turn);
+  if (refused === undefined) turn.reply(reply);
+  else turn.fail(refused);
   return next;
 }
 
+interface Applied {
+  readonly state: SagaRun;
+  readonly refused?: Error;
+  readonly answer?: unknown;
+}
+
 /** Plans an event, and whatever follows from it within this turn. */
-function apply(
-  state: SagaRun,
-  first: RunEvent,
-  turn: Turn,
-): { readonly state: SagaRun; readonly refusal?: RunRefusedError } {
+function apply(state: LiveRun, first: RunEvent, turn: Turn): Applied {
   const { runId, bundle, workflow: id } = state.start;
   const workflow = workflowOf(bundle, id);
   const planner = { nowMs: turn.nowMs, random: () => turn.random() };
   const events: RunEvent[] = [first];
   let { run } = state;
   let hasEnded = false;
+  let reply: unknown;
   for (let event = events.shift(); event !== undefined; event = events.shift()) {
     const planned = planRun(workflow, run, event, planner);
     run = planned.state;
     for (const command of planned.commands) {
-      if (command.type === 'refused') {
-        const details = { reason: command.code, runId };
-        return { state, refusal: new RunRefusedError(`run "${runId}": ${command.message}`, { details }) };
-      }
+      if (command.type === 'refused') return { state, refused: refusal(command.code, command.message, runId) };
       if (command.type === 'ended') hasEnded = true;
+      else if (command.type === 'answered') reply = command.value;
       else perform(state.start, command, turn, events);
     }
   }
   const next = { ...state, run };
   if (run.phase.kind !== state.run.phase.kind) tellIndex(next, turn);
-  return { state: hasEnded ? end(next, turn) : next };
+  return { state: hasEnded ? end(next, turn) : next, ...(reply === undefined ? {} : { answer: reply }) };
 }
 
-function tellIndex({ start, run }: SagaRun, turn: Turn): void {
-  const { runId, workflow, bundle } = start;
+function tellIndex({ start, run }: LiveRun, turn: Turn): void {
+  const { runId, workflow, bundle, parent } = start;
   const { version } = workflowOf(bundle, workflow).data;
   const { startedMs, endedMs, phase } = run;
-  const entry: RunEntry = { runId, workflow, version, status: phase.kind, startedMs, endedMs };
+  const of = parent === undefined ? {} : { parent: parseKey(parent.key).id };
+  const entry: RunEntry = { runId, workflow, version, status: phase.kind, startedMs, endedMs, ...of };
   turn.send(indexKey(runId), { type: 'entry', entry } satisfies IndexMessage);
 }
 
-function perform(start: RunStart, command: RunCommand, turn: Turn, events: RunEvent[]): void {
-  switch (command.type) {
-    case 'timer':
-      return turn.setTimer({ id: command.id, delayMs: command.delayMs, payload: null });
-    case 'timer.cancel':
-      return turn.cancelTimer(command.id);
-    case 'child.cancel':
-      return turn.send(keyOf(RUN_DEFINITION, childRunId(start, command.id)), {
-        type: 'cancel',
-        reason: 'its parent gave it up',
-      });
-    case 'call':
-    case 'child':
-      try {
-        if (command.type === 'call') call(start, command, turn);
-        else spawnChild(start, command, turn);
-      } catch (error) {
-        events.push({ type: 'failed', id: command.id, error: withoutStack(encodeError(error)), unknown: false });
-      }
-      return;
-    case 'refused':
-    case 'ended':
-      return;
-  }
-}
-
-function call(start: RunStart, command: RunCommand & { readonly type: 'call' }, turn: Turn): void {
-  const { target, id, action, parameters, timeoutMs } = command;
-  const about = {
-    run: start.runId,
-    step: command.unit,
-    attempt: command.attempt,
-    idempotencyKey: `${start.runId}/${id}`,
-  };
-  if (target.kind === 'actor') {
-    assertDefinitionName(target.definition);
-    assertCellId(target.id);
-    turn.ask(
-      keyOf(target.definition, target.id),
-      { ...(parameters as object), type: action, workflow: about },
-      { ask: id, timeoutMs },
-    );
-    return;
-  }
-  const publish: PublishCommand = {
-    type: 'publish',
-    run: turn.self,
-    id,
-    target: target.system,
-    action,
-    parameters,
-    timeoutMs,
-    about,
-  };
-  turn.send(OUTBOX_KEY, publish);
-}
-
-function childRunId(start: RunStart, command: string): string {
-  return `${start.runId}/${command}`;
-}
-
-function spawnChild(start: RunStart, command: RunCommand & { readonly type: 'child' }, turn: Turn): void {
-  const { workflow, input, id } = command;
-  const { data } = workflowOf(start.bundle, workflow);
-  const faults = valueFaults(input, data.input, 'input');
-  if (faults.length > 0) throw invalidInput(workflow, faults);
-  const runId = childRunId(start, id);
-  assertCellId(runId);
-  const child: RunStart = {
-    runId,
-    workflow,
-    bundle: start.bundle,
-    input,
-    context: {},
-    parent: { key: turn.self, command: id },
-  };
-  turn.spawn({ childId: id, actor: { definition: RUN_DEFINITION, id: runId }, input: child });
-}
-
-function end(state: SagaRun, turn: Turn): SagaRun {
+function end(state: LiveRun, turn: Turn): SagaRun {
   for (const handle of state.waiting) answer(state, handle, turn);
-  const { parent } = state.start;
+  const { parent, keepFinishedMs } = state.start;
   if (parent !== undefined) {
     const error = failureOf(state);
     turn.send(
@@ -328,16 +283,20 @@ function end(state: SagaRun, turn: Turn): SagaRun {
         : { type: 'failed', id: parent.command, error: withoutStack(encodeError(error)), unknown: false },
     );
   }
+  if (state.isToBeDeleted === true) return deletedRun(state.start, state.run, turn);
+  if (parent === undefined && keepFinishedMs !== undefined) {
+    turn.setTimer({ id: RETENTION_TIMER, delayMs: keepFinishedMs, payload: null });
+  }
   return { ...state, waiting: [] };
 }
 
-function answer(state: SagaRun, handle: ReplyTo, turn: Turn): void {
+function answer(state: LiveRun, handle: ReplyTo, turn: Turn): void {
   const error = failureOf(state);
   if (error === undefined) turn.replyTo(handle, state.run.result);
   else turn.failTo(handle, error);
 }
 
-function failureOf({ start, run }: SagaRun): WorkflowFailedError | WorkflowCancelledError | undefined {
+function failureOf({ start, run }: LiveRun): WorkflowFailedError | WorkflowCancelledError | undefined {
   const { failure, phase } = run;
   if (failure === undefined || phase.kind === 'completed') return undefined;
   const { runId, workflow, bundle } = start;
@@ -352,11 +311,4 @@ function failureOf({ start, run }: SagaRun): WorkflowFailedError | WorkflowCance
   return phase.kind === 'cancelled'
     ? new WorkflowCancelledError(message, { details, cause })
     : new WorkflowFailedError(message, { details, cause });
-}
-
-export function invalidInput(workflow: string, faults: readonly ValueFault[]): ContractViolationError {
-  const listed = faults.map(({ path, rule, expected }) => `${path} (${rule}): ${expected}`).join('; ');
-  return new ContractViolationError(`workflow "${workflow}" does not take this input: ${listed}`, {
-    details: { workflow, faults },
-  });
 }

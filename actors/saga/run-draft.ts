@@ -11,6 +11,7 @@ import {
   type ExecutionState,
   executionId,
   type PlannerTurn,
+  type PromiseOutcome,
   type RefusalCode,
   type RunCommand,
   type RunFailure,
@@ -18,6 +19,7 @@ import {
   type RunState,
   type StepState,
   type UnitState,
+  type UpdateRecord,
 } from './run-state.ts';
 
 export class RunDraft {
@@ -29,6 +31,8 @@ export class RunDraft {
   failure: RunFailure | undefined;
   endedMs: number | undefined;
   result: unknown;
+  context: Readonly<Record<string, unknown>>;
+  updates: readonly UpdateRecord[];
   open: number;
   inFlight: number;
   readonly ready: string[];
@@ -47,6 +51,8 @@ export class RunDraft {
     this.failure = before.failure;
     this.endedMs = before.endedMs;
     this.result = before.result;
+    this.context = before.context;
+    this.updates = before.updates;
     this.open = before.open;
     this.inFlight = before.inFlight;
     this.ready = [...before.ready];
@@ -58,7 +64,8 @@ export class RunDraft {
 
   finish(): RunState {
     const { phase, paused, failure, endedMs, result, open, inFlight, ready, queue, waiting, signals } = this;
-    const { input, context, startedMs } = this.#before;
+    const { context, updates } = this;
+    const { input, startedMs } = this.#before;
     const steps = this.#steps;
     return {
       phase,
@@ -76,6 +83,7 @@ export class RunDraft {
       inFlight,
       waiting,
       signals,
+      updates,
     };
   }
 
@@ -95,6 +103,13 @@ export class RunDraft {
     const next: StepState = { ...this.step(id), ...change };
     this.#steps[id] = next;
     return next;
+  }
+
+  /** What settled a promise before its step began. */
+  takeEarly(id: string): PromiseOutcome | undefined {
+    const { early, ...step } = this.step(id);
+    if (early !== undefined) this.#steps[id] = step;
+    return early;
   }
 
   unit(step: string, index: number): UnitState | undefined {
@@ -123,10 +138,14 @@ export class RunDraft {
 
   /** For an expression of this step; `index` in a loop. */
   variables(step: string, index?: number): ExpressionVariables {
-    const { input, context } = this.#before;
     const { items } = this.step(step);
     const inLoop = items === undefined || index === undefined ? {} : { item: items[index], index };
-    return { input, context, steps: this.#steps, error: this.failure?.error, ...inLoop };
+    return { ...this.names(), ...inLoop };
+  }
+
+  /** For an expression of no step in particular. */
+  names(): ExpressionVariables {
+    return { input: this.#before.input, context: this.context, steps: this.#steps, error: this.failure?.error };
   }
 
   fail(kind: RunFailure['kind'], error: EncodedError, step: string | undefined): void {
@@ -139,6 +158,10 @@ export class RunDraft {
 
   cancelTimer(id: string): void {
     this.commands.push({ type: 'timer.cancel', id });
+  }
+
+  answer(value: unknown): void {
+    this.commands.push({ type: 'answered', value });
   }
 
   refuse(code: RefusalCode, message: string): void {

@@ -10,7 +10,14 @@ import { type EncodedError, encodeError, ExpressionError } from '../../runtime/k
 import type { CompiledStep } from './compiled-workflow.ts';
 import { backOff, failTry, isRetried, pump } from './run-attempts.ts';
 import type { RunDraft } from './run-draft.ts';
-import { type ExecutionName, type ExecutionState, QUEUED, type StepState } from './run-state.ts';
+import {
+  isCancelledAlone,
+  type ExecutionName,
+  type ExecutionState,
+  type PromiseOutcome,
+  QUEUED,
+  type StepState,
+} from './run-state.ts';
 import { assertFits } from './value-size.ts';
 
 /** Signals that wait for a step. */
@@ -85,10 +92,21 @@ function start(draft: RunDraft, plan: CompiledStep): void {
       else receive(draft, id, signal.name, signal.payload);
       return;
     }
+    case 'promise': {
+      // Somebody was quicker.
+      const early = draft.takeEarly(id);
+      if (early === undefined) return;
+      return settlePromise(draft, id, early);
+    }
     case 'call':
     case 'workflow':
       return plan.items === undefined ? addUnit(draft, id) : startLoop(draft, plan);
   }
+}
+
+export function settlePromise(draft: RunDraft, id: string, outcome: PromiseOutcome): void {
+  if (outcome.kind === 'resolved') settle(draft, id, { status: 'completed', result: outcome.value });
+  else failStep(draft, id, outcome.error);
 }
 
 function startLoop(draft: RunDraft, { data, items: list }: CompiledStep): void {
@@ -116,7 +134,7 @@ function addUnit(draft: RunDraft, step: string): void {
 export function settle(
   draft: RunDraft,
   id: string,
-  outcome: Partial<StepState> & { readonly status: 'completed' | 'skipped' | 'failed' },
+  outcome: Partial<StepState> & { readonly status: 'completed' | 'skipped' | 'failed' | 'cancelled' },
 ): void {
   const over: { id: string; outcome: typeof outcome }[] = [{ id, outcome }];
   for (let at = over.pop(); at !== undefined; at = over.pop()) {
@@ -137,7 +155,7 @@ export function settle(
   }
 }
 
-/** What becomes of a step whose dependencies are as far as they are. */
+/** What is to become of a step that has not begun. */
 export function fateOf(draft: RunDraft, id: string): 'ready' | 'wait' | 'skip' | 'skip all' {
   const { dependencies, join, skipDependents } = draft.plan(id).data;
   let completed = 0;
@@ -147,7 +165,7 @@ export function fateOf(draft: RunDraft, id: string): 'ready' | 'wait' | 'skip' |
     const step = draft.step(needed);
     if (step.status === 'completed') completed++;
     if (isSettled(draft, needed, step)) over++;
-    if (step.status === 'skipped' && step.cascades) isCascade = true;
+    if ((step.status === 'skipped' || step.status === 'cancelled') && step.cascades) isCascade = true;
   }
   if (join === 'all') {
     if (isCascade) return 'skip all';
@@ -158,10 +176,12 @@ export function fateOf(draft: RunDraft, id: string): 'ready' | 'wait' | 'skip' |
   return isCascade || skipDependents ? 'skip all' : 'skip';
 }
 
-function isSettled(draft: RunDraft, id: string, { status }: StepState): boolean {
+function isSettled(draft: RunDraft, id: string, step: StepState): boolean {
+  const { status } = step;
   return (
     status === 'completed' ||
     status === 'skipped' ||
+    isCancelledAlone(step) ||
     (status === 'failed' && draft.plan(id).data.onFailure === 'continue')
   );
 }
@@ -179,16 +199,18 @@ export function failStep(draft: RunDraft, id: string, error: EncodedError): void
 /** The try under way has failed: there is another, or the unit has failed. */
 export function onTryFailed(draft: RunDraft, name: ExecutionName): void {
   const { work } = draft.plan(name.step).data;
-  const { status, error } = draft.step(name.step);
+  const { status, error, withdrawn } = draft.step(name.step);
   // An active step with an error is a loop of which one item has failed for good.
-  const mayRetry = draft.phase.kind === 'running' && status === 'active' && error === undefined;
+  const mayRetry =
+    draft.phase.kind === 'running' && status === 'active' && error === undefined && withdrawn === undefined;
   const execution = draft.execution(name) as ExecutionState;
   if (work.kind === 'call' && mayRetry && isRetried(execution, work.retry)) backOff(draft, name, work.retry);
   else onUnitFailed(draft, name);
 }
 
 function onUnitFailed(draft: RunDraft, { step, index }: ExecutionName): void {
-  const { status, error: earlier } = draft.step(step);
+  const { status, error: earlier, withdrawn } = draft.step(step);
+  if (withdrawn !== undefined) return onWithdrawnUnit(draft, step);
   const error = earlier ?? draft.unit(step, index)?.run.failures.at(-1)?.error;
   if (status !== 'active' || error === undefined) return;
   if (draft.plan(step).data.onFailure === 'fail') return failStep(draft, step, error);
@@ -197,22 +219,35 @@ function onUnitFailed(draft: RunDraft, { step, index }: ExecutionName): void {
   if (!isUnderWay(draft, step)) failStep(draft, step, error);
 }
 
-function isUnderWay(draft: RunDraft, step: string): boolean {
+export function isUnderWay(draft: RunDraft, step: string): boolean {
   return draft.step(step).units.some(({ run }) => run.status === 'running');
 }
 
 /** A unit is done: the next item, or the step is completed. */
 export function onUnitDone(draft: RunDraft, { step }: ExecutionName): void {
-  const { status, units, items, error } = draft.step(step);
+  const { status, units, items, error, withdrawn } = draft.step(step);
   if (status !== 'active') return;
-  if (error !== undefined) {
-    if (!isUnderWay(draft, step)) failStep(draft, step, error);
-    return;
+  const isWhole =
+    (items === undefined || units.length === items.length) && units.every(({ run }) => run.status === 'done');
+  if (isWhole) {
+    const results = units.map(({ run }) => run.result);
+    return settle(draft, step, { status: 'completed', result: items === undefined ? results[0] : results });
   }
-  if (items !== undefined && units.length < items.length) return addUnit(draft, step);
-  if (units.some(({ run }) => run.status !== 'done')) return;
-  const results = units.map(({ run }) => run.result);
-  settle(draft, step, { status: 'completed', result: items === undefined ? results[0] : results });
+  if (withdrawn !== undefined) return onWithdrawnUnit(draft, step);
+  if (error === undefined) {
+    if (items !== undefined && units.length < items.length) addUnit(draft, step);
+  } else if (!isUnderWay(draft, step)) failStep(draft, step, error);
+}
+
+/** A unit of a step that is being cancelled has ended, but not all of it is done. */
+function onWithdrawnUnit(draft: RunDraft, step: string): void {
+  const { status, withdrawn } = draft.step(step);
+  if (status === 'active' && !isUnderWay(draft, step)) cancelled(draft, step, withdrawn as EncodedError);
+}
+
+/** A step is over because somebody has cancelled it; the run goes on, as after one that is skipped. */
+export function cancelled(draft: RunDraft, step: string, error: EncodedError): void {
+  settle(draft, step, { status: 'cancelled', error, cascades: draft.plan(step).data.skipDependents });
 }
 
 /** Units of a step that wait, for room or for another try, are not begun any more. */
@@ -227,7 +262,7 @@ export function dropWaiting(draft: RunDraft, step: string): void {
 
 /** Gives up what a step does: nobody knows what became of the tries under way. */
 export function onStepTimeout(draft: RunDraft, id: string): void {
-  const { status, units } = draft.step(id);
+  const { status, units, withdrawn } = draft.step(id);
   if (status !== 'active') return;
   const { timeoutMs, work } = draft.plan(id).data;
   const message = `step "${id}" was not over within ${timeoutMs} ms`;
@@ -241,7 +276,8 @@ export function onStepTimeout(draft: RunDraft, id: string): void {
       draft.commands.push({ type: 'child.cancel', id: `${draft.idOf(name)}/${run.attempt}` });
   }
   stopWaiting(draft, id);
-  failStep(draft, id, error);
+  if (withdrawn === undefined) failStep(draft, id, error);
+  else cancelled(draft, id, withdrawn);
 }
 
 /** A sleep ends, a wait for a signal ends. */

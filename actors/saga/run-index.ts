@@ -22,6 +22,8 @@ export interface RunEntry {
   readonly status: RunStatus;
   readonly startedMs: number;
   readonly endedMs: number | undefined;
+  /** Of a child workflow: the run that started it. */
+  readonly parent?: string;
 }
 
 /** All that are given must fit. */
@@ -34,6 +36,7 @@ export interface RunFilter {
 
 export type IndexMessage =
   | { readonly type: 'entry'; readonly entry: RunEntry }
+  | { readonly type: 'gone'; readonly runId: string }
   /** Answered with entries in the order of their run ids, from behind `after`. */
   | { readonly type: 'list'; readonly filter: RunFilter; readonly after: string; readonly limit: number };
 
@@ -58,6 +61,8 @@ export const indexBehavior: Behavior<RunIndex> = {
     switch (message.type) {
       case 'entry':
         return trim(put(state, message.entry));
+      case 'gone':
+        return without(state, message.runId);
       case 'list':
         turn.reply(listed(state, message.filter, message.after, message.limit));
         return state;
@@ -69,18 +74,28 @@ export const indexBehavior: Behavior<RunIndex> = {
   view: ({ buckets }) => ({ runs: buckets.reduce((sum, bucket) => sum + bucket.length, 0) }),
 };
 
-function put({ buckets, ended }: RunIndex, entry: RunEntry): RunIndex {
+function bucketOf(runId: string): number {
   // The shard has taken the low bits.
-  const at = Math.trunc(hashOf(entry.runId) / INDEX_SHARDS) % BUCKETS;
+  return Math.trunc(hashOf(runId) / INDEX_SHARDS) % BUCKETS;
+}
+
+function put({ buckets, ended }: RunIndex, entry: RunEntry): RunIndex {
+  const at = bucketOf(entry.runId);
   const bucket = [...(buckets[at] ?? [])];
   const place = bucket.findIndex(({ runId }) => runId === entry.runId);
   const before = bucket[place];
   if (before === undefined) bucket.push(entry);
   else bucket[place] = entry;
-  const changed = [...buckets];
-  changed[at] = bucket;
   const more = entry.endedMs !== undefined && before?.endedMs === undefined ? 1 : 0;
-  return { buckets: changed, ended: ended + more };
+  return { buckets: buckets.with(at, bucket), ended: ended + more };
+}
+
+function without({ buckets, ended }: RunIndex, runId: string): RunIndex {
+  const at = bucketOf(runId);
+  const bucket = buckets[at] ?? [];
+  const gone = bucket.find((entry) => entry.runId === runId);
+  const left = bucket.filter((entry) => entry !== gone);
+  return { buckets: buckets.with(at, left), ended: gone?.endedMs === undefined ? ended : ended - 1 };
 }
 
 function trim(state: RunIndex): RunIndex {

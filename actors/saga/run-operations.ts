@@ -12,10 +12,17 @@ import { keyOf } from '../../runtime/kernel/address.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import { AskTimeoutError, encodeError, UnknownRunError } from '../../runtime/kernel/errors.ts';
 import { assertListOptions, LIST_LIMIT } from './engine-options.ts';
-import { type RunMessage, RUN_DEFINITION } from './run-behavior.ts';
+import { assertBulk, type BulkAction, type BulkOptions, bulkOver, type BulkReport } from './bulk-operations.ts';
+import { heartbeat, type WorkflowTry } from './heartbeat.ts';
+import { readToken } from './promise-token.ts';
+import type { RunMessage } from './run-behavior.ts';
+import { RUN_DEFINITION, withoutStack } from './run-commands.ts';
+import type { HeartbeatReply } from './run-heartbeats.ts';
 import { INDEX_SHARDS, type IndexMessage, type RunEntry, type RunFilter } from './run-index.ts';
+import type { PromiseOutcome } from './run-state.ts';
 import type { RunReport, RunStatus, TraceEntry } from './run-view.ts';
 import { sagaIndex } from './saga-actors.ts';
+import { assertFits } from './value-size.ts';
 
 export interface WaitOptions {
   /** Default: none, as long as it takes. */
@@ -101,7 +108,64 @@ export class RunOperations {
     payload: unknown = null,
     options: { readonly idempotencyKey?: string } = {},
   ): Promise<void> {
+    assertFits(payload, `the payload of the signal "${name}"`);
     await this.#tell(runId, { type: 'signal', name, payload }, options.idempotencyKey);
+  }
+
+  /**
+   * Settles the promise of a token with a value, from anywhere and at any time of the run: the result of its step. The same once more
+   * changes nothing. One that comes before its step has begun is kept for it.
+   *
+   * @throws UnknownTokenError, TokenUsedError (it was settled otherwise, its step took too long or was skipped, the run is over or being
+   *   undone), ContractViolationError (the step's `result` says what it takes), UnknownRunError (deleted)
+   * @example await engine.resolvePromise(request.query.token, { approved: true, by: 'Ada' })
+   */
+  async resolvePromise(token: string, value: unknown = null): Promise<void> {
+    assertFits(value, 'the value of a promise');
+    await this.#settle(token, { kind: 'resolved', value });
+  }
+
+  /** Settles the promise of a token with an error, which fails its step. @throws as `resolvePromise` */
+  async rejectPromise(token: string, error: unknown): Promise<void> {
+    await this.#settle(token, { kind: 'rejected', error: withoutStack(encodeError(error)) });
+  }
+
+  /**
+   * Says that whoever handles a call of a step is alive, and how far it is; the next try is told the last `details`. For handlers elsewhere:
+   * actors have `sendHeartbeat`, handlers of connectors `context.heartbeat`.
+   *
+   * @throws RunRefusedError (`TRY_OVER`: another try has begun, or the step is over: stop), UnknownRunError
+   */
+  async heartbeat(at: WorkflowTry, details: unknown = null): Promise<HeartbeatReply> {
+    return this.#known(at.run, () => heartbeat(this.host, at, details));
+  }
+
+  /**
+   * Changes variables of a run, as an update of its definition says, and resolves with what that answers. With an `idempotencyKey` it
+   * may be repeated: the answer is the first one's.
+   *
+   * @throws RunRefusedError (`UNKNOWN_UPDATE`; `UPDATE_REFUSED`: its condition is false, or an expression has no value; the run is over),
+   *   ContractViolationError (the payload), UnknownRunError
+   * @example const { quantity } = await engine.update('order-42', 'changeQuantity', { quantity: 3 })
+   */
+  async update<TReply = unknown>(
+    runId: string,
+    name: string,
+    payload: unknown = null,
+    options: { readonly idempotencyKey?: string } = {},
+  ): Promise<TReply> {
+    assertFits(payload, `the payload of the update "${name}"`);
+    return this.#tell<TReply>(runId, { type: 'update', name, payload }, options.idempotencyKey);
+  }
+
+  /**
+   * Cancels one step; the run goes on as if it were skipped. One that waits is cancelled at once. Of a call that is under way the answer is
+   * waited for: if it was done, so is the step.
+   *
+   * @throws RunRefusedError (`UNKNOWN_STEP`, `STEP_OVER`, `NOT_RUNNING`, `RUN_ENDED`), UnknownRunError
+   */
+  async cancelStep(runId: string, step: string, reason?: string): Promise<void> {
+    await this.#tell(runId, { type: 'cancelStep', step, reason });
   }
 
   /** What is done is undone; protected from being cancelled itself. @throws RunRefusedError (past its pivot, over), UnknownRunError */
@@ -132,6 +196,34 @@ export class RunOperations {
     await this.#tell(runId, { type: 'resolve', unit, result });
   }
 
+  /**
+   * Forgets a run that is over, with its children. Its id is not used again: a start with it is a `RunConflictError`.
+   *
+   * @throws RunRefusedError (`NOT_OVER`; `IS_CHILD`: it goes with its parent), UnknownRunError (also once it is deleted)
+   */
+  async delete(runId: string): Promise<void> {
+    await this.#tell(runId, { type: 'delete' });
+  }
+
+  /**
+   * Does one thing with every run that a filter finds, children excepted, a page at a time: resolves when the page is done, with a report of
+   * each. Bounded by `limit` and `concurrency`; `after` of a report is where the next call goes on, after a crash too.
+   *
+   * @throws InvalidOptionsError. What fails for one run is in the report
+   * @example const { done, failed, after } = await engine.bulk({ type: 'cancel' }, { workflow: 'checkout', status: 'stuck' })
+   */
+  async bulk(action: BulkAction, filter: RunFilter, options: BulkOptions = {}): Promise<BulkReport> {
+    assertBulk(action, options);
+    const { after, limit = LIST_LIMIT, concurrency } = options;
+    const page = await this.list(filter, { limit, ...(after === undefined ? {} : { after }) });
+    return bulkOver(this, page, action, { limit, concurrency });
+  }
+
+  async #settle(token: string, outcome: PromiseOutcome): Promise<void> {
+    const { runId, step } = readToken(token);
+    await this.#tell(runId, { type: 'promise', step, token, outcome });
+  }
+
   /** What to say of a run whose result was not there in time. */
   async #notOver(runId: string, timeoutMs: number | undefined, cause: AskTimeoutError): Promise<AskTimeoutError> {
     try {
@@ -150,26 +242,19 @@ export class RunOperations {
     return this.host.refOf(keyOf(RUN_DEFINITION, runId));
   }
 
-  protected async ask<TReply>(
-    runId: string,
-    message: RunMessage,
-    timeoutMs?: number,
-    signal?: AbortSignal,
-  ): Promise<TReply> {
-    try {
-      const options = {
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-        ...(signal === undefined ? {} : { signal }),
-      };
-      return await this.#run(runId).ask<TReply>(message, options);
-    } catch (error) {
-      throw encodeError(error).code === 'ACTOR_NOT_FOUND' ? unknownRun(runId) : error;
-    }
+  protected ask<TReply>(runId: string, message: RunMessage, timeoutMs?: number, signal?: AbortSignal): Promise<TReply> {
+    const options = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
+    return this.#known(runId, () => this.#run(runId).ask<TReply>(message, options));
   }
 
-  async #tell(runId: string, message: RunMessage, idempotencyKey?: string): Promise<void> {
+  #tell<TReply = null>(runId: string, message: RunMessage, idempotencyKey?: string): Promise<TReply> {
+    const options = idempotencyKey === undefined ? {} : { idempotencyKey };
+    return this.#known(runId, () => this.#run(runId).ask<TReply>(message, options));
+  }
+
+  async #known<TReply>(runId: string, call: () => Promise<TReply>): Promise<TReply> {
     try {
-      await this.#run(runId).ask(message, idempotencyKey === undefined ? {} : { idempotencyKey });
+      return await call();
     } catch (error) {
       throw encodeError(error).code === 'ACTOR_NOT_FOUND' ? unknownRun(runId) : error;
     }
@@ -177,5 +262,5 @@ export class RunOperations {
 }
 
 function unknownRun(runId: string): UnknownRunError {
-  return new UnknownRunError(`no run "${runId}" was ever started`, { details: { runId } });
+  return new UnknownRunError(`no run "${runId}" is there: it was never started, or is deleted`, { details: { runId } });
 }

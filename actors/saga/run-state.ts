@@ -20,7 +20,7 @@ export type StepStatus =
   | 'completed'
   | 'skipped'
   | 'failed'
-  /** Was under way when the run failed or was cancelled. */
+  /** Was under way when the run failed or was cancelled; or was cancelled alone. */
   | 'cancelled';
 
 /** A try that failed. */
@@ -55,6 +55,21 @@ export interface ExecutionState {
   readonly endedMs: number | undefined;
   readonly failures: readonly FailedTry[];
   readonly result: unknown;
+  /** What its handler has said last. */
+  readonly heartbeat?: { readonly atMs: number; readonly details: unknown };
+}
+
+/** How a promise is settled. */
+export type PromiseOutcome =
+  | { readonly kind: 'resolved'; readonly value: unknown }
+  | { readonly kind: 'rejected'; readonly error: EncodedError };
+
+/** An update that was accepted. */
+export interface UpdateRecord {
+  readonly atMs: number;
+  readonly name: string;
+  readonly payload: unknown;
+  readonly set: Readonly<Record<string, unknown>>;
 }
 
 /** What a step does once: all of it, or one item of its list. */
@@ -69,12 +84,18 @@ export interface StepState {
   readonly error: EncodedError | undefined;
   readonly startedMs: number | undefined;
   readonly endedMs: number | undefined;
-  /** Skipped, and what depends on it with it. */
+  /** Skipped or cancelled, and what depends on it with it. */
   readonly cascades: boolean;
   /** The list that it goes through. */
   readonly items: readonly unknown[] | undefined;
   /** One, or one for each item that has begun. */
   readonly units: readonly UnitState[];
+  /** Of a promise: who has it may settle it. There from the start. */
+  readonly token?: string;
+  /** Of a promise that was settled before its step began. */
+  readonly early?: PromiseOutcome;
+  /** It is being cancelled, alone: what is under way ends, and nothing follows. */
+  readonly withdrawn?: EncodedError;
 }
 
 export type RunPhase =
@@ -123,17 +144,23 @@ export interface RunState {
   readonly waiting: readonly string[];
   /** Signals that no step has waited for yet. */
   readonly signals: readonly { readonly name: string; readonly payload: unknown }[];
+  /** The latest that were accepted. */
+  readonly updates: readonly UpdateRecord[];
 }
 
 /** What the planner is told. */
 export type RunEvent =
   | { readonly type: 'started' }
-  /** It has another definition: more may be able to start. */
-  | { readonly type: 'migrated' }
+  /** As `started`, of a run that shares a past with another. */
+  | { readonly type: 'forked' }
   | { readonly type: 'done'; readonly id: string; readonly result: unknown }
   | { readonly type: 'failed'; readonly id: string; readonly error: EncodedError; readonly unknown: boolean }
   | { readonly type: 'timer'; readonly id: string }
   | { readonly type: 'signal'; readonly name: string; readonly payload: unknown }
+  | { readonly type: 'promise'; readonly step: string; readonly token: string; readonly outcome: PromiseOutcome }
+  | { readonly type: 'heartbeat'; readonly id: string; readonly details: unknown }
+  | { readonly type: 'update'; readonly name: string; readonly payload: unknown }
+  | { readonly type: 'cancelStep'; readonly step: string; readonly reason: string | undefined }
   | { readonly type: 'cancel'; readonly reason: string | undefined }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
@@ -154,6 +181,8 @@ export type RunCommand =
       readonly action: string;
       readonly parameters: unknown;
       readonly timeoutMs: number;
+      /** What the handler of an earlier try has said last. */
+      readonly heartbeat?: unknown;
     }
   | {
       readonly type: 'child';
@@ -162,21 +191,42 @@ export type RunCommand =
       readonly attempt: number;
       readonly workflow: string;
       readonly input: unknown;
+      readonly detached: boolean;
     }
   | { readonly type: 'child.cancel'; readonly id: string }
   | { readonly type: 'timer'; readonly id: string; readonly delayMs: number }
   | { readonly type: 'timer.cancel'; readonly id: string }
   /** The event was not accepted; nothing has changed. */
   | { readonly type: 'refused'; readonly code: RefusalCode; readonly message: string }
+  /** What whoever sent the event is answered. Without it: null. */
+  | { readonly type: 'answered'; readonly value: unknown }
   | { readonly type: 'ended' };
 
-export type RefusalCode = 'UNKNOWN_SIGNAL' | 'SIGNALS_FULL' | 'RUN_ENDED' | 'PAST_PIVOT' | 'NOT_STUCK' | 'NOT_FAILED';
+export type RefusalCode =
+  | 'UNKNOWN_SIGNAL'
+  | 'SIGNALS_FULL'
+  | 'RUN_ENDED'
+  | 'PAST_PIVOT'
+  | 'NOT_STUCK'
+  | 'NOT_FAILED'
+  | 'NOT_RUNNING'
+  | 'UNKNOWN_STEP'
+  | 'STEP_OVER'
+  | 'UNKNOWN_TOKEN'
+  | 'TOKEN_USED'
+  | 'INVALID_VALUE'
+  | 'TRY_OVER'
+  | 'UNKNOWN_UPDATE'
+  | 'UPDATE_REFUSED';
 
 /** Time and randomness of one turn. */
 export interface PlannerTurn {
   readonly nowMs: number;
   random(): number;
 }
+
+/** Code of the error of a step that was cancelled alone. */
+export const STEP_CANCELLED = 'STEP_CANCELLED';
 
 const PENDING: StepState = {
   status: 'pending',
@@ -201,14 +251,17 @@ export const QUEUED: ExecutionState = {
 
 export const REGISTERED: ExecutionState = { ...QUEUED, status: 'registered' };
 
-/** A run before its `started` event. */
+/** A run before its `started` event. `tokenOf` makes the tokens of its promises. */
 export function newRun(
   workflow: CompiledWorkflow,
   input: unknown,
   context: Readonly<Record<string, unknown>>,
   nowMs: number,
+  tokenOf?: (step: string) => string,
 ): RunState {
   const { steps } = workflow.data;
+  const first = (id: string, kind: string): StepState =>
+    kind === 'promise' && tokenOf !== undefined ? { ...PENDING, token: tokenOf(id) } : PENDING;
   return {
     phase: { kind: 'running' },
     paused: false,
@@ -218,19 +271,25 @@ export function newRun(
     endedMs: undefined,
     failure: undefined,
     result: undefined,
-    steps: Object.fromEntries(steps.map(({ id }) => [id, PENDING])),
+    steps: Object.fromEntries(steps.map(({ id, work }) => [id, first(id, work.kind)])),
     open: steps.length,
     ready: steps.filter(({ dependencies }) => dependencies.length === 0).map(({ id }) => id),
     queue: [],
     inFlight: 0,
     waiting: [],
     signals: [],
+    updates: [],
   };
 }
 
 /** Whether anything can still happen to it. */
 export function isOver({ phase }: RunState): boolean {
   return phase.kind === 'completed' || phase.kind === 'failed' || phase.kind === 'cancelled';
+}
+
+/** Whether somebody has cancelled this step, and not the run, or what failed in it. */
+export function isCancelledAlone({ status, error }: StepState): boolean {
+  return status === 'cancelled' && error?.code === STEP_CANCELLED;
 }
 
 /** Whether nobody knows if it was done: of the last round of tries one had no answer, and none succeeded. */

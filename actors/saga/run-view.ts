@@ -26,6 +26,10 @@ export interface StepReport {
   readonly attempts: number;
   /** `none`: there is nothing to undo. `open`: it is to be undone, or would be. */
   readonly compensation: 'none' | 'open' | 'undone' | 'failed' | 'resolved';
+  /** Of a promise: settles it. */
+  readonly token?: string;
+  /** What the handler of its call has said last; of a loop the latest of all items. */
+  readonly heartbeat?: { readonly atMs: number; readonly details: unknown };
 }
 
 export interface RunReport {
@@ -59,17 +63,16 @@ export interface TraceEntry {
     | 'try started'
     | 'undone'
     | 'undo failed'
-    /** To another version of its definition. */
-    | 'migrated'
+    | 'updated'
     | 'failure'
     | 'run over';
-  /** Step, unit or undo: `charge`, `charge#3`, `charge/undo`. */
+  /** Step, unit, undo, or the name of an update: `charge`, `charge#3`, `charge/undo`. */
   readonly of?: string;
   readonly attempt?: number;
   readonly status?: string;
   readonly error?: EncodedError;
-  /** Of a migration: from which version to which. */
-  readonly detail?: string;
+  /** Of an update: the variables that it set. */
+  readonly set?: Readonly<Record<string, unknown>>;
 }
 
 export function reportOf(runId: string, workflow: CompiledWorkflow, run: RunState): RunReport {
@@ -93,10 +96,22 @@ export function reportOf(runId: string, workflow: CompiledWorkflow, run: RunStat
 }
 
 function stepReport(run: RunState, id: string): StepReport {
-  const { status, result, error, startedMs, endedMs, units } = run.steps[id] as RunState['steps'][string];
+  const { status, result, error, startedMs, endedMs, units, token } = run.steps[id] as RunState['steps'][string];
   const compensation = compensationOf(units);
   const attempts = units.reduce((sum, unit) => sum + unit.run.attempt, 0);
-  return { status, result, error, startedMs, endedMs, attempts, compensation };
+  const beats = units.flatMap((unit) => unit.run.heartbeat ?? []).sort((a, b) => a.atMs - b.atMs);
+  const heartbeat = beats.at(-1);
+  return {
+    status,
+    result,
+    error,
+    startedMs,
+    endedMs,
+    attempts,
+    compensation,
+    ...(token === undefined ? {} : { token }),
+    ...(heartbeat === undefined ? {} : { heartbeat }),
+  };
 }
 
 function compensationOf(units: readonly UnitState[]): StepReport['compensation'] {
@@ -125,6 +140,7 @@ function traceOf(run: RunState): TraceEntry[] {
     if (endedMs !== undefined)
       entries.push({ atMs: endedMs, what: 'step over', of: id, status, ...(error === undefined ? {} : { error }) });
   }
+  for (const { atMs, name, set } of run.updates) entries.push({ atMs, what: 'updated', of: name, set });
   const { failure, endedMs, phase } = run;
   if (failure !== undefined)
     entries.push({

@@ -6,7 +6,8 @@
  */
 import { defineBehavior } from '../../runtime/kernel/definition.ts';
 import { OUTBOX_DEFINITION, outboxBehavior } from './outbox.ts';
-import { RUN_DEFINITION, runBehavior } from './run-behavior.ts';
+import { runBehavior } from './run-behavior.ts';
+import { RUN_DEFINITION } from './run-commands.ts';
 import { INDEX_DEFINITION, indexBehavior } from './run-index.ts';
 
 /** The module that every thread loads: `ActorSystem.start({ actors: [workflowActors, …] })`. */

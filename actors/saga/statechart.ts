@@ -3,7 +3,8 @@
  *
  * Owns: the picture. It is XState configuration, plain data that any XState tool draws, and it can be run: told what became of each
  * step, it says which steps are active and where the run is, as the planner does (a test holds them against each other). The run itself
- * is driven by the planner (decision 0014); tries, waits between them and items of loops are inside of a step and not drawn.
+ * is driven by the planner (decision 0014); tries, waits between them and items of loops are inside of a step and not drawn, nor are
+ * steps that somebody cancels alone.
  *
  * Events: `done.<step>`, `failed.<step>` and `cancelled.<step>` (with `undo`: whether there is something to be undone), `cancel`,
  * `drained`, `undone.<step>`, `undoFailed.<step>`, `retry`.
@@ -151,7 +152,7 @@ function configOf({ data, steps }: CompiledWorkflow): Record<string, unknown> {
         active: {
           always: [
             { guard: { type: 'is', params: { step: id, mark: 'completed' } }, target: 'completed' },
-            { guard: { type: 'is', params: { step: id, mark: 'failed' } }, target: 'failed' },
+            { guard: { type: 'is', params: { step: id, mark: fails ? 'failed' : 'continued' } }, target: 'failed' },
           ],
           on: {
             [`done.${id}`]: { target: 'completed', actions: mark(id, 'completed') },

@@ -8,44 +8,42 @@
  * WE1. A run id names one run for ever: the same start again is the same run; another input, or another workflow, is an error.
  * WE2. Once `start` resolves, the run is on disk.
  */
+import { randomBytes } from 'node:crypto';
 import type { Broker } from '../../runtime/broker/contract/broker-contract.ts';
 import type { ActorHost } from '../../runtime/kernel/actor-host.ts';
-import { assertCellId } from '../../runtime/kernel/address.ts';
+import { assertCellId, keyOf } from '../../runtime/kernel/address.ts';
 import { type Clock, systemClock } from '../../runtime/kernel/clock.ts';
 import {
   encodeError,
   InvalidOptionsError,
   InvalidWorkflowError,
   RunConflictError,
+  UnknownRunError,
   UnknownWorkflowError,
 } from '../../runtime/kernel/errors.ts';
 import { type Random, systemRandom } from '../../runtime/kernel/random.ts';
+import type { Reference } from '../../runtime/kernel/reference.ts';
 import { CommandDispatcher } from './command-dispatcher.ts';
 import type { CompiledWorkflow } from './compiled-workflow.ts';
-import {
-  type CheckReport,
-  checkRuns,
-  migrateRuns,
-  type MigrationOptions,
-  type MigrationPorts,
-  type MigrationReport,
-} from './engine-migrations.ts';
 import { nearest } from './expression-hints.ts';
-import { assertEngineOptions, assertMigrationOptions, assertStartOptions } from './engine-options.ts';
-import { bundleOf, type RunBundle } from './run-bundle.ts';
-import { fingerprintOf, invalidInput, type RunStart } from './run-behavior.ts';
-import type { RunFilter } from './run-index.ts';
-import type { MigrationMap } from './run-migration.ts';
-import type { MoveAnswer } from './run-move.ts';
+import { assertEngineOptions, assertForkOptions, assertStartOptions, type ForkFrom } from './engine-options.ts';
+import { bundleOf, type RunBundle, workflowOf } from './run-bundle.ts';
+import { fingerprintOf, type RunPast } from './run-behavior.ts';
+import { invalidInput, RUN_DEFINITION, type RunStart } from './run-commands.ts';
+import { type SharedPast, sharedSteps } from './run-fork.ts';
 import { RunOperations, type WaitOptions } from './run-operations.ts';
+import { refusal } from './run-refusal.ts';
+import type { StepState } from './run-state.ts';
+import type { RunReport } from './run-view.ts';
 import { sagaRun } from './saga-actors.ts';
 import { valueFaults } from './value-shape.ts';
-import type { WorkflowData } from './workflow-data.ts';
 import { WorkflowDefinition } from './workflow-definition.ts';
 
 export interface WorkflowEngineOptions {
   /** Carries the commands of steps with a `systemTarget`. Without one, such workflows are refused. */
   readonly broker?: Broker;
+  /** How long after its end a run that this engine starts is kept, ms; then it is deleted. Default: until somebody deletes it. */
+  readonly keepFinishedMs?: number;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -140,26 +138,36 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     if (faults.length > 0) throw invalidInput(id, faults);
     const runId = context.runId ?? this.#newRunId();
     assertCellId(runId);
-    const start: RunStart = {
-      runId,
-      workflow: id,
-      bundle: this.#bundle(workflow),
-      input,
-      context: context.variables ?? {},
-    };
-    try {
-      await this.host.spawn(sagaRun, { id: runId, input: start, ifExists: 'refuse' });
-    } catch (error) {
-      if (encodeError(error).code !== 'ACTOR_ALREADY_EXISTS') throw error;
-      const fingerprint = await this.ask<string>(runId, { type: 'fingerprint' });
-      if (fingerprint !== fingerprintOf(id, input)) {
-        throw new RunConflictError(
-          `run "${runId}" was started with another input, or is one of another workflow: it was ${fingerprint.split(' ')[0]}`,
-          { details: { runId, workflow: id } },
-        );
-      }
-    }
+    const bundle = this.#bundle(workflow);
+    await this.#spawn({ runId, workflow: id, bundle, input, context: context.variables ?? {}, ...this.#ways(bundle) });
     return runId;
+  }
+
+  /**
+   * Starts a run that shares what another has done before `from`, and resolves with its id: from a step on, or from a turn of the run's
+   * actor on. That step, all that depends on it, and what was not over or was undone, run anew, by the same definition and input; the rest
+   * keeps its results. Which run it shares with is of no matter to its outcome: it undoes only what it has done itself.
+   *
+   * @throws InvalidOptionsError, RunRefusedError (`UNKNOWN_STEP`), UnknownRunError, ActorNotFoundError (no such turn, or trimmed),
+   *   RunConflictError (the new run id is another run's), MessageTooLargeError (more than a message holds)
+   * @example await engine.fork('order-42', { from: 'ship', runId: 'order-42-again' })
+   */
+  async fork(runId: string, options: { readonly from: ForkFrom; readonly runId?: string }): Promise<string> {
+    assertForkOptions(options);
+    const { from } = options;
+    const past = await this.ask<RunPast>(runId, { type: 'past' });
+    const { workflow: id, bundle, input } = past.start;
+    const workflow = workflowOf(bundle, id);
+    const shared: SharedPast =
+      typeof from === 'string'
+        ? fromStep(workflow, past, from)
+        : fromTurn(workflow, past, await this.#reportAt(runId, from.turn));
+    const fork = { of: runId, from: JSON.stringify(from) };
+    const newId = options.runId ?? this.#newRunId();
+    assertCellId(newId);
+    const start = { runId: newId, workflow: id, bundle, input, context: {}, fork, past: shared };
+    await this.#spawn({ ...start, ...this.#ways(bundle) });
+    return newId;
   }
 
   /**
@@ -173,43 +181,6 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     options: WorkflowContext & WaitOptions = {},
   ): Promise<TResult> {
     return this.result<TResult>(await this.start(id, input, options), options);
-  }
-
-  /**
-   * Moves a run, or all in flight that a filter finds, to a version of their workflow that is defined here. A run is moved in one turn,
-   * whole or not at all: what it has begun stays what it is, what it has not begun is as in the new definition; its trace tells of it. One
-   * that cannot follow stays as it is, and the report says why: a step that has begun is gone or goes elsewhere, what would undo it is gone,
-   * a new step would come too late. Killed amid many, the rest is moved by the same call again. Child runs are runs of their own.
-   *
-   * @throws InvalidOptionsError (no workflow in the filter), UnknownWorkflowError, UnknownRunError
-   * @example const { refused } = await engine.migrate({ workflow: 'checkout' }, { to: 2, steps: { pay: 'charge' } });
-   */
-  async migrate(what: string | RunFilter, options: MigrationOptions): Promise<MigrationReport> {
-    assertMigrationOptions(options);
-    const id = typeof what === 'string' ? (await this.query(what)).workflow : what.workflow;
-    if (id === undefined)
-      throw new InvalidOptionsError('migrate: the filter names no workflow, and a version is one of a workflow');
-    return migrateRuns(this.#moves, what, this.#bundle(this.#workflow(id, options.to)), options);
-  }
-
-  /**
-   * Compares a definition with all runs in flight of its workflow, and names those that could not follow it, with every reason. Nothing is
-   * changed, and the definition need not be defined here. What a run does next may change the answer.
-   *
-   * @throws InvalidWorkflowError, UnknownWorkflowError (a child workflow that is not defined)
-   * @example const { breaking } = await engine.check(checkoutV2);
-   */
-  async check(definition: WorkflowDefinition, options: MigrationMap = {}): Promise<CheckReport> {
-    assertMigrationOptions(options, ['steps', 'skip', 'context']);
-    const { data } = definition.compile();
-    return checkRuns(this.#moves, data.id, this.#bundleOf(data), options);
-  }
-
-  get #moves(): MigrationPorts {
-    return {
-      list: (filter, page) => this.list(filter, page),
-      ask: (runId, message) => this.ask<MoveAnswer>(runId, message),
-    };
   }
 
   /** Publishes no more commands. Runs are not stopped; what they ask of systems waits for the next engine. */
@@ -241,13 +212,64 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
   #bundle(workflow: CompiledWorkflow): RunBundle {
     const known = this.#bundles.get(workflow.hash);
     if (known !== undefined) return known;
-    const bundle = this.#bundleOf(workflow.data);
+    const bundle = bundleOf(workflow.data, (id) =>
+      this.#workflows.has(id) ? this.#workflow(id, undefined).data : undefined,
+    );
     this.#bundles.set(workflow.hash, bundle);
     return bundle;
   }
 
-  #bundleOf(data: WorkflowData): RunBundle {
-    return bundleOf(data, (id) => (this.#workflows.has(id) ? this.#workflow(id, undefined).data : undefined));
+  /** Starts a run, or finds that it is there. */
+  async #spawn(start: RunStart): Promise<void> {
+    const { runId, workflow, input, fork } = start;
+    try {
+      await this.host.spawn(sagaRun, { id: runId, input: start, ifExists: 'refuse' });
+    } catch (error) {
+      if (encodeError(error).code !== 'ACTOR_ALREADY_EXISTS') throw error;
+      const fingerprint = await this.#fingerprint(runId);
+      if (fingerprint === fingerprintOf(workflow, input, fork)) return;
+      const was = fingerprint === undefined ? 'it is deleted, and its id is not used again' : `it was ${fingerprint}`;
+      throw new RunConflictError(
+        `run "${runId}" was started with another input, or is one of another workflow, or another fork: ${was}`,
+        { details: { runId, workflow } },
+      );
+    }
+  }
+
+  /** Undefined: the run is deleted. */
+  async #fingerprint(runId: string): Promise<string | undefined> {
+    try {
+      return await this.ask<string>(runId, { type: 'fingerprint' });
+    } catch (error) {
+      if (error instanceof UnknownRunError) return undefined;
+      throw error;
+    }
+  }
+
+  /** What a run is given besides its definition and input. */
+  #ways(bundle: RunBundle): Pick<RunStart, 'secret' | 'keepFinishedMs'> {
+    const { keepFinishedMs } = this.#options;
+    return {
+      ...(hasPromises(bundle) ? { secret: this.#newSecret() } : {}),
+      ...(keepFinishedMs === undefined ? {} : { keepFinishedMs }),
+    };
+  }
+
+  /** Nobody is to guess it, unless the randomness is a test's. */
+  #newSecret(): string {
+    return this.#options.random === undefined ? randomBytes(16).toString('base64url') : this.#newRunId();
+  }
+
+  /** What was seen of a run after a turn of its actor. */
+  async #reportAt(runId: string, turn: number): Promise<RunReport> {
+    const host = this.host as ActorHost & Partial<TurnHistory>;
+    if (typeof host.history !== 'function') {
+      throw new InvalidOptionsError('fork from a turn needs an actor system with history(): fork from a step');
+    }
+    const { view } = await host.history(host.refOf(keyOf(RUN_DEFINITION, runId))).at(turn);
+    if (view === undefined || view === null)
+      throw new UnknownRunError(`run "${runId}" was not there at turn ${turn}`, { details: { runId, turn } });
+    return view as RunReport;
   }
 
   #newRunId(): string {
@@ -257,4 +279,30 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
         .padStart(8, '0');
     return `${part()}${part()}${part()}${part()}`;
   }
+}
+
+/** What an actor system has beyond an `ActorHost`: `ActorSystem.history`. */
+interface TurnHistory {
+  history(ref: Reference): { at(turn: number): Promise<{ readonly view: unknown }> };
+}
+
+function hasPromises({ source }: RunBundle): boolean {
+  return source.includes('"kind":"promise"');
+}
+
+function fromStep(workflow: CompiledWorkflow, { start, run }: RunPast, from: string): SharedPast {
+  if (!workflow.steps.has(from)) {
+    const known = [...workflow.steps.keys()];
+    const hint = nearest(from, known) ?? `steps: ${known.join(', ')}`;
+    throw refusal('UNKNOWN_STEP', `no step "${from}" to fork from (${hint})`, start.runId);
+  }
+  return { context: run.context, steps: sharedSteps(workflow, run, (id) => id === from) };
+}
+
+/** A step that was over then, and was not tried again since, is as it was. */
+function fromTurn(workflow: CompiledWorkflow, { run }: RunPast, { steps, context }: RunReport): SharedPast {
+  const stands = ([id, { status, endedMs }]: [string, StepState]): boolean =>
+    endedMs !== undefined && steps[id]?.endedMs === endedMs && steps[id]?.status === status;
+  const shared = sharedSteps(workflow, run, () => false);
+  return { context, steps: Object.fromEntries(Object.entries(shared).filter(stands)) };
 }

@@ -9,6 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { ValueShape } from './value-shape.ts';
+import type { UpdateData } from './workflow-update.ts';
 
 /** The form's own version. */
 export const WORKFLOW_FORMAT = 1;
@@ -38,14 +39,24 @@ export interface CallData {
   readonly parameters: unknown;
   readonly retry: RetryData;
   readonly attemptTimeoutMs: number;
+  /** Longest silence of whoever handles it. Absent: it need not say anything. */
+  readonly heartbeatTimeoutMs?: number;
 }
 
 export type WorkData =
   | ({ readonly kind: 'call' } & CallData)
   /** `workflow` is an id of a definition; `input` is a template. */
-  | { readonly kind: 'workflow'; readonly workflow: string; readonly input: unknown }
+  | {
+      readonly kind: 'workflow';
+      readonly workflow: string;
+      readonly input: unknown;
+      /** Started and not waited for. Absent: it is waited for. */
+      readonly detached?: true;
+    }
   /** Waits until one of these comes. `single`: the result is its payload, not `{ signal, payload }`. */
   | { readonly kind: 'signal'; readonly signals: readonly string[]; readonly single: boolean }
+  /** Waits until somebody outside resolves its token. */
+  | { readonly kind: 'promise' }
   /** A template: milliseconds, or a CEL duration. */
   | { readonly kind: 'sleep'; readonly sleep: unknown }
   /** A template: a time, as a Date, text of ISO 8601, or milliseconds since 1970. */
@@ -87,6 +98,8 @@ export interface WorkflowData {
   /** A template; without one a run's result is the results of its steps, by id. */
   readonly output: unknown;
   readonly steps: readonly StepData[];
+  /** By name. Absent: there are none. */
+  readonly updates?: Readonly<Record<string, UpdateData>>;
 }
 
 /** The hash of a definition: 32 hexadecimal digits. */

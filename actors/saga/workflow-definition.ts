@@ -8,6 +8,7 @@ import { nearest } from './expression-hints.ts';
 import { isRecord, shapeFaults, type ValueShape } from './value-shape.ts';
 import { WORKFLOW_FORMAT, type StepData, type WorkflowData } from './workflow-data.ts';
 import { stepData, WorkflowStep, type WorkflowStepOptions } from './workflow-step.ts';
+import { updatesData, type WorkflowUpdateOptions } from './workflow-update.ts';
 
 /** All have defaults. */
 export interface WorkflowOptions {
@@ -25,6 +26,8 @@ export interface WorkflowOptions {
   readonly onFailure?: 'compensate' | 'park';
   /** The result of a run, with `${…}`. Default: the results of the steps, by id. */
   readonly output?: unknown;
+  /** Changes of a run that are accepted while it is not over, by name: see `engine.update`. Default: none. */
+  readonly updates?: Readonly<Record<string, WorkflowUpdateOptions>>;
 }
 
 /** The JSON form: options of the workflow and its steps. */
@@ -34,7 +37,7 @@ export interface WorkflowDocument extends WorkflowOptions {
   readonly steps: readonly WorkflowStepOptions[];
 }
 
-const OPTIONS = 'version input context timeoutMs parallelism onFailure output'.split(' ');
+const OPTIONS = 'version input context timeoutMs parallelism onFailure output updates'.split(' ');
 const DOCUMENT = ['workflow', 'name', ...OPTIONS, 'steps'];
 const ID = /^[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
 const PARALLELISM = 64;
@@ -112,6 +115,7 @@ export class WorkflowDefinition {
       faults.push(`onFailure: ${JSON.stringify(onFailure)} is neither 'compensate' nor 'park'`);
     if (input !== undefined) faults.push(...shapeFaults(input, 'input'));
     if (!isRecord(context)) faults.push(`context: ${JSON.stringify(context)} is no object of variables`);
+    const updates = updatesData(options.updates, isRecord(context) ? context : {}, faults);
     const steps = this.#steps.map((step) => stepData(step, (fault) => void faults.push(fault)));
     return {
       format: WORKFLOW_FORMAT,
@@ -125,6 +129,7 @@ export class WorkflowDefinition {
       onFailure,
       output,
       steps: steps.filter((step): step is StepData => step !== undefined),
+      ...(updates === undefined ? {} : { updates }),
     };
   }
 }

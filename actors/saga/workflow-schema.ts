@@ -21,6 +21,7 @@ const call = {
   parameters: { description: 'Any JSON; texts may have ${…}.' },
   retryPolicy: { $ref: '#/$defs/retryPolicy' },
   attemptTimeoutMs: { type: 'number', minimum: 1, default: 30_000 },
+  heartbeatTimeoutMs: { type: 'number', minimum: 1, description: 'Longest silence of a handler.' },
 } as const;
 
 /** JSON Schema, draft 2020-12, of what `workflowFromDocument` and `parseWorkflow` read. */
@@ -38,6 +39,11 @@ export const workflowSchema = {
     parallelism: { type: 'integer', minimum: 1, default: 64 },
     onFailure: { enum: ['compensate', 'park'], default: 'compensate' },
     output: { description: 'The result of a run; texts may have ${…}.' },
+    updates: {
+      type: 'object',
+      propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_.-]{0,127}$' },
+      additionalProperties: { $ref: '#/$defs/update' },
+    },
     steps: { type: 'array', minItems: 1, items: { $ref: '#/$defs/step' } },
   },
   required: ['workflow', 'steps'],
@@ -55,6 +61,21 @@ export const workflowSchema = {
       },
       additionalProperties: false,
     },
+    update: {
+      type: 'object',
+      properties: {
+        payload: { type: 'object', description: 'A JSON Schema of the payload.' },
+        condition: { type: 'string' },
+        set: {
+          type: 'object',
+          minProperties: 1,
+          description: 'Variables of the context, with their new values; texts may have ${…}.',
+        },
+        reply: { description: 'What the caller is answered; texts may have ${…}.' },
+      },
+      required: ['set'],
+      additionalProperties: false,
+    },
     call: { type: 'object', properties: call, required: ['action'], additionalProperties: false },
     step: {
       type: 'object',
@@ -62,6 +83,8 @@ export const workflowSchema = {
         stepId: { type: 'string', pattern: '^(?!__)[A-Za-z_][A-Za-z0-9_.-]{0,127}$' },
         ...call,
         workflow: { type: 'string', description: 'A child workflow; parameters are its input.' },
+        detached: { type: 'boolean', default: false, description: 'The child workflow is not waited for.' },
+        promise: { const: true, description: 'Waits until somebody settles its token: ${steps.<id>.token}.' },
         signal: {
           oneOf: [
             { type: 'string', minLength: 1 },
@@ -97,7 +120,7 @@ export const workflowSchema = {
       },
       required: ['stepId'],
       additionalProperties: false,
-      oneOf: ['systemTarget', 'actor', 'workflow', 'signal', 'sleep', 'until', 'value'].map((kind) => ({
+      oneOf: ['systemTarget', 'actor', 'workflow', 'signal', 'promise', 'sleep', 'until', 'value'].map((kind) => ({
         required: [kind],
       })),
     },

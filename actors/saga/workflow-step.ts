@@ -36,18 +36,28 @@ export interface WorkflowCallOptions {
   readonly retryPolicy?: RetryPolicyOptions;
   /** How long one try may take, ms. Default 30,000. */
   readonly attemptTimeoutMs?: number;
+  /** A try fails when its handler says nothing for so long: see `heartbeat`. Default: it need not say anything. */
+  readonly heartbeatTimeoutMs?: number;
 }
 
 /**
- * What a step is: exactly one of a call (`systemTarget` or `actor`, with `action`), `workflow`, `signal`, `sleep`, `until`, `value`.
+ * What a step is: exactly one of a call (`systemTarget` or `actor`, with `action`), `workflow`, `signal`, `promise`, `sleep`, `until`,
+ * `value`.
  */
 export interface WorkflowStepOptions extends WorkflowCallOptions {
   /** Letters, digits, `_`, `-`, `.`; unique in its workflow. */
   readonly stepId: string;
   /** A child workflow: the id of its definition. `parameters` are its input, its result is the step's. */
   readonly workflow?: string;
+  /** With `workflow`: it is started and not waited for; the result is `{ runId }`. It is not cancelled with this run. Default false. */
+  readonly detached?: boolean;
   /** Waits for a signal. Its payload is the result; with a list of signals, `{ signal, payload }` of the first that comes. */
   readonly signal?: string | readonly string[];
+  /**
+   * `true`: waits until somebody outside settles it with its token, which any step may hand out as `${steps.<id>.token}`:
+   * `engine.resolvePromise(token, value)`. The value is the result; the schema `result` says what it must be.
+   */
+  readonly promise?: boolean;
   /** Sleeps so many ms; may be `${…}`, also a CEL duration. */
   readonly sleep?: number | string;
   /** Sleeps until a time: text of ISO 8601, or ms since 1970; may be `${…}`. */
@@ -77,12 +87,13 @@ export interface WorkflowStepOptions extends WorkflowCallOptions {
 }
 
 const STEP_OPTIONS: readonly string[] = (
-  'stepId systemTarget actor action parameters retryPolicy attemptTimeoutMs workflow signal sleep until value dependencies join condition ' +
-  'skipDependents forEach timeoutMs pivot onFailure compensation result'
+  'stepId systemTarget actor action parameters retryPolicy attemptTimeoutMs heartbeatTimeoutMs workflow detached signal promise sleep until ' +
+  'value dependencies join condition skipDependents forEach timeoutMs pivot onFailure compensation result'
 ).split(' ');
-const CALL_OPTIONS: readonly string[] = 'systemTarget actor action parameters retryPolicy attemptTimeoutMs'.split(' ');
+const CALL_OPTIONS: readonly string[] =
+  'systemTarget actor action parameters retryPolicy attemptTimeoutMs heartbeatTimeoutMs'.split(' ');
 const RETRY_OPTIONS: readonly string[] = 'maxAttempts initialMs maxMs factor jitter nonRetryable'.split(' ');
-const KINDS = ['systemTarget', 'actor', 'workflow', 'signal', 'sleep', 'until', 'value'] as const;
+const KINDS = ['systemTarget', 'actor', 'workflow', 'signal', 'promise', 'sleep', 'until', 'value'] as const;
 
 const ATTEMPTS = 3;
 const ATTEMPT_TIMEOUT_MS = 30_000;
@@ -167,6 +178,8 @@ function workData(given: Partial<WorkflowStepOptions>, report: Report): WorkData
   const [kind] = kinds;
   if (kind === undefined) return report('stepId', `does nothing: give one of ${KINDS.join(', ')}`);
   if (kinds.length > 1) return report(kinds.join(' and '), 'a step does one thing: make it several steps');
+  if (kind !== 'workflow' && given.detached !== undefined)
+    report('detached', `only for a child workflow, and this step has ${kind}`);
   if (kind === 'systemTarget' || kind === 'actor') {
     const call = callData(given, '', report);
     return call === undefined ? undefined : { kind: 'call', ...call };
@@ -175,6 +188,7 @@ function workData(given: Partial<WorkflowStepOptions>, report: Report): WorkData
     'action',
     'retryPolicy',
     'attemptTimeoutMs',
+    'heartbeatTimeoutMs',
     ...(kind === 'workflow' ? [] : ['parameters']),
   ] as const) {
     if (given[option as keyof WorkflowStepOptions] !== undefined)
@@ -184,7 +198,14 @@ function workData(given: Partial<WorkflowStepOptions>, report: Report): WorkData
     case 'workflow':
       if (typeof given.workflow !== 'string')
         return report('workflow', `${JSON.stringify(given.workflow)} is no workflow's id`);
-      return { kind, workflow: given.workflow, input: given.parameters ?? null };
+      if (given.detached !== undefined && typeof given.detached !== 'boolean')
+        report('detached', `${JSON.stringify(given.detached)} is neither true nor false`);
+      return {
+        kind,
+        workflow: given.workflow,
+        input: given.parameters ?? null,
+        ...(given.detached === true ? { detached: true } : {}),
+      };
     case 'signal': {
       const signals = typeof given.signal === 'string' ? [given.signal] : [...(given.signal ?? [])];
       if (signals.length === 0 || !signals.every((name) => typeof name === 'string' && name !== '')) {
@@ -192,6 +213,9 @@ function workData(given: Partial<WorkflowStepOptions>, report: Report): WorkData
       }
       return { kind, signals, single: typeof given.signal === 'string' };
     }
+    case 'promise':
+      if (given.promise !== true) return report('promise', `${JSON.stringify(given.promise)} is not true`);
+      return { kind };
     case 'sleep':
     case 'until': {
       const time = given[kind];
@@ -213,14 +237,23 @@ function compensationData(given: WorkflowCallOptions, report: Report): CallData 
 }
 
 function callData(given: WorkflowCallOptions, prefix: string, report: Report): CallData | undefined {
-  const { systemTarget, actor, action, parameters = {}, attemptTimeoutMs = ATTEMPT_TIMEOUT_MS } = given;
+  const {
+    systemTarget,
+    actor,
+    action,
+    parameters = {},
+    attemptTimeoutMs = ATTEMPT_TIMEOUT_MS,
+    heartbeatTimeoutMs,
+  } = given;
   const target = targetData(systemTarget, actor, prefix, report);
   const isToken = typeof action === 'string' && (actor === undefined ? SUBJECT_TOKEN.test(action) : action !== '');
   if (!isToken) report(`${prefix}action`, `${JSON.stringify(action)} is no name of an action`);
   positive(`${prefix}attemptTimeoutMs`, attemptTimeoutMs, report);
+  if (heartbeatTimeoutMs !== undefined) positive(`${prefix}heartbeatTimeoutMs`, heartbeatTimeoutMs, report);
   const retry = retryData(given.retryPolicy, prefix, report);
   if (target === undefined || !isToken) return undefined;
-  return { target, action, parameters, retry, attemptTimeoutMs };
+  const silence = heartbeatTimeoutMs === undefined ? {} : { heartbeatTimeoutMs };
+  return { target, action, parameters, retry, attemptTimeoutMs, ...silence };
 }
 
 function targetData(

@@ -61,9 +61,13 @@ export class Commands {
       case 'probe':
         bereavements.answer(command, residence.get(key));
         break;
-      case 'unblock':
+      case 'unblock': {
+        const before = residence.get(key);
         inspection.unblock(key, command[2]);
+        const cell = residence.get(key);
+        if (before !== undefined && cell !== undefined && cell !== before) pressure.replaced(before, cell);
         break;
+      }
     }
   }
 

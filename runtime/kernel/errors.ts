@@ -1,35 +1,16 @@
 /**
  * Errors: one class per way in which something can fail, each with a stable `code` that survives threads and the journal.
  *
- * Owns: the classes, and their form as plain data. Imports nothing, so that everything may import it.
+ * Owns: the classes, and making them of plain data again. Their base, and any error as plain data, is `blocks-error.ts`. Imports nothing
+ * else, so that everything may import it.
  *
  * Invariants:
  * E1. `decodeError(encodeError(e))` has the same class, code, message, retryable, details and cause chain, as far as plain data goes.
  * E2. A message names the value at fault and, where there is one, the remedy.
  */
+import { BlocksError, type EncodedError } from './blocks-error.ts';
 
-/** Base of every error that this library throws. */
-export abstract class BlocksError extends Error {
-  /** Stable, upper case; what programs should test. */
-  abstract readonly code: string;
-  /** Whether the same call may succeed later without a change. */
-  readonly retryable: boolean = false;
-  /** Further facts, plain data. */
-  readonly details: Readonly<Record<string, unknown>>;
-
-  constructor(message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.details = options.details ?? {};
-  }
-
-  override get name(): string {
-    return this.constructor.name;
-  }
-
-  toJSON(): EncodedError {
-    return encodeError(this);
-  }
-}
+export { BlocksError, type EncodedError, encodeError } from './blocks-error.ts';
 
 /** A definition name, id or key that cannot be an address. */
 export class InvalidAddressError extends BlocksError {
@@ -291,6 +272,14 @@ export class RunConflictError extends BlocksError {
 export class RunRefusedError extends BlocksError {
   readonly code = 'RUN_REFUSED';
 }
+/** No promise of a run has this token. */
+export class UnknownTokenError extends BlocksError {
+  readonly code = 'UNKNOWN_TOKEN';
+}
+/** The promise of this token is settled, or its run does not need it any more. */
+export class TokenUsedError extends BlocksError {
+  readonly code = 'TOKEN_USED';
+}
 /** A run has failed, and what had to be undone is undone: `details` has the step, its error, and what became of each step. */
 export class WorkflowFailedError extends BlocksError {
   readonly code = 'WORKFLOW_FAILED';
@@ -318,16 +307,6 @@ export class RemoteError extends BlocksError {
   override get name(): string {
     return this.#name;
   }
-}
-
-/** An error as plain data. */
-export interface EncodedError {
-  readonly name: string;
-  readonly code: string;
-  readonly message: string;
-  readonly stack?: string;
-  readonly details?: Readonly<Record<string, unknown>>;
-  readonly cause?: EncodedError;
 }
 
 type BlocksErrorClass = new (
@@ -397,28 +376,12 @@ const CLASSES: ReadonlyMap<string, BlocksErrorClass> = new Map(
     UNKNOWN_RUN: UnknownRunError,
     RUN_CONFLICT: RunConflictError,
     RUN_REFUSED: RunRefusedError,
+    UNKNOWN_TOKEN: UnknownTokenError,
+    TOKEN_USED: TokenUsedError,
     WORKFLOW_FAILED: WorkflowFailedError,
     WORKFLOW_CANCELLED: WorkflowCancelledError,
   }),
 );
-
-/** Causes kept when an error becomes data; a longer chain is cut. */
-const CAUSE_DEPTH_LIMIT = 8;
-
-/** Any thrown value as plain data. */
-export function encodeError(error: unknown, depth = 0): EncodedError {
-  if (!(error instanceof Error)) return { name: 'Error', code: 'THROWN_VALUE', message: describeThrown(error) };
-  const code: unknown = (error as { code?: unknown }).code;
-  const details: unknown = (error as { details?: unknown }).details;
-  return {
-    name: error.name,
-    code: typeof code === 'string' ? code : 'ERROR',
-    message: error.message,
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
-    ...(isPlainDetails(details) ? { details } : {}),
-    ...(error.cause === undefined || depth >= CAUSE_DEPTH_LIMIT ? {} : { cause: encodeError(error.cause, depth + 1) }),
-  };
-}
 
 /** The error that `encoded` was made from: of its class when it is one of ours, else a `RemoteError`. */
 export function decodeError(encoded: EncodedError): BlocksError {
@@ -433,17 +396,4 @@ export function decodeError(encoded: EncodedError): BlocksError {
       : new RemoteError(encoded.name, encoded.code, encoded.message, options);
   if (encoded.stack !== undefined) error.stack = encoded.stack;
   return error;
-}
-
-function isPlainDetails(details: unknown): details is Record<string, unknown> {
-  return typeof details === 'object' && details !== null && Object.keys(details).length > 0;
-}
-
-function describeThrown(value: unknown): string {
-  if (typeof value === 'string') return value;
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return String(value);
-  }
 }

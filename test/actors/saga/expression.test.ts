@@ -12,6 +12,7 @@ function scopeOf(options: Partial<ExpressionScope> = {}): ExpressionScope {
     input: undefined,
     context: new Set(),
     steps: new Set(['reserve', 'charge', 'ship']),
+    promises: new Set(),
     readable: new Set(['reserve', 'charge']),
     results: new Map(),
     names: new Set(),

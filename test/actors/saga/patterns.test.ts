@@ -85,6 +85,14 @@ const PATTERNS: Readonly<Record<string, () => void>> = {
     expect(rig.phase).toBe('running');
     expect(rig.done('b/1').phase).toBe('completed');
   },
+  'WCP-12 Multiple Instances without Synchronization': () => {
+    const rig = new PlanRig([
+      { stepId: 'a', workflow: 'w', detached: true, forEach: { items: [1, 2] } },
+      step('b', ['a']),
+    ]);
+    expect([...rig.calls.values()]).toMatchObject([{ detached: true }, { detached: true }]);
+    expect(rig.done('a#0/1').done('a#1/1').under).toEqual(['b/1']);
+  },
   'WCP-13 Multiple Instances with a Priori Design-Time Knowledge': () => {
     const rig = new PlanRig([step('a', [], { forEach: { items: [1, 2, 3] } }), step('b', ['a'])]);
     expect(rig.done('a#2/1').done('a#0/1').done('a#1/1').under).toEqual(['b/1']);
@@ -105,6 +113,11 @@ const PATTERNS: Readonly<Record<string, () => void>> = {
     const rig = new PlanRig([step('reached'), step('a'), step('only-then', ['reached', 'a'])]).done('a/1');
     expect(rig.under).toEqual(['reached/1']);
     expect(rig.done('reached/1').under).toEqual(['only-then/1']);
+  },
+  'WCP-19 Cancel Task': () => {
+    const rig = new PlanRig([{ stepId: 'a', signal: 'go' }, step('b', ['a'])]);
+    expect(rig.on({ type: 'cancelStep', step: 'a', reason: undefined }).under).toEqual(['b/1']);
+    expect(rig.statuses()).toMatchObject({ a: 'cancelled' });
   },
   'WCP-20 Cancel Case': () => {
     const rig = new PlanRig([

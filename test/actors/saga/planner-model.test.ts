@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { compileWorkflow } from '../../../actors/saga/compiled-workflow.ts';
 import { isOver } from '../../../actors/saga/run-state.ts';
 import { seededRandom } from '../../../runtime/kernel/random.ts';
-import { Driver, odds, randomCase } from './random-run.ts';
+import { Driver, moreOdds, odds, randomCase } from './random-run.ts';
 import { ReferenceRun } from './reference-run.ts';
 
 const viewOf = ({ state, calls, timers }: Driver) => {
@@ -24,7 +24,10 @@ const viewOf = ({ state, calls, timers }: Driver) => {
       Object.entries(state.steps).map(([id, { status }]) => [id, status === 'ready' ? 'pending' : status]),
     ),
     running: [...calls.keys()].sort(),
-    waiting: [...timers].map((id) => id.replace('backoff:', '')).sort(),
+    waiting: [...timers]
+      .filter((id) => id.startsWith('backoff:'))
+      .map((id) => id.replace('backoff:', ''))
+      .sort(),
     undone: undone.sort(),
   };
 };
@@ -37,15 +40,15 @@ function referenceView(reference: ReferenceRun) {
 }
 
 const SEED = fc.integer({ min: 0, max: 0x7fff_ffff });
-function runAgainstReference(seed: number): void {
-  const random = seededRandom(seed, 1);
-  const given = randomCase(random, 1_000);
+function runAgainstReference(seed: number, more = false): void {
+  const random = seededRandom(seed, more ? 4 : 1);
+  const given = randomCase(random, 1_000, more);
   const { data } = given.workflow;
   const answers = {
     condition: (id: string) => given.input[`c${id.slice(1)}`] === true,
     items: (id: string) => (given.input[`l${id.slice(1)}`] as unknown[]).length,
   };
-  const driver = new Driver(given, random, odds(random));
+  const driver = new Driver(given, random, more ? moreOdds(random) : odds(random));
   const reference = new ReferenceRun(data, answers);
   expect(viewOf(driver)).toEqual(referenceView(reference));
   for (let events = 0; !isOver(driver.state); events++) {
@@ -59,8 +62,13 @@ function runAgainstReference(seed: number): void {
       driver.plan({ type: 'retry' });
       reference.retry();
     } else {
-      driver.plan(event);
-      if (event.type === 'done') reference.done(event.id);
+      const isTaken = !driver.plan(event).some(({ type }) => type === 'refused');
+      if (event.type === 'promise')
+        expect(reference.settled(event.step, event.outcome.kind === 'resolved')).toBe(isTaken);
+      else if (event.type === 'cancelStep') expect(reference.cancelStep(event.step)).toBe(isTaken);
+      else if (event.type === 'timer' && event.id.startsWith('heartbeat:'))
+        reference.silent(event.id.replace('heartbeat:', ''));
+      else if (event.type === 'done') reference.done(event.id);
       else if (event.type === 'failed') reference.failed(event.id, event.unknown, event.error.code === 'FINAL');
       else if (event.type === 'timer') reference.waited(event.id.replace('backoff:', ''));
     }
@@ -113,7 +121,15 @@ function runByRules(seed: number): void {
 
 describe('random workflows', () => {
   test('the planner and the reference agree after every event', () => {
-    fc.assert(fc.property(SEED, runAgainstReference), { numRuns: 500, seed: 20261128 });
+    fc.assert(
+      fc.property(SEED, (seed) => runAgainstReference(seed)),
+      { numRuns: 500, seed: 20261128 },
+    );
+  });
+
+  test('so they do with promises, silent handlers, and steps that are cancelled alone', () => {
+    const property = fc.property(SEED, (seed) => runAgainstReference(seed, true));
+    fc.assert(property, { numRuns: 500, seed: 20261127 });
   });
 
   test('within any bound: never more under way, exactly what was done or unknown is undone, in reverse order', () => {
@@ -160,6 +176,45 @@ test('the model sees what it is meant to see: all ways a run can go are taken', 
       .filter((name) => name !== 'active')
       .sort(),
   );
+});
+
+test('with promises, heartbeats and single cancellations, all that is added to the model happens', () => {
+  const seen = new Set<string>();
+  for (let seed = 0; seed < 200; seed++) {
+    const random = seededRandom(seed, 4);
+    const driver = new Driver(randomCase(random, 1_000, true), random, moreOdds(random));
+    for (let events = 0; !isOver(driver.state) && events < 500; events++) {
+      const event = driver.next();
+      const before = driver.state;
+      const given =
+        event === 'cancel' ? { type: 'cancel' as const, reason: undefined } : (event ?? { type: 'retry' as const });
+      const isTaken = !driver.plan(given).some(({ type }) => type === 'refused');
+      if (given.type === 'timer') seen.add(given.id.split(':')[0] as string);
+      if (given.type === 'promise') {
+        const when = before.steps[given.step]?.status === 'active' ? 'waiting' : 'early';
+        seen.add(`${given.outcome.kind} ${when} ${isTaken ? 'taken' : 'refused'}`);
+      }
+      if (given.type === 'cancelStep') {
+        const status = before.steps[given.step]?.status;
+        seen.add(`cancelled ${status} ${isTaken ? 'taken' : 'refused'} ${driver.state.steps[given.step]?.status}`);
+      }
+    }
+  }
+  for (const what of [
+    'heartbeat',
+    'resolved waiting taken',
+    'rejected waiting taken',
+    'resolved early taken',
+    'rejected early taken',
+    'resolved early refused',
+    'cancelled pending taken cancelled',
+    'cancelled active taken cancelled',
+    'cancelled active taken active',
+    'cancelled completed refused completed',
+    'cancelled active refused active',
+  ]) {
+    expect([...seen]).toContain(what);
+  }
 });
 
 test('compileWorkflow is what the definition uses', () => {

@@ -12,6 +12,9 @@ export interface Odds {
   readonly unknown: number;
   readonly undoFailure: number;
   readonly cancel: number;
+  readonly cancelStep: number;
+  /** That a promise is settled before it has begun, each time that something happens. */
+  readonly early: number;
 }
 
 export interface Case {
@@ -21,7 +24,8 @@ export interface Case {
 
 const call = { systemTarget: 's', action: 'a' };
 
-export function randomCase(random: Random, parallelism: number): Case {
+/** `more`: with promises and heartbeats. */
+export function randomCase(random: Random, parallelism: number, more = false): Case {
   const chance = (odds: number): boolean => random.next() < odds;
   const upTo = (limit: number): number => Math.floor(random.next() * limit);
   const count = 1 + upTo(9);
@@ -49,7 +53,12 @@ export function randomCase(random: Random, parallelism: number): Case {
         ? { compensation: { ...call, action: 'undo', retryPolicy: { ...retryPolicy, nonRetryable: ['FINAL'] } } }
         : {}),
     };
-    definition.addStep(step);
+    if (more && chance(0.25)) {
+      const { condition } = step;
+      const waits = { stepId: id, promise: true, dependencies, ...(condition === undefined ? {} : { condition }) };
+      const { skipDependents = false, onFailure = 'fail', pivot = false } = step;
+      definition.addStep({ ...waits, skipDependents, onFailure, pivot });
+    } else definition.addStep(more && chance(0.3) ? { ...step, heartbeatTimeoutMs: 10 } : step);
   }
   return { workflow: definition.compile(), input };
 }
@@ -74,7 +83,7 @@ export class Driver {
     this.#case = given;
     this.#random = random;
     this.#odds = odds;
-    this.state = newRun(given.workflow, given.input, {}, 0);
+    this.state = newRun(given.workflow, given.input, {}, 0, (step) => step);
     this.plan({ type: 'started' });
   }
 
@@ -114,11 +123,21 @@ export class Driver {
 
   /** The next event; undefined when nothing will come by itself. */
   next(): RunEvent | 'cancel' | undefined {
-    const choices = [...this.calls.keys(), ...this.timers];
+    const choices = [...this.calls.keys(), ...this.timers, ...this.#promises()];
     if (this.#random.next() < this.#odds.cancel) return 'cancel';
+    if (this.#odds.cancelStep > 0 && this.#random.next() < this.#odds.cancelStep) {
+      const steps = [...this.#case.workflow.steps.keys()];
+      const step = steps[Math.floor(this.#random.next() * steps.length)] as string;
+      return { type: 'cancelStep', step, reason: undefined };
+    }
     const chosen = choices[Math.floor(this.#random.next() * choices.length)];
     if (chosen === undefined) return undefined;
-    if (this.timers.delete(chosen)) return { type: 'timer', id: chosen };
+    if (this.timers.delete(chosen)) {
+      const [kind, unit = ''] = chosen.split(':');
+      if (kind === 'heartbeat') this.#fallSilent(unit);
+      return { type: 'timer', id: chosen };
+    }
+    if (!this.calls.has(chosen)) return this.#settlement(chosen);
     const { unit, undo } = this.calls.get(chosen) as RunCommand & { type: 'call' };
     this.calls.delete(chosen);
     if (this.#random.next() >= (undo ? this.#odds.undoFailure : this.#odds.failure)) {
@@ -130,6 +149,34 @@ export class Driver {
     const code = this.#random.next() < 0.2 ? 'FINAL' : 'SOME';
     return { type: 'failed', id: chosen, unknown, error: { name: 'Error', code, message: 'x' } };
   }
+
+  /** Those that wait, and now and then one that has not begun. */
+  #promises(): string[] {
+    const { steps } = this.#case.workflow;
+    return [...steps.values()]
+      .filter(({ data }) => data.work.kind === 'promise')
+      .map(({ data }) => data.id)
+      .filter((id) => {
+        const status = this.state.steps[id]?.status;
+        return status === 'active' || (status === 'pending' && this.#random.next() < this.#odds.early);
+      });
+  }
+
+  #settlement(step: string): RunEvent {
+    const isFailed = this.#random.next() < this.#odds.failure;
+    const error = { name: 'Error', code: 'NO', message: String(this.#random.next()) };
+    const outcome = isFailed
+      ? ({ kind: 'rejected', error } as const)
+      : ({ kind: 'resolved', value: this.#random.next() } as const);
+    return { type: 'promise', step, token: step, outcome };
+  }
+
+  /** The handler is not heard of any more: its answer, if it comes, comes too late. */
+  #fallSilent(unit: string): void {
+    const [id, call] = [...this.calls].find(([, one]) => one.unit === unit) as [string, { undo: boolean }];
+    this.calls.delete(id);
+    this.log.push({ what: 'unknown', unit, undo: call.undo });
+  }
 }
 
 export const odds = (random: Random): Odds => ({
@@ -137,4 +184,12 @@ export const odds = (random: Random): Odds => ({
   unknown: random.next(),
   undoFailure: random.next() * 0.4,
   cancel: random.next() < 0.3 ? 0.05 : 0,
+  cancelStep: 0,
+  early: 0,
+});
+
+export const moreOdds = (random: Random): Odds => ({
+  ...odds(random),
+  cancelStep: random.next() < 0.6 ? 0.1 : 0,
+  early: 0.1,
 });

@@ -17,6 +17,12 @@ interface Step {
   readonly data: StepData;
   state: 'pending' | 'active' | 'completed' | 'skipped' | 'failed' | 'cancelled';
   cascade: boolean;
+  /** It was cancelled, and not the run. */
+  alone: boolean;
+  /** It is being cancelled: what is under way ends. */
+  withdrawn: boolean;
+  /** Of a promise that was settled before it began: whether it was resolved. */
+  early: boolean | undefined;
   readonly runs: Execution[];
   /** Those whose first try has begun. */
   readonly undos: Map<number, Execution>;
@@ -41,6 +47,9 @@ export class ReferenceRun {
       data: step,
       state: 'pending',
       cascade: false,
+      alone: false,
+      withdrawn: false,
+      early: undefined,
       runs: [],
       undos: new Map(),
     }));
@@ -83,7 +92,8 @@ export class ReferenceRun {
         : 1;
     const again = !final && execution.attempts - execution.round < (limit ?? 1);
     const othersFailed = step.runs.some((other) => other !== execution && other.state === 'failed');
-    const mayTryAgain = undo || (this.phase === 'running' && step.state === 'active' && !othersFailed);
+    const mayTryAgain =
+      undo || (this.phase === 'running' && step.state === 'active' && !othersFailed && !step.withdrawn);
     execution.state = again && mayTryAgain ? 'backoff' : 'failed';
     if (!undo && execution.state === 'failed') this.#lookAtStep(step);
     this.#look();
@@ -95,6 +105,47 @@ export class ReferenceRun {
     if (!found.undo && this.phase !== 'running') found.execution.state = 'none';
     else this.#try(found.execution);
     this.#look();
+  }
+
+  /** The handler of a unit is not heard of any more. */
+  silent(unit: string): void {
+    const found = this.#all().find(({ id, execution }) => id === unit && execution.state === 'running');
+    if (found !== undefined) this.failed(`${unit}/${found.execution.attempts}`, true, false);
+  }
+
+  /** Whether the settlement is taken. */
+  settled(id: string, isResolved: boolean): boolean {
+    const [step] = this.#stepsOf([id]) as [Step];
+    const isForward = this.phase === 'running' || this.phase === 'failing' || this.phase === 'stuck step';
+    if (!isForward || step.early !== undefined) return false;
+    if (step.state === 'pending') step.early = isResolved;
+    else if (step.state === 'active') this.#settle(step, isResolved);
+    else return false;
+    this.#look();
+    return true;
+  }
+
+  #settle(step: Step, isResolved: boolean): void {
+    step.state = isResolved ? 'completed' : 'failed';
+    if (!isResolved && step.data.onFailure === 'fail') this.failure ??= 'failed';
+  }
+
+  cancelStep(id: string): boolean {
+    const [step] = this.#stepsOf([id]) as [Step];
+    if (this.phase !== 'running') return false;
+    if (step.state === 'completed' || step.state === 'skipped' || step.state === 'failed') return false;
+    if (step.state === 'pending') this.#endAlone(step);
+    if (step.state === 'active') {
+      step.withdrawn = true;
+      for (const run of step.runs) if (run.state === 'none' || run.state === 'backoff') run.state = 'given up';
+      if (!step.runs.some(({ state }) => state === 'running')) this.#endAlone(step);
+    }
+    this.#look();
+    return true;
+  }
+
+  #endAlone(step: Step): void {
+    [step.state, step.cascade, step.alone] = ['cancelled', step.data.skipDependents, true];
   }
 
   cancel(): boolean {
@@ -160,6 +211,11 @@ export class ReferenceRun {
   #lookAtStep(step: Step): void {
     if (step.state !== 'active') return;
     const { runs, data } = step;
+    const isWhole = runs.length === this.#units(step) && runs.every(({ state }) => state === 'done');
+    if (step.withdrawn && !isWhole) {
+      if (!runs.some(({ state }) => state === 'running')) this.#endAlone(step);
+      return;
+    }
     if (runs.some(({ state }) => state === 'failed')) {
       if (data.onFailure === 'continue') {
         for (const run of runs) if (run.state === 'none' || run.state === 'backoff') run.state = 'given up';
@@ -167,8 +223,7 @@ export class ReferenceRun {
       }
       step.state = 'failed';
       if (data.onFailure === 'fail') this.failure ??= 'failed';
-    } else if (runs.length === this.#units(step) && runs.every(({ state }) => state === 'done'))
-      step.state = 'completed';
+    } else if (isWhole) step.state = 'completed';
     else if (runs.length < this.#units(step)) runs.push({ state: 'none', attempts: 0, round: 0, unknown: false });
   }
 
@@ -181,6 +236,7 @@ export class ReferenceRun {
     return (
       step.state === 'completed' ||
       step.state === 'skipped' ||
+      step.alone ||
       (step.state === 'failed' && step.data.onFailure === 'continue')
     );
   }
@@ -199,7 +255,7 @@ export class ReferenceRun {
     for (const step of this.#steps) {
       if (step.state !== 'pending') continue;
       const needed = this.#stepsOf(step.data.dependencies);
-      const isCascade = needed.some(({ state, cascade }) => state === 'skipped' && cascade);
+      const isCascade = needed.some(({ state, cascade, alone }) => (state === 'skipped' || alone) && cascade);
       if (step.data.join === 'all') {
         if (!isCascade) continue;
         [step.state, step.cascade] = ['skipped', true];
@@ -237,12 +293,19 @@ export class ReferenceRun {
         return true;
       }
       step.state = 'active';
+      if (data.work.kind === 'promise') {
+        if (step.early !== undefined) this.#settle(step, step.early);
+        step.early = undefined;
+        return true;
+      }
       const first = Math.min(this.#units(step), data.forEach?.concurrency ?? 1);
       for (let i = 0; i < first; i++) step.runs.push({ state: 'none', attempts: 0, round: 0, unknown: false });
       if (first === 0) step.state = 'completed';
       return true;
     }
-    if (this.#steps.every(({ state }) => state === 'completed' || state === 'skipped' || state === 'failed')) {
+    const isEnd = ({ state, alone }: Step): boolean =>
+      state === 'completed' || state === 'skipped' || state === 'failed' || alone;
+    if (this.#steps.every(isEnd)) {
       this.phase = 'completed';
       return true;
     }

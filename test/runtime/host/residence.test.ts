@@ -44,8 +44,7 @@ const setUp = (): { residence: Residence; cell: Cell; images: ImageRow[] } => {
     turn: new CellTurn({ isDurable: () => true, log: () => {} }),
     run: RUN,
     residentCellsLimit: 10,
-    definitions: { of: () => definition, isDurable: () => true, whenLoaded: () => {} },
-    replaced: () => {},
+    isDurable: () => true,
     arrived: () => {},
     oldestUnaccepted: () => undefined,
   });

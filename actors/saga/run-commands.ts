@@ -1,0 +1,144 @@
+/**
+ * What the planner asks for, done: calls, child workflows, timers.
+ *
+ * Owns: the words between a run and those that it calls. Commands to systems go through the outbox.
+ *
+ * Invariants:
+ * RC1. A command that cannot be given is a failed try, never a failure of the run's actor.
+ * RC2. A detached child is nobody's child: it is not told of its parent's end, nor its parent of its own.
+ */
+import { assertCellId, assertDefinitionName, type CellKey, keyOf } from '../../runtime/kernel/address.ts';
+import type { Turn } from '../../runtime/kernel/behavior.ts';
+import { ContractViolationError, type EncodedError, encodeError } from '../../runtime/kernel/errors.ts';
+import { OUTBOX_KEY, type PublishCommand } from './outbox.ts';
+import { childSecret } from './promise-token.ts';
+import { type RunBundle, workflowOf } from './run-bundle.ts';
+import type { SharedPast } from './run-fork.ts';
+import type { RunCommand, RunEvent } from './run-state.ts';
+import { type ValueFault, valueFaults } from './value-shape.ts';
+
+export const RUN_DEFINITION = 'saga-run';
+
+/** What a run is spawned with. */
+export interface RunStart {
+  readonly runId: string;
+  readonly workflow: string;
+  readonly bundle: RunBundle;
+  readonly input: unknown;
+  readonly context: Readonly<Record<string, unknown>>;
+  /** Of a child: whom to tell of its end, and which command it answers. */
+  readonly parent?: { readonly key: CellKey; readonly command: string };
+  /** What the tokens of its promises follow from. */
+  readonly secret?: string;
+  /** Of a fork: of which run, and from where. */
+  readonly fork?: { readonly of: string; readonly from: string };
+  /** Of a fork: what it shares. Becomes part of its state, and is not kept beside it. */
+  readonly past?: SharedPast;
+  /** How long after its end it is deleted. */
+  readonly keepFinishedMs?: number;
+}
+
+/** Does what the planner asks for. What fails at once is put into `events`. */
+export function perform(start: RunStart, command: RunCommand, turn: Turn, events: RunEvent[]): void {
+  switch (command.type) {
+    case 'timer':
+      return turn.setTimer({ id: command.id, delayMs: command.delayMs, payload: null });
+    case 'timer.cancel':
+      return turn.cancelTimer(command.id);
+    case 'child.cancel':
+      return turn.send(keyOf(RUN_DEFINITION, childRunId(start, command.id)), {
+        type: 'cancel',
+        reason: 'its parent gave it up',
+      });
+    case 'call':
+    case 'child':
+      try {
+        if (command.type === 'call') call(start, command, turn);
+        else spawnChild(start, command, turn, events);
+      } catch (error) {
+        events.push({ type: 'failed', id: command.id, error: withoutStack(encodeError(error)), unknown: false });
+      }
+      return;
+    case 'refused':
+    case 'answered':
+    case 'ended':
+      return;
+  }
+}
+
+function call(start: RunStart, command: RunCommand & { readonly type: 'call' }, turn: Turn): void {
+  const { target, id, action, parameters, timeoutMs } = command;
+  const about = {
+    run: start.runId,
+    step: command.unit,
+    attempt: command.attempt,
+    idempotencyKey: `${start.runId}/${id}`,
+    ...(command.heartbeat === undefined ? {} : { heartbeat: command.heartbeat }),
+  };
+  if (target.kind === 'actor') {
+    assertDefinitionName(target.definition);
+    assertCellId(target.id);
+    turn.ask(
+      keyOf(target.definition, target.id),
+      { ...(parameters as object), type: action, workflow: about },
+      { ask: id, timeoutMs },
+    );
+    return;
+  }
+  const publish: PublishCommand = {
+    type: 'publish',
+    run: turn.self,
+    id,
+    target: target.system,
+    action,
+    parameters,
+    timeoutMs,
+    about,
+  };
+  turn.send(OUTBOX_KEY, publish);
+}
+
+export function childRunId(start: RunStart, command: string): string {
+  return `${start.runId}/${command}`;
+}
+
+function spawnChild(
+  start: RunStart,
+  command: RunCommand & { readonly type: 'child' },
+  turn: Turn,
+  events: RunEvent[],
+): void {
+  const { workflow, input, id, detached } = command;
+  const { data } = workflowOf(start.bundle, workflow);
+  const faults = valueFaults(input, data.input, 'input');
+  if (faults.length > 0) throw invalidInput(workflow, faults);
+  const runId = childRunId(start, id);
+  assertCellId(runId);
+  const child: RunStart = {
+    runId,
+    workflow,
+    bundle: start.bundle,
+    input,
+    context: {},
+    ...(detached ? keptAs(start) : { parent: { key: turn.self, command: id } }),
+    ...(start.secret === undefined ? {} : { secret: childSecret(start.secret, runId) }),
+  };
+  turn.spawn({ childId: id, actor: { definition: RUN_DEFINITION, id: runId }, input: child });
+  if (detached) events.push({ type: 'done', id, result: { runId } });
+}
+
+function keptAs({ keepFinishedMs }: RunStart): Pick<RunStart, 'keepFinishedMs'> {
+  return keepFinishedMs === undefined ? {} : { keepFinishedMs };
+}
+
+/** Stacks are of the thread that failed; a run keeps what its users can use. */
+export function withoutStack({ name, code, message, details }: EncodedError): EncodedError {
+  return { name, code, message, ...(details === undefined ? {} : { details }) };
+}
+
+export function invalidInput(workflow: string, faults: readonly ValueFault[]): ContractViolationError {
+  const listed = faults.map(({ path, rule, expected }) => `${path} (${rule}): ${expected}`).join('; ');
+  return new ContractViolationError(`workflow "${workflow}" does not take this input: ${listed}`, {
+    details: { workflow, faults },
+  });
+}
