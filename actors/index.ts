@@ -80,7 +80,9 @@ export {
 } from './machine/turn-actions.ts';
 export { type Reducer, reducerBehavior } from './reducer.ts';
 export { defineSaga, SagaDefinition, type SagaOptions, type SagaStepOptions } from './saga/define-saga.ts';
+export type { CheckReport, MigrationOptions, MigrationRefusal, MigrationReport } from './saga/engine-migrations.ts';
 export type { RunEntry, RunFilter } from './saga/run-index.ts';
+export type { MigrationMap } from './saga/run-migration.ts';
 export type { BulkAction, BulkOptions, BulkReport } from './saga/bulk-operations.ts';
 export type { ForkFrom } from './saga/engine-options.ts';
 export { heartbeat, sendHeartbeat, type WorkflowTry } from './saga/heartbeat.ts';

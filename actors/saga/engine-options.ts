@@ -9,12 +9,14 @@ import { InvalidOptionsError } from '../../runtime/kernel/errors.ts';
 import { nearest } from './expression-hints.ts';
 import type { RunFilter } from './run-index.ts';
 import type { RunStatus } from './run-view.ts';
+import { isRecord } from './value-shape.ts';
 
 const ENGINE = ['broker', 'clock', 'random', 'keepFinishedMs'];
 const START = ['runId', 'variables', 'version', 'timeoutMs', 'signal'];
 const FORK = ['from', 'runId'];
 const FILTER = ['workflow', 'status', 'startedAfterMs', 'startedBeforeMs'];
 const PAGE = ['after', 'limit'];
+const MIGRATION = ['to', 'steps', 'skip', 'context'];
 /** Complete, by its type. */
 const STATUSES: Readonly<Record<RunStatus, true>> = {
   running: true,
@@ -82,6 +84,22 @@ export function assertListOptions(filter: RunFilter, page: { readonly limit?: nu
     faults.push(`limit: ${String(limit)} is no whole number from 1 to ${LIST_LIMIT}`);
   }
   refuse('list of runs', faults);
+}
+
+/** @throws InvalidOptionsError with every fault */
+export function assertMigrationOptions(options: object, known: readonly string[] = MIGRATION): void {
+  const faults = unknownOptions(options, known);
+  const { to, steps, skip, context } = Object(options) as Partial<Record<string, unknown>>;
+  if (known.includes('to') && !Number.isInteger(to)) faults.push(`to: ${String(to)} is no version`);
+  const isNames = (value: unknown): boolean => isRecord(value) && Object.values(value).every(isName);
+  if (steps !== undefined && !isNames(steps)) faults.push('steps: give { old: new }, names of steps');
+  if (skip !== undefined && !(Array.isArray(skip) && skip.every(isName))) faults.push('skip: give a list of step ids');
+  if (context !== undefined && !isRecord(context)) faults.push('context: give an object of variables');
+  refuse('migration of runs', faults);
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string';
 }
 
 function unknownOptions(given: unknown, known: readonly string[]): string[] {

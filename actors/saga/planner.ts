@@ -66,6 +66,8 @@ function handle(draft: RunDraft, event: RunEvent): void {
       if (event.type === 'forked') takeUp(draft);
       return;
     }
+    case 'migrated':
+      return;
     case 'done': {
       const name = presentTry(draft, event.id);
       if (name === undefined) return;

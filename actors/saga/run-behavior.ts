@@ -29,6 +29,7 @@ import { perform, type RunStart, withoutStack } from './run-commands.ts';
 import { deletedRun, type DeletedRun, isDeleted, RETENTION_TIMER, unknownDeleted } from './run-deletion.ts';
 import { forkedRun } from './run-fork.ts';
 import { type IndexMessage, indexKey, type RunEntry } from './run-index.ts';
+import { type MoveMessage, type MoveRecord, moveRun, withMoves } from './run-move.ts';
 import { refusal } from './run-refusal.ts';
 import { isOver, newRun, type RunEvent, type RunState } from './run-state.ts';
 import { type RunReport, reportOf } from './run-view.ts';
@@ -38,7 +39,8 @@ import { hashOfJson } from './workflow-data.ts';
 
 /** What a run is told and asked. */
 export type RunMessage =
-  | Exclude<RunEvent, { readonly type: 'started' | 'forked' | 'timer' }>
+  | Exclude<RunEvent, { readonly type: 'started' | 'forked' | 'migrated' | 'timer' }>
+  | MoveMessage
   /** Is it this one? Answered with a fingerprint of workflow and input. */
   | { readonly type: 'fingerprint' }
   /** Answered when the run is over: with its result, or its failure. */
@@ -52,6 +54,8 @@ export type RunMessage =
 export interface RunPast {
   readonly start: RunStart;
   readonly run: RunState;
+  /** To other versions of its definition; absent: none. */
+  readonly moves?: readonly MoveRecord[];
 }
 
 interface LiveRun extends RunPast {
@@ -146,6 +150,8 @@ export const runBehavior: Behavior<SagaRun> = {
         answer(state, handle, turn);
         return state;
       }
+      case 'migrate':
+        return onMigrate(state, message, turn);
       default:
         if (EVENTS.has(message.type)) return take(state, message, turn);
         turn.fail(
@@ -168,10 +174,22 @@ export const runBehavior: Behavior<SagaRun> = {
   load: (saved) => saved as SagaRun,
   view: (state): RunReport | null => {
     if (isDeleted(state)) return null;
-    const { start, run } = state;
-    return reportOf(start.runId, workflowOf(start.bundle, start.workflow), run);
+    const { start, run, moves } = state;
+    return withMoves(reportOf(start.runId, workflowOf(start.bundle, start.workflow), run), moves);
   },
 };
+
+/** Everything of a move is this turn: the definition, the state under it, and what starts by it. */
+function onMigrate(state: LiveRun, message: MoveMessage, turn: Turn): SagaRun {
+  const { answer, next } = moveRun(state, message, { nowMs: turn.nowMs, random: () => turn.random() });
+  turn.reply(answer);
+  if (next === undefined) return state;
+  const { bundle, run, moves, commands } = next;
+  const moved: LiveRun = { ...state, start: { ...state.start, bundle }, run, moves };
+  for (const command of commands) perform(moved.start, command, turn, []);
+  tellIndex(moved, turn);
+  return apply(moved, { type: 'migrated' }, turn).state;
+}
 
 function answerPast({ start, run }: LiveRun, turn: Turn): void {
   try {

@@ -4,7 +4,7 @@
  * Owns: the text, its hash, and the compiled form that each thread keeps of it.
  *
  * Invariants:
- * RBU1. A run stays with the definitions that it began with: they are part of its first record, and nothing else is looked at.
+ * RBU1. A run stays with the definitions that it began with, or was moved to: they are in its record, and nothing else is looked at.
  * RBU2. The compiled form follows from the text alone; keeping it saves time and changes nothing.
  */
 import { InvalidWorkflowError, UnknownWorkflowError } from '../../runtime/kernel/errors.ts';

@@ -151,6 +151,8 @@ export interface RunState {
 /** What the planner is told. */
 export type RunEvent =
   | { readonly type: 'started' }
+  /** It has another definition: more may be able to start. */
+  | { readonly type: 'migrated' }
   /** As `started`, of a run that shares a past with another. */
   | { readonly type: 'forked' }
   | { readonly type: 'done'; readonly id: string; readonly result: unknown }

@@ -63,6 +63,8 @@ export interface TraceEntry {
     | 'try started'
     | 'undone'
     | 'undo failed'
+    /** To another version of its definition. */
+    | 'migrated'
     | 'updated'
     | 'failure'
     | 'run over';
@@ -71,6 +73,8 @@ export interface TraceEntry {
   readonly attempt?: number;
   readonly status?: string;
   readonly error?: EncodedError;
+  /** Of a migration: from which version to which. */
+  readonly detail?: string;
   /** Of an update: the variables that it set. */
   readonly set?: Readonly<Record<string, unknown>>;
 }

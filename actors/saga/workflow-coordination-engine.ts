@@ -25,18 +25,36 @@ import { type Random, systemRandom } from '../../runtime/kernel/random.ts';
 import type { Reference } from '../../runtime/kernel/reference.ts';
 import { CommandDispatcher } from './command-dispatcher.ts';
 import type { CompiledWorkflow } from './compiled-workflow.ts';
+import {
+  type CheckReport,
+  checkRuns,
+  migrateRuns,
+  type MigrationOptions,
+  type MigrationPorts,
+  type MigrationReport,
+} from './engine-migrations.ts';
 import { nearest } from './expression-hints.ts';
-import { assertEngineOptions, assertForkOptions, assertStartOptions, type ForkFrom } from './engine-options.ts';
+import {
+  assertEngineOptions,
+  assertForkOptions,
+  assertMigrationOptions,
+  assertStartOptions,
+  type ForkFrom,
+} from './engine-options.ts';
 import { bundleOf, type RunBundle, workflowOf } from './run-bundle.ts';
 import { fingerprintOf, type RunPast } from './run-behavior.ts';
 import { invalidInput, RUN_DEFINITION, type RunStart } from './run-commands.ts';
 import { type SharedPast, sharedSteps } from './run-fork.ts';
+import type { RunFilter } from './run-index.ts';
+import type { MigrationMap } from './run-migration.ts';
+import type { MoveAnswer } from './run-move.ts';
 import { RunOperations, type WaitOptions } from './run-operations.ts';
 import { refusal } from './run-refusal.ts';
 import type { StepState } from './run-state.ts';
 import type { RunReport } from './run-view.ts';
 import { sagaRun } from './saga-actors.ts';
 import { valueFaults } from './value-shape.ts';
+import type { WorkflowData } from './workflow-data.ts';
 import { WorkflowDefinition } from './workflow-definition.ts';
 
 export interface WorkflowEngineOptions {
@@ -183,6 +201,43 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     return this.result<TResult>(await this.start(id, input, options), options);
   }
 
+  /**
+   * Moves a run, or all in flight that a filter finds, to a version of their workflow that is defined here. A run is moved in one turn,
+   * whole or not at all: what it has begun stays what it is, what it has not begun is as in the new definition; its trace tells of it. One
+   * that cannot follow stays as it is, and the report says why: a step that has begun is gone or goes elsewhere, what would undo it is gone,
+   * a new step would come too late. Killed amid many, the rest is moved by the same call again. Child runs are runs of their own.
+   *
+   * @throws InvalidOptionsError (no workflow in the filter), UnknownWorkflowError, UnknownRunError
+   * @example const { refused } = await engine.migrate({ workflow: 'checkout' }, { to: 2, steps: { pay: 'charge' } });
+   */
+  async migrate(what: string | RunFilter, options: MigrationOptions): Promise<MigrationReport> {
+    assertMigrationOptions(options);
+    const id = typeof what === 'string' ? (await this.query(what)).workflow : what.workflow;
+    if (id === undefined)
+      throw new InvalidOptionsError('migrate: the filter names no workflow, and a version is one of a workflow');
+    return migrateRuns(this.#moves, what, this.#bundle(this.#workflow(id, options.to)), options);
+  }
+
+  /**
+   * Compares a definition with all runs in flight of its workflow, and names those that could not follow it, with every reason. Nothing is
+   * changed, and the definition need not be defined here. What a run does next may change the answer.
+   *
+   * @throws InvalidWorkflowError, UnknownWorkflowError (a child workflow that is not defined)
+   * @example const { breaking } = await engine.check(checkoutV2);
+   */
+  async check(definition: WorkflowDefinition, options: MigrationMap = {}): Promise<CheckReport> {
+    assertMigrationOptions(options, ['steps', 'skip', 'context']);
+    const { data } = definition.compile();
+    return checkRuns(this.#moves, data.id, this.#bundleOf(data), options);
+  }
+
+  get #moves(): MigrationPorts {
+    return {
+      list: (filter, page) => this.list(filter, page),
+      ask: (runId, message) => this.ask<MoveAnswer>(runId, message),
+    };
+  }
+
   /** Publishes no more commands. Runs are not stopped; what they ask of systems waits for the next engine. */
   async close(): Promise<void> {
     await this.#dispatcher?.close();
@@ -212,11 +267,13 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
   #bundle(workflow: CompiledWorkflow): RunBundle {
     const known = this.#bundles.get(workflow.hash);
     if (known !== undefined) return known;
-    const bundle = bundleOf(workflow.data, (id) =>
-      this.#workflows.has(id) ? this.#workflow(id, undefined).data : undefined,
-    );
+    const bundle = this.#bundleOf(workflow.data);
     this.#bundles.set(workflow.hash, bundle);
     return bundle;
+  }
+
+  #bundleOf(data: WorkflowData): RunBundle {
+    return bundleOf(data, (id) => (this.#workflows.has(id) ? this.#workflow(id, undefined).data : undefined));
   }
 
   /** Starts a run, or finds that it is there. */

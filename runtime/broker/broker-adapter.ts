@@ -7,9 +7,10 @@
  * Invariants:
  * BA1. What `accept` has resolved for is kept until it is settled as handled or dead, or has expired, whatever dies meanwhile.
  * BA2. A message whose idempotency key (or id) was accepted within the window is not accepted again: `duplicate`.
- * BA3. What was handed out and not settled is handed out again, to anyone, when its consumer is gone: at the latest `ackTimeoutMs` after
- *      its last sign of life. Then settling it by the old hand-out is without effect. A living consumer keeps what it has: the broker
- *      itself settles a message whose handler takes longer than `ackTimeoutMs`.
+ * BA3. What was handed out and not settled is handed out again, to anyone, when its consumer is gone: soon after the end of its
+ *      connection, where the adapter hears of that, and at the latest `ackTimeoutMs` after its last sign of life. Then settling it by the
+ *      old hand-out is without effect. A living consumer keeps what it has: the broker itself settles a message whose handler takes
+ *      longer than `ackTimeoutMs`.
  * BA4. Messages are handed out in the order of their acceptance, per source; one that waits for its next try holds back what has its key
  *      (`order: 'hold'`).
  *      What the broker gives back (`released`) comes again in its old place, as the same attempt. The broker gives back what has the key

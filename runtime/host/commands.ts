@@ -61,13 +61,9 @@ export class Commands {
       case 'probe':
         bereavements.answer(command, residence.get(key));
         break;
-      case 'unblock': {
-        const before = residence.get(key);
+      case 'unblock':
         inspection.unblock(key, command[2]);
-        const cell = residence.get(key);
-        if (before !== undefined && cell !== undefined && cell !== before) pressure.replaced(before, cell);
         break;
-      }
     }
   }
 

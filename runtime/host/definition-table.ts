@@ -16,6 +16,7 @@ export const ACTOR_PORTS = '$host';
 export class DefinitionTable {
   readonly #byName = new Map<string, Definition>();
   readonly #modules = new Set<string>();
+  readonly #listeners: (() => void)[] = [];
 
   /** Imports a module and takes every definition that it exports. Without one: `InvalidDefinitionError`. */
   async load(module: string): Promise<void> {
@@ -48,6 +49,12 @@ export class DefinitionTable {
       this.add(definition);
     }
     this.#modules.add(module);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls `listener` after every module that was loaded. */
+  whenLoaded(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   add(definition: Definition): void {

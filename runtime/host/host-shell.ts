@@ -106,6 +106,8 @@ export class HostShell {
 
   async load(modules: readonly string[]): Promise<void> {
     for (const module of modules) await this.#definitions.load(module);
+    // Cells that lacked one are to be loaded.
+    this.#host.wake([]);
   }
 
   /** Opens the link to the outside. */

@@ -113,8 +113,9 @@ export class Host implements HostJournalEvents {
       turn: this.#turn,
       run,
       residentCellsLimit,
-      isDurable: (key) => definitions.isDurable(key),
+      definitions,
       arrived: (cell) => this.#arrived(cell),
+      replaced: (old, cell) => this.#pressure.replaced(old, cell),
       oldestUnaccepted: () => oldestMark(ports.links()),
     });
     this.#bereavements = new Bereavements({
@@ -198,10 +199,7 @@ export class Host implements HostJournalEvents {
     return cell;
   }
 
-  /**
-   * Names actors that were running when a host died. Their messages are run one at a time, each committed before the next, so
-   * that the one that kills is known; it is parked when it has killed as often as a failing one may fail.
-   */
+  /** Names actors that were running when a host died: their messages run one at a time, until the one that kills is known and parked. */
   suspect(suspects: readonly Suspect[], effects: readonly EffectSuspect[]): void {
     this.#handler.suspect(suspects);
     this.#effects.suspect(effects);

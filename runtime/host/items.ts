@@ -43,7 +43,6 @@ export type Inbound =
 
 export type Notice =
   | { readonly kind: 'blocked'; readonly key: CellKey; readonly error: EncodedError }
-  | { readonly kind: 'unblocked'; readonly key: CellKey }
   | { readonly kind: 'dead_letter'; readonly id: string; readonly key: CellKey; readonly error: EncodedError }
   | { readonly kind: 'storage'; readonly state: 'full' | 'ok' }
   /** These wait for each other: one was let go on, or nothing can be done, since what they wait for is overfull. */

@@ -16,11 +16,12 @@ import type { Definition } from '../kernel/definition.ts';
 import { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
 import { carryImage, isCarried } from '../cell/carry.ts';
-import { imageOf, OUTSIDE_STREAM_BASE } from '../cell/image.ts';
+import { imageOf, outsideStreamOf, OUTSIDE_STREAM_BASE } from '../cell/image.ts';
 import { recover } from '../cell/replay.ts';
 import type { HostJournal } from '../journal/host-journal.ts';
 import type { LoadedCell } from '../journal/turn-record.ts';
 import type { CommitQueue } from './commit-queue.ts';
+import type { DefinitionTable } from './definition-table.ts';
 
 export interface ResidencePorts {
   readonly clock: Clock;
@@ -29,10 +30,12 @@ export interface ResidencePorts {
   readonly turn: CellTurn;
   readonly run: number;
   readonly residentCellsLimit: number;
-  /** Whether the cell of a key is journaled. */
-  isDurable(key: CellKey): boolean;
+  /** Which definition a key has, if it is loaded, and whether its cell is journaled. */
+  readonly definitions: Pick<DefinitionTable, 'of' | 'isDurable' | 'whenLoaded'>;
   /** The cell is in memory, recovered or blocked. */
   arrived(cell: Cell): void;
+  /** A cell begins again, as another one: who waits for the old one is told. */
+  replaced(old: Cell, cell: Cell): void;
   /** Smallest position that this host has released and no receiver has accepted. */
   oldestUnaccepted(): number | undefined;
 }
@@ -73,6 +76,7 @@ export class Residence {
 
   constructor(ports: ResidencePorts) {
     this.#ports = ports;
+    ports.definitions.whenLoaded(() => this.#defined());
   }
 
   get size(): number {
@@ -127,13 +131,26 @@ export class Residence {
     return this.#toLoad.length > 0;
   }
 
-  /** Takes a blocked cell out and loads it again, with what waits in its mailbox. */
+  /**
+   * Takes a blocked cell out and loads it again, with what waits in its mailbox. Of that the journal finds only what an earlier run or a
+   * checkpoint has left; what it finds too comes twice, and the second one is old. Callers outside were told that it is blocked.
+   */
   reload(cell: Cell, definition: Definition): void {
     const fresh = new Cell(cell.key, definition);
-    for (const envelope of cell.mailbox.waiting()) if (envelope.id === undefined) fresh.mailbox.push(envelope);
+    const outside = outsideStreamOf(this.#ports.run);
+    for (const envelope of cell.mailbox.waiting()) if (envelope.id?.stream !== outside) fresh.mailbox.push(envelope);
     this.#cells.set(cell.key, fresh);
     this.#toLoad.push(cell.key);
     this.#loading += 1;
+    this.#ports.replaced(cell, fresh);
+  }
+
+  /** Cells that were kept without their definition begin again. */
+  #defined(): void {
+    for (const cell of this.#cells.values()) {
+      const definition = cell.phase.kind === 'blocked' ? this.#missed(cell) : undefined;
+      if (definition !== undefined) this.reload(cell, definition);
+    }
   }
 
   /** Marks that the cell has a turn which no image covers. */
@@ -271,8 +288,8 @@ export class Residence {
   #mustStay(cell: Cell): boolean {
     const { book } = cell;
     if (book.unstashed !== undefined) return true;
-    for (const { key } of book.children?.values() ?? []) if (!this.#ports.isDurable(key)) return true;
-    for (const key of book.watching ?? []) if (!this.#ports.isDurable(key)) return true;
+    for (const { key } of book.children?.values() ?? []) if (!this.#ports.definitions.isDurable(key)) return true;
+    for (const key of book.watching ?? []) if (!this.#ports.definitions.isDurable(key)) return true;
     return false;
   }
 
@@ -282,10 +299,27 @@ export class Residence {
     this.#cells.delete(cell.key);
   }
 
+  /** The definition that was not loaded when the cell was made, and is now. */
+  #missed({ key, definition }: Cell): Definition | undefined {
+    return definition.isMissing === true ? this.#ports.definitions.of(key) : undefined;
+  }
+
+  /** The cell with the definition that has come since it was asked for, and everything in its mailbox. */
+  #withDefinition(cell: Cell): Cell {
+    const definition = this.#missed(cell);
+    if (definition === undefined) return cell;
+    const fresh = new Cell(cell.key, definition);
+    for (const envelope of cell.mailbox.waiting()) fresh.mailbox.push(envelope);
+    this.#cells.set(cell.key, fresh);
+    this.#ports.replaced(cell, fresh);
+    return fresh;
+  }
+
   #loaded(loaded: LoadedCell): void {
-    const cell = this.#cells.get(loaded.key);
+    const known = this.#cells.get(loaded.key);
     this.#loading -= 1;
-    if (cell === undefined || cell.phase.kind !== 'loading') return;
+    if (known === undefined || known.phase.kind !== 'loading') return;
+    const cell = this.#withDefinition(known);
     const result = recover(cell, loaded, this.#ports.turn);
     if (loaded.turns.length > 0 || loaded.damage !== undefined) cell.dirtyFrom = 0;
     if (result.kind === 'blocked') {

@@ -96,6 +96,9 @@ export const SCHEMA_DIFFERENCES_LIMIT = 32;
 /** Steps of a comparison of two schemas; each is a few microseconds. Alternatives within alternatives multiply. */
 export const SCHEMA_STEPS_LIMIT = 20_000;
 
+/** An actor that was woken before its definition is loaded is not told of for so long: parts that bring their own load it when they start. */
+export const DEFINITION_GRACE_MS = 5_000;
+
 /** Attributes of a CloudEvent: the specification has 8, and asks for few extensions. */
 export const CLOUD_EVENT_ATTRIBUTES_LIMIT = 128;
 /** A cron expression: every minute of an hour listed is 170 characters. */

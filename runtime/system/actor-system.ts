@@ -29,6 +29,7 @@ import { Observations } from '../host/observations.ts';
 import type { CellReport, Inbound, Notice, Outbound } from '../host/items.ts';
 import type { JournalStats, OpenReport, Recovery } from '../journal/journal-control.ts';
 import { ActorRef, type RefPorts } from './actor-ref.ts';
+import { BlockedActors } from './blocked-actors.ts';
 import { Calls } from './calls.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { History } from './history.ts';
@@ -68,7 +69,7 @@ export class ActorSystem implements AsyncDisposable {
   readonly #topology: Topology;
   readonly #definitions = new DefinitionTable();
   readonly #listeners = new Map<string, Set<(event: never) => void>>();
-  readonly #blocked = new Map<CellKey, BlocksError>();
+  readonly #blocked: BlockedActors;
   /** Hosts that have been told that the disk is full. */
   readonly #fullSlots = new Set<number>();
   readonly #refPorts: RefPorts;
@@ -91,6 +92,12 @@ export class ActorSystem implements AsyncDisposable {
       observe: (key) => this.#command(key, (call) => ['observe', key, call], Number.POSITIVE_INFINITY),
       present: (key, view) => this.#definitions.present(key, view),
       unobserve: (key) => this.#topology.link(placementOf(key, this.#topology.hosts))?.push(['unobserve', key]),
+    });
+    this.#blocked = new BlockedActors({
+      clock: this.#clock,
+      isDefined: (key) => this.#definitions.of(key) !== undefined,
+      unblock: (key) => this.unblock({ key }),
+      tell: (key, error) => this.#emit('blocked', { key, error }),
     });
     this.#refPorts = {
       tellTimeoutMs: options.tellTimeoutMs,
@@ -181,13 +188,13 @@ export class ActorSystem implements AsyncDisposable {
 
   /** Actors known to be blocked, with why. An actor is found blocked when it is loaded. */
   blocked(): ReadonlyMap<CellKey, BlocksError> {
-    return new Map(this.#blocked);
+    return this.#blocked.all;
   }
 
   /** Tries to bring a blocked actor back. Resolves with whether it could be. */
   async unblock(ref: { readonly key: CellKey }): Promise<boolean> {
     const report = await this.#command(ref.key, (call) => ['unblock', ref.key, call], this.#options.askTimeoutMs);
-    if (report.status !== 'blocked') this.#blocked.delete(ref.key);
+    if (report.status !== 'blocked') this.#blocked.back(ref.key);
     return report.status !== 'blocked';
   }
 
@@ -265,6 +272,7 @@ export class ActorSystem implements AsyncDisposable {
   async #stop(drainTimeoutMs: number): Promise<void> {
     const reason = this.#life.kind === 'failed' ? { cause: this.#life.error } : {};
     this.#calls.refuse(new SystemStoppedError('the actor system is stopping', reason));
+    this.#blocked.close();
     try {
       await this.#topology.stop(drainTimeoutMs);
     } finally {
@@ -281,8 +289,7 @@ export class ActorSystem implements AsyncDisposable {
           'and pass order. A closure or a machine alone cannot be loaded by another thread',
       );
     }
-    if (this.#definitions.get(definition.name) === definition) return;
-    await this.#definitions.load(definition.module);
+    if (this.#definitions.get(definition.name) !== definition) await this.#definitions.load(definition.module);
     if (this.#definitions.get(definition.name)?.module !== definition.module) {
       throw new UnknownDefinitionError(
         `module ${definition.module} does not export the definition "${definition.name}": export it, so that every thread finds it`,
@@ -290,13 +297,7 @@ export class ActorSystem implements AsyncDisposable {
       );
     }
     await this.#topology.load(definition.module);
-    await Promise.all([...this.#blocked].map(([key, error]) => this.#unblockDefined(key, error)));
-  }
-
-  /** One that was wanted before its code was there, by a message of an earlier run, is brought back now that it is. */
-  async #unblockDefined(key: CellKey, error: BlocksError): Promise<void> {
-    if (!(error.cause instanceof UnknownDefinitionError) || this.#definitions.of(key) === undefined) return;
-    await this.unblock({ key });
+    await this.#blocked.defined();
   }
 
   #command(key: CellKey, make: (call: number) => Exclude<Inbound, Envelope>, timeoutMs: number): Promise<CellReport> {
@@ -351,15 +352,8 @@ export class ActorSystem implements AsyncDisposable {
 
   #notice(slot: number, notice: Notice): void {
     switch (notice.kind) {
-      case 'blocked': {
-        const error = decodeError(notice.error);
-        this.#blocked.set(notice.key, error);
-        this.#emit('blocked', { key: notice.key, error });
-        this.#unblockDefined(notice.key, error).catch(() => {});
-        break;
-      }
-      case 'unblocked':
-        this.#blocked.delete(notice.key);
+      case 'blocked':
+        this.#blocked.found(notice.key, decodeError(notice.error));
         break;
       case 'dead_letter':
         this.#emit('dead_letter', { id: notice.id, key: notice.key, error: decodeError(notice.error) });

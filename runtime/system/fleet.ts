@@ -74,6 +74,8 @@ export class Fleet<TPort> {
   readonly #outside: PeerLink[] = [];
   readonly #epochs: number[] = [];
   readonly #modules: string[] = [];
+  /** Under way or done: who comes second waits for the same. */
+  readonly #loads = new Map<string, Promise<void>>();
   /** Actors that were running when their host died. */
   readonly #suspects = new Map<CellKey, Suspect>();
   readonly #trials = new EffectTrials();
@@ -131,7 +133,15 @@ export class Fleet<TPort> {
     }
   }
 
-  async load(module: string): Promise<void> {
+  load(module: string): Promise<void> {
+    const known = this.#loads.get(module);
+    if (known !== undefined) return known;
+    const load = this.#load(module);
+    this.#loads.set(module, load);
+    return load;
+  }
+
+  async #load(module: string): Promise<void> {
     if (this.#modules.includes(module)) return;
     this.#modules.push(module);
     await this.#work;

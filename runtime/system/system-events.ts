@@ -5,7 +5,7 @@ import type { HostLoss } from './topology.ts';
 
 /** What `system.on` can listen to. */
 export interface SystemEvents {
-  /** An actor cannot be brought back by the present code. */
+  /** An actor cannot be brought back by the present code. One that only lacks its definition is told of when that has not come for 5 s. */
   blocked: { readonly key: CellKey; readonly error: BlocksError };
   dead_letter: { readonly id: string; readonly key: CellKey; readonly error: BlocksError };
   /** A host thread died or hung, and is being replaced. */

@@ -19,13 +19,18 @@ export interface OwnServer {
 
 export interface FailingAdapter {
   start(dir: string): Promise<OwnServer>;
-  make(url: string, broker: string, callTimeoutMs?: number): BrokerAdapter;
+  make(url: string, broker: string, options: { callTimeoutMs?: number; reconnectGraceMs: number }): BrokerAdapter;
   /** Puts things that are no messages where those of subscription `a` are. Resolves with how many. */
   litter(url: string, broker: string): Promise<number>;
+  /** What this adapter does not promise; its head says why. */
+  readonly without?: readonly 'lost'[];
 }
 
 const MESSAGES = 1_500;
 const UNDER_WAY = 40;
+/** Longer than any test takes: what is gone is known to be so by something else. */
+const LONG_MS = 120_000;
+const GRACE_MS = 500;
 const PROCESS = join(import.meta.dirname, '..', 'support', 'adapter-process.ts');
 
 export function failureSuite(kind: 'redis' | 'nats', failing: FailingAdapter, skip: string | undefined): void {
@@ -50,7 +55,8 @@ export function failureSuite(kind: 'redis' | 'nats', failing: FailingAdapter, sk
   const open = (server: OwnServer, broker: string): Open =>
     Object.assign(
       async (events = new Told(), callTimeoutMs?: number): Promise<BrokerAdapter> => {
-        const adapter = failing.make(server.url, broker, callTimeoutMs);
+        const times = callTimeoutMs === undefined ? {} : { callTimeoutMs };
+        const adapter = failing.make(server.url, broker, { ...times, reconnectGraceMs: GRACE_MS });
         await adapter.open(events);
         end.push(() => adapter.close());
         return adapter;
@@ -115,21 +121,64 @@ export function failureSuite(kind: 'redis' | 'nats', failing: FailingAdapter, sk
     expect(firsts).toEqual([...firsts].sort((a, b) => a - b));
   });
 
-  it('a consumer is killed with messages in its hands: another gets them, as the next attempt', async (server, open) => {
-    const adapter = await open();
-    await (await Taker.join(adapter, specOf('a', { ackTimeoutMs: 1_500 }))).consumer.close();
-    for (let i = 0; i < 8; i++) await adapter.accept(carried(`m${i}`));
-    const { child, lines } = process_(server, open.broker, 'hold', '1500');
+  /** A process that takes five messages and is killed with them. */
+  const killedHolder = async (server: OwnServer, broker: string): Promise<void> => {
+    const { child, lines } = process_(server, broker, 'hold', String(LONG_MS));
     await until('five are held', () => lines.length >= 5);
     child.kill('SIGKILL');
     await once(child, 'exit');
-    const taker = await Taker.join(adapter, specOf('a', { ackTimeoutMs: 1_500 }));
-    taker.request(8);
-    await taker.at(7);
-    const attempts = new Map(taker.handOuts.map(({ message, attempt }) => [message.header.id, attempt]));
-    for (let i = 0; i < 8; i++) expect([i, attempts.get(`m${i}`)]).toEqual([i, i < 5 ? 2 : 1]);
-    for (const handOut of taker.handOuts) await taker.settle(handOut, handled);
-  });
+  };
+
+  if (!failing.without?.includes('lost'))
+    it('the only consumer is killed with messages in its hands: the next one has them soon, as lost and not as tried', async (server, open) => {
+      const adapter = await open();
+      await (await Taker.join(adapter, specOf('a', { ackTimeoutMs: LONG_MS }))).consumer.close();
+      for (let i = 0; i < 8; i++) await adapter.accept(carried(`m${i}`));
+      await killedHolder(server, open.broker);
+      const taker = await Taker.join(adapter, specOf('a', { ackTimeoutMs: LONG_MS }));
+      taker.request(8);
+      await taker.at(7);
+      const facts = taker.handOuts.map(({ message, attempt, lost }) => [message.header.id, attempt, lost]);
+      expect(facts).toEqual(Array.from({ length: 8 }, (_, i) => [`m${i}`, 1, i < 5 ? 1 : 0]));
+      for (const handOut of taker.handOuts) await taker.settle(handOut, handled);
+    });
+
+  if (!failing.without?.includes('lost'))
+    it('one of two consumers is killed: the other has its messages soon, and order is kept', async (server, open) => {
+      const adapter = await open();
+      const other = await Taker.join(adapter, specOf('a', { ackTimeoutMs: LONG_MS }));
+      for (let i = 0; i < 5; i++) await adapter.accept(carried(`m${i}`));
+      await killedHolder(server, open.broker);
+      for (let i = 5; i < 8; i++) await adapter.accept(carried(`m${i}`));
+      other.request(8);
+      await other.at(7);
+      expect(other.ids).toEqual(Array.from({ length: 8 }, (_, i) => `m${i}`));
+    });
+
+  if (!failing.without?.includes('lost'))
+    it('what was lost twice is handed out alone', async (server, open) => {
+      const adapter = await open();
+      await (await Taker.join(adapter, specOf('a', { ackTimeoutMs: LONG_MS }))).consumer.close();
+      const accept = async (...numbers: number[]): Promise<void> => {
+        for (const i of numbers) await adapter.accept(carried(`m${i}`, { key: `k${i}` }));
+      };
+      await accept(0, 1, 2, 3, 4);
+      for (const _ of [1, 2]) await killedHolder(server, open.broker);
+      await accept(5, 6);
+      const taker = await Taker.join(adapter, specOf('a', { ackTimeoutMs: LONG_MS }));
+      taker.request(2);
+      for (const n of [0, 1]) await taker.settle(await taker.at(n), handled);
+      expect(taker.handOuts.map(({ message, lost }) => [message.header.id, lost])).toEqual([
+        ['m5', 0],
+        ['m6', 0],
+      ]);
+      taker.request(7);
+      for (let i = 0; i < 5; i++) {
+        const handOut = await taker.at(i + 2);
+        expect([handOut.message.header.id, handOut.lost, taker.handOuts.length]).toEqual([`m${i}`, 2, i + 3]);
+        await taker.settle(handOut, handled);
+      }
+    });
 
   it('two processes publish the same at the same time: each is accepted once', async (server, open) => {
     const adapter = await open();

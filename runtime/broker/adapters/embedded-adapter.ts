@@ -84,12 +84,12 @@ export class EmbeddedAdapter implements BrokerAdapter {
   }
 
   async open(events: AdapterEvents): Promise<void> {
-    const { system, clock, broker, newInstance } = this.#ports;
+    const { system, broker, newInstance } = this.#ports;
     const ofSystem = hubs.get(system) ?? new Map<string, SharedHub>();
     hubs.set(system, ofSystem);
     let shared = ofSystem.get(broker);
     if (shared === undefined) {
-      const hub = new EmbeddedHub(system, clock, broker, newInstance(), this.#ports);
+      const hub = new EmbeddedHub(system, broker, newInstance(), this.#ports);
       shared = { hub, opened: hub.open(), users: 0 };
       ofSystem.set(broker, shared);
     }

@@ -8,7 +8,7 @@
  * EC2. While messages are wanted and none are there, a question waits at the queue: a message needs no second one.
  */
 import type { Clock, Wait } from '../../kernel/clock.ts';
-import { BrokerClosedError } from '../../kernel/errors.ts';
+import { BrokerClosedError, SystemStoppedError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
 import type { AdapterConsumer, CarriedMessage, HandOut, Outcome } from '../broker-adapter.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
@@ -92,7 +92,10 @@ export class EmbeddedConsumer implements AdapterConsumer {
     while (this.#outcomes.length > 0) this.#settle();
     this.#closed = true;
     this.#pause?.cancel();
-    await this.#ports.route.say({ type: 'CLOSE', consumer: this.#ports.name });
+    // With its system the queue is gone, which gives back at the next start what this one had.
+    await this.#ports.route.say({ type: 'CLOSE', consumer: this.#ports.name }).catch((error: unknown) => {
+      if (!(error instanceof SystemStoppedError)) throw error;
+    });
   }
 
   #schedule(): void {

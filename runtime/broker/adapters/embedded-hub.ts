@@ -9,8 +9,7 @@
  * EH2. A listener that throws harms nobody but itself.
  */
 import type { ActorHandle, ActorHost } from '../../kernel/actor-host.ts';
-import type { Clock } from '../../kernel/clock.ts';
-import { ActorBlockedError, InvalidOptionsError } from '../../kernel/errors.ts';
+import { InvalidOptionsError } from '../../kernel/errors.ts';
 import type { CarriedMessage, SubscriptionSpec } from '../broker-adapter.ts';
 import { SubjectTrie } from '../subject-trie.ts';
 import { brokerRegistry } from './embedded-actors.ts';
@@ -61,12 +60,9 @@ const CALL_TIMEOUT_MS = 30_000;
 /** Drafts of actors that may wait for a broker. */
 const EXCHANGE_WAITING = 1_000_000;
 const NONE: readonly Route[] = [];
-const BLOCKED_TRIES = 40;
-const BLOCKED_WAIT_MS = 25;
 
 export class EmbeddedHub {
   readonly #system: ActorHost;
-  readonly #clock: Clock;
   readonly #broker: string;
   readonly #instance: string;
   readonly #limits: HubLimits;
@@ -87,21 +83,16 @@ export class EmbeddedHub {
   #consumers = 0;
 
   /** `instance` is one of this run of the process. */
-  constructor(system: ActorHost, clock: Clock, broker: string, instance: string, limits: HubLimits) {
+  constructor(system: ActorHost, broker: string, instance: string, limits: HubLimits) {
     this.#system = system;
-    this.#clock = clock;
     this.#broker = broker;
     this.#instance = instance;
     this.#limits = limits;
   }
 
   async open(): Promise<void> {
-    this.#registry = await this.#patiently(() =>
-      this.#system.spawn(brokerRegistry, { id: this.#broker, ifExists: 'attach' }),
-    );
-    const [subscriptions, retained] = await this.#patiently(() =>
-      Promise.all([this.list(SUBSCRIPTIONS), this.list(RETAINED)]),
-    );
+    this.#registry = await this.#system.spawn(brokerRegistry, { id: this.#broker, ifExists: 'attach' });
+    const [subscriptions, retained] = await Promise.all([this.list(SUBSCRIPTIONS), this.list(RETAINED)]);
     await Promise.all([...retained].map(([pattern, limits]) => this.#addStream(pattern, limits as RetentionLimits)));
     this.#exchange = await this.#open(EXCHANGE_QUEUE, { pattern: '', order: 'hold', waitingLimit: EXCHANGE_WAITING });
     await Promise.all([...subscriptions].map(([name, value]) => this.#addRoute(name, value as StoredSubscription)));
@@ -262,9 +253,7 @@ export class EmbeddedHub {
     let stream = this.#streams.get(pattern);
     stream ??= new Route(pattern, pattern, this.#system.refOf(streamKey(this.#broker, pattern)));
     const { queue } = stream;
-    await this.#patiently(() =>
-      queue.ask({ type: 'OPEN', limits } satisfies StreamMessage, { timeoutMs: CALL_TIMEOUT_MS }),
-    );
+    await queue.ask({ type: 'OPEN', limits } satisfies StreamMessage, { timeoutMs: CALL_TIMEOUT_MS });
     this.#streams.set(pattern, stream);
     this.#streamTrie.add(pattern, stream);
   }
@@ -275,7 +264,7 @@ export class EmbeddedHub {
     const spec: QueueSpec = { order, waitingLimit, rememberedLimit, lettersLimit };
     const route = new Route(name, pattern, this.#system.refOf(queueKey(this.#broker, name)));
     if (actor !== undefined) route.actor = this.#system.refOf(actor);
-    await this.#patiently(() => route.say({ type: 'OPEN', instance: this.#instance, spec }));
+    await route.say({ type: 'OPEN', instance: this.#instance, spec });
     void this.#observe(route);
     return route;
   }
@@ -309,20 +298,6 @@ export class EmbeddedHub {
       }
     } catch (error) {
       if (!this.#observing.signal.aborted) this.#failed(error);
-    }
-  }
-
-  /** Messages of an earlier run may have woken an actor before its code was there; the system is about to bring it back. */
-  async #patiently<T>(call: () => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await call();
-      } catch (error) {
-        if (!(error instanceof ActorBlockedError) || tries === BLOCKED_TRIES) throw error;
-        await new Promise<void>((resolve) => {
-          this.#clock.wait(BLOCKED_WAIT_MS, resolve);
-        });
-      }
     }
   }
 

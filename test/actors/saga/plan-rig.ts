@@ -1,5 +1,7 @@
 /** A run under the planner alone, driven by hand: what it asks for is kept until the test answers. */
+import type { CompiledWorkflow } from '../../../actors/saga/compiled-workflow.ts';
 import { planRun } from '../../../actors/saga/planner.ts';
+import { type MigrationMap, migrateRun } from '../../../actors/saga/run-migration.ts';
 import { newRun, type RunCommand, type RunEvent, type RunState } from '../../../actors/saga/run-state.ts';
 import { WorkflowDefinition, type WorkflowOptions } from '../../../actors/saga/workflow-definition.ts';
 import type { WorkflowStepOptions } from '../../../actors/saga/workflow-step.ts';
@@ -15,7 +17,7 @@ export class PlanRig {
   answered: unknown;
   readonly cancelled: string[] = [];
   readonly started: string[] = [];
-  readonly #workflow;
+  #workflow;
 
   constructor(steps: readonly WorkflowStepOptions[], input: unknown = {}, options: WorkflowOptions = {}) {
     const definition = new WorkflowDefinition('w', 'w', options);
@@ -23,6 +25,16 @@ export class PlanRig {
     this.#workflow = definition.compile();
     this.state = newRun(this.#workflow, input, {}, 0, (step) => `token of ${step}`);
     this.on({ type: 'started' });
+  }
+
+  /** Moves the run to another definition, as its actor does. */
+  moveTo(to: CompiledWorkflow, map: MigrationMap, left: readonly string[]): void {
+    const turn = { nowMs: this.nowMs, random: () => 0.5 };
+    const migration = migrateRun(this.state, { from: this.#workflow, to, map, left }, turn);
+    if (migration.kind === 'refused') throw new Error(migration.faults.join('; '));
+    this.#workflow = to;
+    this.state = migration.run;
+    this.on({ type: 'migrated' });
   }
 
   on(event: RunEvent): this {

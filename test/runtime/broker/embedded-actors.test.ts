@@ -155,6 +155,30 @@ describe.each([0, 2])('threads: %i', (threads) => {
     expect(got).toEqual(Array.from({ length: 30 }, (_, n) => [n, actor.key]));
   });
 
+  test('a broker that starts after its actors were spoken to brings them back, with what waits for them', async () => {
+    await using dir = await tmpDir('broker');
+    {
+      await using system = await ActorSystem.start({ dataDir: dir.path, threads });
+      await using broker = await MessageBroker.start({ system, env: {} });
+      await broker.subscribe('booked', () => {}, { name: 'b' });
+      const actor = await system.spawn(bookkeeper, { id: 'l' });
+      await actor.tell({ type: 'book', payload: { n: 0, tell: true } } as never);
+      await until('the exchange has been at work', async () => (await broker.stats()).waiting === 0);
+    }
+    await using system = await ActorSystem.start({ dataDir: dir.path, threads });
+    const actor = await system.spawn(bookkeeper, { id: 'l', ifExists: 'attach' });
+    await actor.tell({ type: 'book', payload: { n: 1, tell: true } } as never);
+    await until('the exchange is found without its definition', () => system.blocked().size > 0);
+    const got: unknown[] = [];
+    await using broker = await MessageBroker.start({ system, env: {} });
+    await broker.subscribe('booked', ({ payload }) => void got.push(payload), { name: 'b' });
+    await until('it is published', () => got.includes(1));
+    expect(system.blocked().size).toBe(0);
+    // Without the system there is nothing left to give back.
+    await system.stop();
+    await broker.close();
+  });
+
   test('a machine publishes with sendTo(exchangeOf(), …)', async () => {
     await using dir = await tmpDir('broker');
     await using system = await ActorSystem.start({ dataDir: dir.path, threads });

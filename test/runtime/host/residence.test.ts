@@ -44,7 +44,8 @@ const setUp = (): { residence: Residence; cell: Cell; images: ImageRow[] } => {
     turn: new CellTurn({ isDurable: () => true, log: () => {} }),
     run: RUN,
     residentCellsLimit: 10,
-    isDurable: () => true,
+    definitions: { of: () => definition, isDurable: () => true, whenLoaded: () => {} },
+    replaced: () => {},
     arrived: () => {},
     oldestUnaccepted: () => undefined,
   });

@@ -1,15 +1,38 @@
 /**
- * The scripts that find what has expired while nobody asked for it, and set it aside.
+ * The scripts that look after what nobody asks for: messages that have expired, and what was kept long enough.
  *
- * Owns: that only what is in nobody's hands is set aside. Who has what is `delivery-scripts.ts`.
+ * Owns: that only what is in nobody's hands is set aside, and that what has ended is known for as long as the process that keeps it the
+ * longest wants. Who has what is `take-script.ts`.
  */
-import { TOOLS } from './delivery-scripts.ts';
+import { SUBSCRIPTION_TOOLS } from './script-tools.ts';
 
-/** Answers members of what has expired: `subscription entry order`. */
+/** ARGV: how long what has ended is to be known. The longest holds, as long as there is anything. */
+export const AGE_SCRIPT = `
+local age = KEYS[1] .. 'age'
+local kept = tonumber(redis.call('HGET', age, 'ttl') or 0)
+if kept < tonumber(ARGV[1]) then redis.call('HSET', age, 'ttl', ARGV[1]) end
+return 'OK'
+`;
+
+/** Also begins new hashes of what has ended, and drops old ones, when it is time. Answers of what has expired: `subscription entry order`. */
 export const EXPIRED_SCRIPT = `
 local P = KEYS[1]
 local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = string.format('%.0f', ms)
+local kept = redis.call('HMGET', P .. 'age', 'ttl', 'begun')
+local ttl = tonumber(kept[1] or ARGV[1])
+local isOver = not kept[2] or ms - kept[2] >= ttl
+if isOver then redis.call('HSET', P .. 'age', 'ttl', ttl, 'begun', now) end
+for _, name in ipairs({'r', 'v', 'i'}) do
+  local new, old = P .. name, P .. name .. '-'
+  if isOver then
+    redis.call('UNLINK', old)
+    if redis.call('EXISTS', new) == 1 then redis.call('RENAME', new, old) end
+  end
+  -- If no process is left to do this.
+  if redis.call('PTTL', new) == -1 then redis.call('PEXPIRE', new, 3 * ttl) end
+end
 local out = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', P .. 'e', '-inf', now, 'LIMIT', 0, 200)) do
   local sub, entry = string.match(member, '^([^\\t]*)\\t(.*)$')
@@ -24,20 +47,20 @@ return out
 `;
 
 /**
- * Sets aside what has expired and is in nobody's hands. ARGV: subscription, nobody, order, how long receipts are kept, the error, entries.
+ * Sets aside what has expired and is in nobody's hands. ARGV: subscription, nobody, order, the error, entries.
  * Answers for each: letter, message id, attempts.
  */
-export const EXPIRE_SCRIPT = `${TOOLS}
-local ttlMs, error = ARGV[4], ARGV[5]
+export const EXPIRE_SCRIPT = `${SUBSCRIPTION_TOOLS}
+local error = ARGV[4]
 local out = {}
-for at = 6, #ARGV do
+for at = 5, #ARGV do
   local id = ARGV[at]
   redis.call('ZREM', P .. 'e', sub .. '\\t' .. id)
   local entry = redis.call('XRANGE', q, id, id)[1]
   local pending = redis.call('XPENDING', q, 'g', id, id, 1)[1]
   if entry and isOurs(entry[2]) and (not pending or pending[2] == '#') then
     local f = entry[2]
-    local key, t = f[6], tries(id)
+    local key, message, t = f[4], idOf(f[2]), tries(id)
     redis.call('ZREM', y, padded(id))
     redis.call('ZREM', d, padded(id))
     if hold then
@@ -47,12 +70,12 @@ for at = 6, #ARGV do
       changed(key)
     end
     local attempts = t.attempt - 1
-    local letter = bury(f[2], f[4], key, f[8], 'expired', error, attempts, text(t.first), t.redrives)
-    note(f[8], 'x', attempts, error, true, ttlMs)
+    local letter = bury(f[2], key, message, 'expired', error, attempts, text(t.first), t.redrives)
+    note(message, 'x', attempts, error, true)
     redis.call('XACK', q, 'g', id)
     redis.call('XDEL', q, id)
     redis.call('HDEL', a, id)
-    for _, value in ipairs({letter, f[8], attempts}) do out[#out + 1] = value end
+    for _, value in ipairs({letter, message, attempts}) do out[#out + 1] = value end
   end
 end
 saveKeys()

@@ -10,6 +10,9 @@
  * replicates asynchronously.
  *
  * Order: per key over all processes that consume a subscription, also through retries and takeover (`order: 'hold'`).
+ *
+ * Takeover: a process that is killed loses its connections at once, which the server tells the others; after `reconnectGraceMs` without one
+ * its messages are theirs.
  */
 import { systemClock, type Clock, type Wait } from '../../../kernel/clock.ts';
 import { BrokerConfigurationError, InvalidOptionsError } from '../../../kernel/errors.ts';
@@ -27,13 +30,13 @@ import type {
   SubscriptionSpec,
 } from '../../broker-adapter.ts';
 import type { ReceiptState } from '../../contract/receipt.ts';
-import { encodeHeader } from '../carried-bytes.ts';
+import { AGE_SCRIPT } from './expiry-scripts.ts';
 import { type RedisClientLike, redisSource } from './redis-client.ts';
 import { RedisConsumer } from './redis-consumer.ts';
 import { expireOn, readDeadLetters } from './redis-dead-letters.ts';
-import { keyPrefix, messageChannel, workChannel } from './redis-keys.ts';
+import { keyPrefix, messageChannel, presenceChannel, workChannel } from './redis-keys.ts';
 import { isPassing, listOf, type RedisReply, textOf } from './redis-link.ts';
-import { frameOf, RedisListeners } from './redis-listeners.ts';
+import { noticeOf, RedisListeners } from './redis-listeners.ts';
 import { RedisOutbox } from './redis-outbox.ts';
 import { RedisReceipts } from './redis-receipts.ts';
 import { type RedisDurability, RedisSession } from './redis-session.ts';
@@ -56,15 +59,24 @@ export interface RedisAdapterOptions {
   readonly client?: RedisClientLike;
   /** How long a call is tried again before it is given up. Default 30,000. */
   readonly callTimeoutMs?: number;
-  /** How long a message's id and idempotency key are known after it was accepted. Default 10 minutes. */
+  /**
+   * How long a consumer whose connection is lost keeps what it has: it is gone then, and its messages go to others. One that keeps its
+   * connection and gives no sign of life is gone after `ackTimeoutMs`. Default 3,000.
+   */
+  readonly reconnectGraceMs?: number;
+  /**
+   * How long a message's id and idempotency key are known after it was accepted, at least. They are dropped many at a time: none is
+   * known for more than twice as long. Of all processes of a broker the longest holds. Default 10 minutes.
+   */
   readonly dedupWindowMs?: number;
-  /** How long a receipt is kept after the message is settled everywhere, and its id known. Default: `dedupWindowMs`. */
+  /** How long a receipt is kept after the message is settled everywhere, and its id known, at least. Default: `dedupWindowMs`. */
   readonly receiptTtlMs?: number;
   readonly clock?: Clock;
   readonly random?: Random;
 }
 
 const CALL_TIMEOUT_MS = 30_000;
+const RECONNECT_GRACE_MS = 3_000;
 const DEDUP_WINDOW_MS = 600_000;
 const EXPIRY_LOOK_MS = 500;
 const NAME_LENGTH_LIMIT = 200;
@@ -110,7 +122,7 @@ export class RedisAdapter implements BrokerAdapter {
       },
     );
     const failed = (error: Error): void => this.#events.failed(error);
-    this.#outbox = new RedisOutbox(this.#session, this.#process, this.#windowMs, callTimeoutMs);
+    this.#outbox = new RedisOutbox(this.#session, this.#process, callTimeoutMs);
     this.#listeners = new RedisListeners(this.#session, failed);
     this.#receipts = new RedisReceipts(this.#session, this.#process, failed);
     this.records = recordsOn(this.#session);
@@ -124,6 +136,9 @@ export class RedisAdapter implements BrokerAdapter {
   async open(events: AdapterEvents): Promise<void> {
     this.#events = events;
     this.#durability = await this.#session.open();
+    await this.#session.run(AGE_SCRIPT, [String(this.#ttlMs)]);
+    // Nothing is said there: that somebody listens is the word.
+    await this.#session.subscribe(presenceChannel(this.#session.prefix, this.#process), () => {});
     this.#planExpiry();
   }
 
@@ -133,9 +148,9 @@ export class RedisAdapter implements BrokerAdapter {
 
   async broadcast(message: CarriedMessage): Promise<number | undefined> {
     const channel = messageChannel(this.#session.prefix, message.header.subject);
-    const frame = frameOf(this.#newName(), encodeHeader(message.header), message.payload);
+    const notice = noticeOf(this.#newName(), message);
     // Sent again, those who have heard it would hear it twice.
-    const connections = await this.#session.commandOnce(['PUBLISH', channel, frame]);
+    const connections = await this.#session.commandOnce(['PUBLISH', channel, notice]);
     // A pattern lets too much through at the server, and a connection may stand for many: only none is sure.
     return connections === 0 ? 0 : undefined;
   }
@@ -154,7 +169,7 @@ export class RedisAdapter implements BrokerAdapter {
     const consumer: RedisConsumer = new RedisConsumer(this.#session, {
       spec,
       name: this.#newName(),
-      receiptTtlMs: this.#ttlMs,
+      graceMs: this.#options.reconnectGraceMs ?? RECONNECT_GRACE_MS,
       deliver,
       dead: (notice) => this.#events.dead(notice),
       failed: (error) => this.#events.failed(error),
@@ -167,7 +182,7 @@ export class RedisAdapter implements BrokerAdapter {
   }
 
   async unsubscribe(name: string): Promise<void> {
-    await this.#session.run(UNSUBSCRIBE_SCRIPT, [name, String(this.#ttlMs)]);
+    await this.#session.run(UNSUBSCRIBE_SCRIPT, [name]);
   }
 
   async subscriptions(): Promise<ReadonlyMap<string, { pattern: string; waiting: number; dead: number }>> {
@@ -214,12 +229,9 @@ export class RedisAdapter implements BrokerAdapter {
     this.#session.close();
   }
 
-  get #windowMs(): number {
-    return this.#options.dedupWindowMs ?? DEDUP_WINDOW_MS;
-  }
-
   get #ttlMs(): number {
-    return Math.max(this.#options.receiptTtlMs ?? 0, this.#windowMs);
+    const { receiptTtlMs = 0, dedupWindowMs = DEDUP_WINDOW_MS } = this.#options;
+    return Math.max(receiptTtlMs, dedupWindowMs);
   }
 
   #newName(): string {

@@ -2,34 +2,40 @@
  * One consumer of a durable subscription on Redis.
  *
  * Owns: asking for as many messages as were requested, when there is work; settling in batches; being alive, and taking over from
- * consumers that are not. Who may have which message is the scripts' (`delivery-scripts.ts`).
+ * consumers that are not. Who may have which message is the scripts' (`take-script.ts`).
  *
  * Invariants:
- * RN1. No more is handed out than was requested.
+ * RN1. No more is handed out than was requested; and nothing beside a message that was lost often.
  * RN2. After a lost connection, what was handed out on its way and never arrived is given back before anything else is asked for.
  * RN3. What is no message of ours is set aside as `undecodable` without its subscriber hearing of it.
+ * RN4. A hand-out is settled once: what is settled again, or was given back, is not told to the server.
  */
 import type { Wait } from '../../../kernel/clock.ts';
 import type { EncodedError } from '../../../kernel/errors.ts';
-import type {
-  AdapterConsumer,
-  CarriedMessage,
-  DeadLetterNotice,
-  DeadReason,
-  HandOut,
-  Outcome,
-  SubscriptionSpec,
+import {
+  type AdapterConsumer,
+  type DeadLetterNotice,
+  type DeadReason,
+  type HandOut,
+  type Outcome,
+  type SubscriptionSpec,
+  SUSPECT_AFTER_LOST,
 } from '../../broker-adapter.ts';
-import { decodeHeader, EXPIRED, undecodable } from '../carried-bytes.ts';
-import { GIVE_BACK_SCRIPT, REAP_SCRIPT, SETTLE_SCRIPT, TAKE_SCRIPT } from './delivery-scripts.ts';
-import { isPassing, listOf, type RedisArgument, type RedisReply, replyCode, textOf } from './redis-link.ts';
+import { EXPIRED, undecodable } from '../carried-bytes.ts';
+import { decodeFrame } from './redis-frame.ts';
+import { isPassing, listOf, type RedisReply, replyCode, textOf } from './redis-link.ts';
 import type { RedisSession } from './redis-session.ts';
+import { type Hand, SettleBatch } from './redis-settling.ts';
+import { SETTLE_SCRIPT } from './settle-script.ts';
+import { TAKE_SCRIPT } from './take-script.ts';
+import { GIVE_BACK_SCRIPT, REAP_SCRIPT } from './takeover-scripts.ts';
 
 export interface RedisConsumerOptions {
   readonly spec: SubscriptionSpec;
-  /** Unlike that of any other consumer. */
+  /** Unlike that of any other consumer; up to its last hyphen it is the process's. */
   readonly name: string;
-  readonly receiptTtlMs: number;
+  /** A connection that was lost is made again within this, or its consumer is gone. */
+  readonly graceMs: number;
   readonly deliver: (handOuts: readonly HandOut[]) => void;
   readonly dead: (notice: DeadLetterNotice) => void;
   readonly failed: (error: Error) => void;
@@ -38,43 +44,37 @@ export interface RedisConsumerOptions {
   readonly closed: () => void;
 }
 
-interface Token {
-  readonly entry: string;
-  readonly deliveries: string;
-  readonly key: string;
-  /** How its receipt begins, of one that is handed out for the first time and has one subscription. */
-  readonly head?: RedisArgument;
-}
-
-interface Settling {
-  readonly entry: string;
-  readonly deliveries: string;
-  readonly kind: OutcomeKind;
-  readonly args: readonly RedisArgument[];
-  /** Its arguments are the four of what was simply handled. */
-  readonly isPlain: boolean;
-  readonly resolve: (letter: string) => void;
-  readonly reject: (error: unknown) => void;
+/** A hand-out without its message. */
+interface Facts {
+  readonly attempt: number;
+  readonly lost: number;
+  readonly firstDeliveredMs: number;
+  readonly token: Hand;
 }
 
 const TAKE_LIMIT = 1_024;
 const TAKE_BYTES = 4 << 20;
-const SETTLE_LIMIT = 1_024;
 /** Values in front of the entries of a take, of a fresh entry, of another. */
-const FRONT = 3;
-const FRESH = 5;
-const OTHER = 9;
-const TICK_MS_LIMIT = 2_000;
+const FRONT = 4;
+const FRESH = 2;
+const OTHER = 8;
+const TICK_MS_LIMIT = 1_000;
+
+/** Instead of an epoch: nothing is trusted. */
+const LOOKED_UP = '';
+const SETTLED = Promise.resolve();
 
 export class RedisConsumer implements AdapterConsumer {
   readonly #session: RedisSession;
   readonly #options: RedisConsumerOptions;
   readonly #head: readonly string[];
-  /** What is in hands: entries, and which delivery of them. */
-  readonly #outstanding = new Map<string, string>();
+  /** What is in hands, by entry. */
+  readonly #hands = new Map<string, Hand>();
+  /** In hands, and lost so often that nothing may be beside it. */
+  #suspect: Hand | undefined;
+  #epoch = '';
   #demand = 0;
-  #settling: Settling[] = [];
-  #settlingPlanned = false;
+  #settling: SettleBatch | undefined;
   /** `idle`: told when there is work. */
   #state: 'idle' | 'taking' | 'recovering' | 'closed' = 'idle';
   #again = false;
@@ -90,7 +90,7 @@ export class RedisConsumer implements AdapterConsumer {
     this.#session = session;
     this.#options = options;
     this.#head = [options.spec.name, options.name, options.spec.order];
-    this.#planTick();
+    void this.#reap();
   }
 
   request(count: number): void {
@@ -101,11 +101,13 @@ export class RedisConsumer implements AdapterConsumer {
   /** There may be work. */
   look(): void {
     if (this.#state === 'taking' || this.#state === 'recovering') this.#again = true;
-    else if (this.#state === 'idle' && this.#demand > 0 && this.#session.isUp) this.#takes = this.#take();
+    else if (this.#state === 'idle' && this.#demand > 0 && this.#suspect === undefined && this.#session.isUp)
+      this.#takes = this.#take();
   }
 
-  async settle(handOut: HandOut, outcome: Outcome): Promise<void> {
-    await this.#enqueue(handOut, handOut.message.header.id, outcome);
+  settle(handOut: HandOut, outcome: Outcome): Promise<void> {
+    const batch = this.#enqueue(handOut as HandOut & Facts, handOut.message.header.id, outcome)?.batch;
+    return batch === undefined ? SETTLED : (batch.done as Promise<unknown> as Promise<void>);
   }
 
   /** What is settled is on its way, before anything that is asked after this. */
@@ -115,12 +117,13 @@ export class RedisConsumer implements AdapterConsumer {
 
   /** The connection is there again. */
   async recover(): Promise<void> {
-    if (this.#state === 'closed') return;
-    await this.#takes;
+    if (this.#state === 'closed' || this.#state === 'recovering') return;
+    // From here on nothing is taken: what is given back below is what has not come by then.
     this.#state = 'recovering';
+    await this.#takes;
     this.#mayHaveMore = false;
     try {
-      await this.#session.run(GIVE_BACK_SCRIPT, [...this.#head, 'stay', ...this.#outstanding.keys()]);
+      await this.#session.run(GIVE_BACK_SCRIPT, [...this.#head, 'stay', ...this.#hands.keys()]);
     } catch (error) {
       if (replyCode(error) !== 'NOGROUP') this.#options.failed(error as Error);
     }
@@ -186,28 +189,29 @@ export class RedisConsumer implements AdapterConsumer {
   #handOut(reply: readonly RedisReply[]): number {
     const handOuts: HandOut[] = [];
     const nowMs = Number(textOf(reply[2]));
+    this.#epoch = textOf(reply[3]);
     let bytes = 0;
     let count = 0;
     for (let at = FRONT; at < reply.length; count++) {
       const entry = textOf(reply[at]);
-      const deliveries = textOf(reply[at + 1]);
-      const isFresh = deliveries === '';
-      const headerText = textOf(reply[isFresh ? at + 2 : at + 4]);
-      const payload = reply[isFresh ? at + 3 : at + 5] as Uint8Array;
-      bytes += headerText.length + payload.length;
-      const header = decodeHeader(headerText);
-      const { facts, id, redrives } = isFresh
-        ? freshFacts(entry, header, reply[at + 4] as Uint8Array, nowMs)
-        : otherFacts(entry, deliveries, reply, at);
+      const first = reply[at + 1] as Uint8Array;
+      const isFresh = first.length > 0;
+      const frame = isFresh ? first : (reply[at + OTHER - 1] as Uint8Array);
+      bytes += frame.length;
+      const { header, payload } = decodeFrame(frame);
+      const key = header?.key ?? header?.source ?? '';
+      const facts = isFresh ? freshFacts(entry, key, this.#epoch, nowMs) : otherFacts(entry, key, reply, at);
+      const redrives = isFresh ? 0 : Number(textOf(reply[at + 6]));
       at += isFresh ? FRESH : OTHER;
-      this.#outstanding.set(entry, facts.token.deliveries);
+      this.#hands.set(entry, facts.token);
+      if (facts.lost >= SUSPECT_AFTER_LOST) this.#suspect = facts.token;
       const expiresAtMs = header?.expiresAtMs;
       // Whoever sends an expired one again wants it handled.
-      const mayExpire = redrives === '0' && expiresAtMs !== undefined;
-      if (header === undefined) this.#setAside(facts, id, 'undecodable', undecodable(`entry ${entry}`));
+      const mayExpire = redrives === 0 && expiresAtMs !== undefined;
+      if (header === undefined) this.#setAside(facts, '', 'undecodable', undecodable(`entry ${entry}`));
       else if (mayExpire && expiresAtMs <= this.#session.clock.now())
-        this.#setAside({ ...facts, attempt: facts.attempt - 1 }, id, 'expired', EXPIRED);
-      else handOuts.push({ message: { header, payload }, redrives: Number(redrives), ...facts });
+        this.#setAside({ ...facts, attempt: facts.attempt - 1 }, header.id, 'expired', EXPIRED);
+      else handOuts.push({ message: { header, payload }, redrives, ...facts });
     }
     this.#demand -= handOuts.length;
     if (handOuts.length === 0) return count;
@@ -217,72 +221,77 @@ export class RedisConsumer implements AdapterConsumer {
   }
 
   /** Without a word to the subscriber: what is no message, and what has expired. Strays have no id. */
-  #setAside(handOut: Omit<HandOut, 'message'>, id: string, reason: DeadReason, error: EncodedError): void {
-    this.#enqueue(handOut, id, { kind: 'dead', reason, error }).then(
-      (letter) => {
-        if (letter === '') return;
+  #setAside(facts: Facts, id: string, reason: DeadReason, error: EncodedError): void {
+    const { batch, letter } = this.#enqueue(facts, id, { kind: 'dead', reason, error }) ?? {};
+    batch?.done.then(
+      (letters) => {
+        const written = letters[letter ?? -1] ?? '';
+        if (written === '') return;
         const subscription = this.#options.spec.name;
-        this.#options.dead({ id: letter, messageId: id, subscription, reason, error, attempts: handOut.attempt });
+        this.#options.dead({ id: written, messageId: id, subscription, reason, error, attempts: facts.attempt });
       },
       (fault: unknown) => this.#options.failed(fault as Error),
     );
   }
 
-  #enqueue(handOut: Omit<HandOut, 'message'>, id: string, outcome: Outcome): Promise<string> {
-    const { entry, deliveries, key, head } = handOut.token as Token;
-    const [kind, more] = encodeOutcome(outcome);
-    const isPlain = head !== undefined && kind === 'h' && more === '';
-    const args = isPlain
-      ? [entry, key, id, head]
-      : [entry, deliveries, kind, key, id, String(handOut.attempt), String(handOut.firstDeliveredMs), more];
-    return new Promise((resolve, reject) => {
-      this.#settling.push({ entry, deliveries, kind, args, isPlain, resolve, reject });
-      if (this.#settling.length >= SETTLE_LIMIT) void this.#sendSettled();
-      else if (!this.#settlingPlanned) {
-        this.#settlingPlanned = true;
-        this.#session.clock.defer(() => {
-          this.#settlingPlanned = false;
-          void this.#sendSettled();
-        });
-      }
-    });
+  #enqueue(
+    { token, attempt, firstDeliveredMs }: Facts,
+    id: string,
+    outcome: Outcome,
+  ): { readonly batch: SettleBatch; readonly letter: number } | undefined {
+    if (token.isSettled) return undefined;
+    token.isSettled = true;
+    let batch = this.#settling;
+    if (batch === undefined) {
+      batch = new SettleBatch(this.#epoch);
+      this.#settling = batch;
+      this.#session.clock.defer(() => {
+        if (this.#settling === batch) void this.#sendSettled();
+      });
+    }
+    const letter = batch.add({ hand: token, id, attempt, firstDeliveredMs, outcome });
+    if (batch.isFull) void this.#sendSettled();
+    return { batch, letter };
   }
 
   async #sendSettled(): Promise<void> {
     const batch = this.#settling;
-    if (batch.length === 0) return;
-    this.#settling = [];
-    const plain = batch.filter(({ isPlain }) => isPlain);
-    const others = batch.filter(({ isPlain }) => !isPlain);
-    const settled = this.#session.run(SETTLE_SCRIPT, [
+    if (batch === undefined) return;
+    this.#settling = undefined;
+    const args = batch.arguments();
+    const settled = this.#session.run(SETTLE_SCRIPT, [...this.#head, batch.epoch, ...args], () => [
       ...this.#head,
-      String(this.#options.receiptTtlMs),
-      ...rangeOf(batch.map(({ entry }) => entry)),
-      String(plain.length),
-      ...plain.flatMap(({ args }) => args),
-      ...others.flatMap(({ args }) => args),
+      LOOKED_UP,
+      ...args,
     ]);
     try {
       await this.#inOrder(settled, (answer) => {
         const [due = '', ...letters] = listOf(answer).map(textOf);
-        for (const { entry, deliveries } of batch) this.#over(entry, deliveries);
+        for (const hand of batch.hands) this.#over(hand);
         this.#planDue(due);
-        for (const { kind, resolve } of batch) resolve(kind === 'x' ? (letters.shift() ?? '') : '');
-        if (!batch.some(({ kind }) => kind === 'r')) return;
+        batch.resolve(letters);
+        if (!batch.hasRetry) return;
         // Until whoever waits for it has heard of it.
         return new Promise<void>((resolve) => {
           this.#session.clock.defer(resolve);
         });
       });
     } catch (error) {
-      if (replyCode(error) === 'NOGROUP') for (const { resolve } of batch) resolve('');
-      else for (const { reject } of batch) reject(error);
+      for (const hand of batch.hands) this.#over(hand);
+      if (replyCode(error) === 'NOGROUP') batch.resolve([]);
+      else {
+        // Nobody knows whether it is settled: what is not is handed out again.
+        this.#mayHaveMore = true;
+        batch.reject(error);
+      }
     }
+    if (this.#suspect === undefined) this.look();
   }
 
   /** It may have been handed out again by now. */
-  #over(entry: string, deliveries: string): void {
-    if (this.#outstanding.get(entry) === deliveries) this.#outstanding.delete(entry);
+  #over(hand: Hand): void {
+    if (this.#hands.get(hand.entry) === hand) this.#hands.delete(hand.entry);
+    if (this.#suspect === hand) this.#suspect = undefined;
   }
 
   async #missing(): Promise<void> {
@@ -300,19 +309,16 @@ export class RedisConsumer implements AdapterConsumer {
     this.#due = this.#session.clock.wait(Number(dueMs) + 1, () => this.look());
   }
 
-  #planTick(): void {
-    this.#tick = this.#session.clock.wait(
-      Math.min(TICK_MS_LIMIT, this.#options.spec.ackTimeoutMs / 4),
-      () => void this.#reap(),
-    );
-  }
-
+  /** Says that it is there, also before it wants anything. */
   async #reap(): Promise<void> {
     if (this.#state === 'closed') return;
+    const { graceMs, spec } = this.#options;
+    const { ackTimeoutMs } = spec;
+    const tickMs = Math.min(TICK_MS_LIMIT, ackTimeoutMs / 4, graceMs / 3);
     try {
       if (this.#session.isUp && this.#mayHaveMore) await this.recover();
       if (this.#session.isUp) {
-        const args = [...this.#head, String(this.#options.spec.ackTimeoutMs)];
+        const args = [...this.#head, String(ackTimeoutMs), String(graceMs)];
         this.#planDue(textOf(await this.#session.once(REAP_SCRIPT, args)));
       }
     } catch (error) {
@@ -320,60 +326,25 @@ export class RedisConsumer implements AdapterConsumer {
     }
     // Also asked for without being told: what tells us may have been lost.
     this.look();
-    if ((this.#state as string) !== 'closed') this.#planTick();
+    if ((this.#state as string) === 'closed') return;
+    this.#tick = this.#session.clock.wait(tickMs, () => void this.#reap());
   }
 }
 
-/** The first and the last of entry ids, which are two numbers each. */
-function rangeOf(ids: readonly string[]): readonly [string, string] {
-  const isBefore = (a: string, b: string): boolean => {
-    const [aMs = 0, aSeq = 0] = a.split('-').map(Number);
-    const [bMs = 0, bSeq = 0] = b.split('-').map(Number);
-    return aMs < bMs || (aMs === bMs && aSeq < bSeq);
+function freshFacts(entry: string, key: string, epoch: string, nowMs: number): Facts {
+  const token: Hand = { entry, deliveries: '1', key, epoch, lost: 0, isSettled: false };
+  return { attempt: 1, lost: 0, firstDeliveredMs: nowMs, token };
+}
+
+function otherFacts(entry: string, key: string, reply: readonly RedisReply[], at: number): Facts {
+  const [deliveries, attempt, first, lost] = [2, 3, 4, 5].map((i) => textOf(reply[at + i]));
+  const token: Hand = {
+    entry,
+    deliveries: deliveries ?? '',
+    key,
+    epoch: undefined,
+    lost: Number(lost),
+    isSettled: false,
   };
-  let [low = '', high = ''] = [ids[0], ids[0]];
-  for (const id of ids) {
-    if (isBefore(id, low)) low = id;
-    else if (isBefore(high, id)) high = id;
-  }
-  return [low, high];
-}
-
-interface TakenFacts {
-  readonly facts: { readonly attempt: number; readonly firstDeliveredMs: number; readonly token: Token };
-  readonly id: string;
-  readonly redrives: string;
-}
-
-function freshFacts(
-  entry: string,
-  header: CarriedMessage['header'] | undefined,
-  head: Uint8Array,
-  nowMs: number,
-): TakenFacts {
-  // What is no header is set aside, and then the script looks for itself.
-  const key = header?.key ?? header?.source ?? '';
-  const token: Token = { entry, deliveries: '1', key, head };
-  return { facts: { attempt: 1, firstDeliveredMs: nowMs, token }, id: header?.id ?? '', redrives: '0' };
-}
-
-function otherFacts(entry: string, deliveries: string, reply: readonly RedisReply[], at: number): TakenFacts {
-  const token: Token = { entry, deliveries, key: textOf(reply[at + 6]) };
-  const facts = { attempt: Number(textOf(reply[at + 2])), firstDeliveredMs: Number(textOf(reply[at + 3])), token };
-  return { facts, id: textOf(reply[at + 7]), redrives: textOf(reply[at + 8]) };
-}
-
-type OutcomeKind = 'h' | 'r' | 'x' | 'b';
-
-function encodeOutcome(outcome: Outcome): readonly [kind: OutcomeKind, more: RedisArgument] {
-  switch (outcome.kind) {
-    case 'handled':
-      return ['h', outcome.reply === undefined ? '' : Buffer.concat([Buffer.from('='), outcome.reply])];
-    case 'retry':
-      return ['r', `${Math.max(0, Math.ceil(outcome.delayMs))} ${JSON.stringify(outcome.error)}`];
-    case 'dead':
-      return ['x', `${outcome.reason} ${JSON.stringify(outcome.error)}`];
-    case 'released':
-      return ['b', ''];
-  }
+  return { attempt: Number(attempt), lost: Number(lost), firstDeliveredMs: Number(first), token };
 }

@@ -4,8 +4,9 @@
  * Owns: reading and filtering. Putting them there is the settle script's, sending again the redrive script's.
  */
 import type { DeadLetterNotice, DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
-import { decodeError, decodeHeader, EXPIRED, isWanted, strayMessage } from '../carried-bytes.ts';
+import { decodeError, EXPIRED, isWanted, strayMessage } from '../carried-bytes.ts';
 import { EXPIRE_SCRIPT, EXPIRED_SCRIPT } from './expiry-scripts.ts';
+import { decodeFrame } from './redis-frame.ts';
 import { listOf, type RedisReply, textOf } from './redis-link.ts';
 import type { RedisSession } from './redis-session.ts';
 
@@ -31,13 +32,13 @@ export async function readDeadLetters(
   return found;
 }
 
-/** Sets aside what has expired and is in nobody's hands. */
+/** Sets aside what has expired and is in nobody's hands, and drops what was kept for long enough. */
 export async function expireOn(
   session: RedisSession,
   ttlMs: number,
   dead: (notice: DeadLetterNotice) => void,
 ): Promise<void> {
-  const due = listOf(await session.once(EXPIRED_SCRIPT, [])).map(textOf);
+  const due = listOf(await session.once(EXPIRED_SCRIPT, [String(ttlMs)])).map(textOf);
   const bySubscription = new Map<string, { readonly order: string; readonly entries: string[] }>();
   for (let i = 0; i + 2 < due.length; i += 3) {
     const [name, entry, order] = due.slice(i, i + 3) as [string, string, string];
@@ -46,7 +47,7 @@ export async function expireOn(
     bySubscription.set(name, of);
   }
   for (const [subscription, { order, entries }] of bySubscription) {
-    const args = [subscription, '', order, String(ttlMs), JSON.stringify(EXPIRED), ...entries];
+    const args = [subscription, '', order, JSON.stringify(EXPIRED), ...entries];
     const letters = listOf(await session.once(EXPIRE_SCRIPT, args)).map(textOf);
     for (let i = 0; i + 2 < letters.length; i += 3) {
       const [id, messageId, attempts] = letters.slice(i, i + 3) as [string, string, string];
@@ -60,11 +61,11 @@ function letterOf(id: string, reply: RedisReply | undefined): DeadLetterRecord |
   const list = listOf(reply);
   for (let i = 0; i + 1 < list.length; i += 2) fields.set(textOf(list[i]), list[i + 1] as RedisReply);
   const text = (name: string): string => textOf(fields.get(name));
-  const payload = fields.get('p');
+  const frame = fields.get('m');
   // Something else that was written into the stream is no dead letter.
-  if (!fields.has('s') || !(payload instanceof Uint8Array)) return undefined;
+  if (!fields.has('s') || !(frame instanceof Uint8Array)) return undefined;
   const deadMs = Number(text('t'));
-  const header = decodeHeader(text('h'));
+  const { header, payload } = decodeFrame(frame);
   return {
     id,
     subscription: text('s'),

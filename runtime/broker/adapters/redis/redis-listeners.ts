@@ -8,7 +8,7 @@
  */
 import type { CarriedMessage } from '../../broker-adapter.ts';
 import { hasWildcard, matchesSubject } from '../../subjects.ts';
-import { decodeHeader } from '../carried-bytes.ts';
+import { decodeFrame, encodeFrame } from './redis-frame.ts';
 import { globOf, messageChannel } from './redis-keys.ts';
 import type { RedisSession } from './redis-session.ts';
 
@@ -23,20 +23,17 @@ interface Heard {
 
 const CLAIM_MS = 60_000;
 
-/** `<token>\t<length of the header>\n<header><payload>`, as the accept script writes it. */
-export function frameOf(token: string, header: string, payload: Uint8Array): Uint8Array {
-  const bytes = Buffer.from(header);
-  return Buffer.concat([Buffer.from(`${token}\t${bytes.length}\n`), bytes, payload]);
+/** `<token>\t<frame>`, as the accept script writes it. */
+export function noticeOf(token: string, message: CarriedMessage): Uint8Array {
+  return Buffer.concat([Buffer.from(`${token}\t`), encodeFrame(message)]);
 }
 
-function readFrame(frame: Uint8Array): { readonly token: string; readonly message: CarriedMessage } | undefined {
-  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-  const end = bytes.indexOf('\n');
-  const [token, length] = bytes.toString('utf8', 0, Math.max(0, end)).split('\t');
-  const headerEnd = end + 1 + Number(length);
-  if (token === undefined || !(headerEnd <= bytes.length)) return undefined;
-  const header = decodeHeader(bytes.toString('utf8', end + 1, headerEnd));
-  return header === undefined ? undefined : { token, message: { header, payload: bytes.subarray(headerEnd) } };
+function readNotice(notice: Uint8Array): { readonly token: string; readonly message: CarriedMessage } | undefined {
+  const bytes = Buffer.from(notice.buffer, notice.byteOffset, notice.byteLength);
+  const end = bytes.indexOf('\t');
+  if (end < 0) return undefined;
+  const { header, payload } = decodeFrame(bytes.subarray(end + 1));
+  return header === undefined ? undefined : { token: bytes.toString('latin1', 0, end), message: { header, payload } };
 }
 
 export class RedisListeners {
@@ -75,14 +72,14 @@ export class RedisListeners {
 
   #subscribe(heard: Heard): Promise<() => Promise<void>> {
     const { prefix } = this.#session;
-    const hear = (frame: Uint8Array): void => this.#hear(heard, frame);
+    const hear = (notice: Uint8Array): void => this.#hear(heard, notice);
     return hasWildcard(heard.pattern)
       ? this.#session.subscribePattern(globOf(prefix, heard.pattern), hear)
       : this.#session.subscribe(messageChannel(prefix, heard.pattern), hear);
   }
 
-  #hear(heard: Heard, frame: Uint8Array): void {
-    const read = readFrame(frame);
+  #hear(heard: Heard, notice: Uint8Array): void {
+    const read = readNotice(notice);
     if (read === undefined) {
       this.#failed(new Error(`something that is no message was published to ${heard.pattern}`));
       return;

@@ -7,21 +7,20 @@
  * Invariants:
  * RO1. Messages reach the script in the order of their `accept` calls: when one call must be done again, nothing new is sent until all
  *      that are under way have answered, and those to be done again go first, in order.
- * RO2. A message that is not accepted by its deadline is rejected with `BrokerUnavailableError`; until then it is tried again under the
- *      same token, so that the second try knows the first.
+ * RO2. A message that is not accepted by its deadline is rejected with `BrokerUnavailableError`; until then it is tried again in the same
+ *      place of a call of the same number, so that the second try knows the first.
  */
 import { BrokerClosedError, BrokerUnavailableError, QueueFullError } from '../../../kernel/errors.ts';
 import type { Accepted, CarriedMessage } from '../../broker-adapter.ts';
-import { encodeHeader } from '../carried-bytes.ts';
-import { ACCEPT_SCRIPT } from './accept-script.ts';
+import { ACCEPT_SCRIPT, ACCEPTED_AT_ONCE, REMEMBERED_CALLS } from './accept-script.ts';
+import { encodeFrame } from './redis-frame.ts';
 import { isPassing, listOf, type RedisArgument, type RedisReply, replyCode, textOf } from './redis-link.ts';
 import type { RedisSession } from './redis-session.ts';
 import { type NamedRetention, type NamedSubscription, SubscriptionTable } from './subscription-table.ts';
 
 interface Waiting {
-  readonly message: CarriedMessage;
-  readonly header: string;
-  readonly token: string;
+  readonly header: CarriedMessage['header'];
+  readonly frame: Buffer;
   readonly deadlineMs: number;
   readonly resolve: (accepted: Accepted) => void;
   readonly reject: (error: Error) => void;
@@ -29,32 +28,36 @@ interface Waiting {
   over: boolean;
 }
 
-const BATCH_MESSAGES = 512;
+/** One call, tried until it is answered: its messages keep their places in it. */
+interface Call {
+  readonly number: number;
+  readonly messages: readonly Waiting[];
+}
+
+const BATCH_MESSAGES = Math.min(512, ACCEPTED_AT_ONCE);
 const BATCH_BYTES = 1 << 20;
-const CALLS_UNDER_WAY = 12;
+const CALLS_UNDER_WAY = REMEMBERED_CALLS / 2;
 const LOOK_MS = 250;
 
 export class RedisOutbox {
   readonly #session: RedisSession;
   readonly #process: string;
-  readonly #windowMs: number;
   readonly #timeoutMs: number;
   readonly #table = new SubscriptionTable();
   #queue: Waiting[] = [];
   /** Answered with a fault that passes, in order. */
-  #again: Waiting[] = [];
-  readonly #underWay = new Set<readonly Waiting[]>();
+  #again: Call[] = [];
+  readonly #underWay = new Set<Call>();
   #draining = false;
   #planned = false;
   #looking = false;
-  #tokens = 0;
+  #calls = 0;
   #closed = false;
   #lastFault: unknown;
 
-  constructor(session: RedisSession, process: string, windowMs: number, timeoutMs: number) {
+  constructor(session: RedisSession, process: string, timeoutMs: number) {
     this.#session = session;
     this.#process = process;
-    this.#windowMs = windowMs;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -62,9 +65,8 @@ export class RedisOutbox {
     if (this.#closed) return Promise.reject(new BrokerClosedError('the broker is closed'));
     return new Promise((resolve, reject) => {
       this.#queue.push({
-        message,
-        header: encodeHeader(message.header),
-        token: `${this.#process}.${++this.#tokens}`,
+        header: message.header,
+        frame: encodeFrame(message),
         deadlineMs: this.#session.clock.monotonicMs() + this.#timeoutMs,
         resolve,
         reject,
@@ -83,7 +85,7 @@ export class RedisOutbox {
 
   close(): void {
     this.#closed = true;
-    for (const waiting of [...[...this.#underWay].flat(), ...this.#again, ...this.#queue]) {
+    for (const waiting of this.#all()) {
       if (waiting.over) continue;
       waiting.over = true;
       waiting.reject(new BrokerClosedError('the broker was closed before the message was accepted'));
@@ -101,11 +103,16 @@ export class RedisOutbox {
     });
   }
 
+  #all(): readonly Waiting[] {
+    return [...[...this.#underWay, ...this.#again].flatMap(({ messages }) => messages), ...this.#queue];
+  }
+
   #send(): void {
-    if (!this.#session.isUp) return;
-    while (this.#queue.length > 0 && this.#underWay.size < CALLS_UNDER_WAY && !this.#draining) {
-      const batch = this.#nextBatch();
-      if (batch.length > 0) void this.#call(batch);
+    if (!this.#session.isUp || this.#draining) return;
+    for (const call of this.#again.splice(0)) void this.#call(call);
+    while (this.#queue.length > 0 && this.#underWay.size < CALLS_UNDER_WAY) {
+      const messages = this.#nextBatch();
+      if (messages.length > 0) void this.#call({ number: ++this.#calls, messages });
     }
   }
 
@@ -113,68 +120,60 @@ export class RedisOutbox {
     let bytes = 0;
     let count = 0;
     while (count < this.#queue.length && count < BATCH_MESSAGES && bytes < BATCH_BYTES) {
-      const { header, message } = this.#queue[count++] as Waiting;
-      bytes += header.length + message.payload.length;
+      const { frame } = this.#queue[count++] as Waiting;
+      bytes += frame.length;
     }
     return this.#queue.splice(0, count).filter(({ over }) => !over);
   }
 
-  async #call(batch: readonly Waiting[]): Promise<void> {
-    this.#underWay.add(batch);
-    let reply: RedisReply;
+  async #call(call: Call): Promise<void> {
+    this.#underWay.add(call);
     try {
-      reply = await this.#session.onceInOrder(ACCEPT_SCRIPT, this.#argumentsOf(batch));
-      this.#answered(batch, listOf(reply));
+      const reply = await this.#session.onceInOrder(ACCEPT_SCRIPT, this.#argumentsOf(call));
+      this.#answered(call, listOf(reply));
     } catch (error) {
-      await this.#failed(batch, error);
+      await this.#failed(call, error);
     }
-    this.#underWay.delete(batch);
+    this.#underWay.delete(call);
     if (this.#draining && this.#underWay.size === 0) {
       this.#draining = false;
-      this.#queue = [...this.#again, ...this.#queue];
-      this.#again = [];
+      this.#again.sort((a, b) => a.number - b.number);
     }
-    if (this.#queue.length > 0) this.#plan();
+    if (this.#queue.length + this.#again.length > 0) this.#plan();
   }
 
-  #argumentsOf(batch: readonly Waiting[]): RedisArgument[] {
+  #argumentsOf({ number, messages }: Call): RedisArgument[] {
     const subs = new Numbered<NamedSubscription>();
     const keeps = new Numbered<NamedRetention>();
     const plans = new Numbered<string>();
-    const messages: RedisArgument[] = [];
-    for (const waiting of batch) {
-      const { id, subject, source, key, idempotencyKey, notBeforeMs, expiresAtMs } = waiting.message.header;
-      waiting.names = this.#table.targetsOf(subject).names;
-      const idempotency = idempotencyKey === undefined || idempotencyKey === id ? '' : idempotencyKey;
-      const isPlain = notBeforeMs === undefined && expiresAtMs === undefined && idempotency === '';
-      messages.push(
-        id,
-        key ?? source,
-        waiting.header,
-        bytesOf(waiting.message.payload),
-        waiting.token,
-        plans.textOf(subject),
-        isPlain ? '' : `${notBeforeMs ?? ''},${expiresAtMs ?? ''},${idempotency}`,
-      );
+    const args: RedisArgument[] = ['', '', this.#process, String(number)];
+    let before: CarriedMessage['header'] | undefined;
+    for (const waiting of messages) {
+      const { header, frame, over } = waiting;
+      waiting.names = this.#table.targetsOf(header.subject).names;
+      args.push(over ? '' : header.id, frame, isSameWay(header, before) ? '' : routeOf(header, plans));
+      before = header;
     }
     const planned = plans.values.map((subject) => {
       const targets = this.#table.targetsOf(subject);
       return { s: subject, subs: subs.numbersOf(targets.subscriptions), keeps: keeps.numbersOf(targets.keeps) };
     });
-    const named = JSON.stringify({ plans: planned, subs: subs.values, keeps: keeps.values });
-    return [this.#table.version, String(this.#windowMs), named, ...messages];
+    args[0] = this.#table.version;
+    args[1] = JSON.stringify({ plans: planned, subs: subs.values, keeps: keeps.values });
+    return args;
   }
 
-  #answered(batch: readonly Waiting[], reply: readonly RedisReply[]): void {
-    if (textOf(reply[0]) === 'stale') {
+  #answered(call: Call, reply: readonly RedisReply[]): void {
+    const first = textOf(reply[0]);
+    if (first === 'stale') {
       this.#table.replace(textOf(reply[1]), reply[2], reply[3]);
-      this.#doAgain(batch);
+      this.#doAgain(call);
       return;
     }
-    for (const [i, waiting] of batch.entries()) {
+    for (const [i, waiting] of call.messages.entries()) {
       if (waiting.over) continue;
       waiting.over = true;
-      const answer = textOf(reply[i]);
+      const answer = reply.length === 1 ? first : textOf(reply[i]);
       if (answer.startsWith('2')) {
         const name = answer.slice(1);
         waiting.reject(
@@ -186,16 +185,16 @@ export class RedisOutbox {
     }
   }
 
-  async #failed(batch: readonly Waiting[], error: unknown): Promise<void> {
+  async #failed(call: Call, error: unknown): Promise<void> {
     this.#lastFault = error;
     const noScript = replyCode(error) === 'NOSCRIPT';
     if (noScript || isPassing(error)) {
-      this.#doAgain(batch);
+      this.#doAgain(call);
       if (noScript) await this.#session.loadScripts().catch(() => {});
       else if (this.#session.isUp) await this.#session.pause(50);
       return;
     }
-    for (const waiting of batch) {
+    for (const waiting of call.messages) {
       if (waiting.over) continue;
       waiting.over = true;
       waiting.reject(
@@ -204,9 +203,9 @@ export class RedisOutbox {
     }
   }
 
-  #doAgain(batch: readonly Waiting[]): void {
+  #doAgain(call: Call): void {
     this.#draining = true;
-    this.#again.push(...batch.filter(({ over }) => !over));
+    if (call.messages.some(({ over }) => !over)) this.#again.push(call);
   }
 
   /** Rejects what has waited too long: looked at a few times a second, as long as anything waits. */
@@ -217,7 +216,7 @@ export class RedisOutbox {
       this.#looking = false;
       if (this.#closed) return;
       const nowMs = this.#session.clock.monotonicMs();
-      for (const waiting of [...[...this.#underWay].flat(), ...this.#again, ...this.#queue]) {
+      for (const waiting of this.#all()) {
         if (waiting.over || waiting.deadlineMs > nowMs) continue;
         waiting.over = true;
         const cause = this.#lastFault;
@@ -227,16 +226,33 @@ export class RedisOutbox {
           }),
         );
       }
-      this.#again = this.#again.filter(({ over }) => !over);
+      this.#again = this.#again.filter(({ messages }) => messages.some(({ over }) => !over));
       this.#queue = this.#queue.filter(({ over }) => !over);
       if (this.#queue.length + this.#again.length + this.#underWay.size > 0) this.#look();
     });
   }
 }
 
-/** Clients know nothing but Buffer. */
-const bytesOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
-  Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+type Header = CarriedMessage['header'];
+
+const idempotencyOf = ({ id, idempotencyKey = '' }: Header): string => (idempotencyKey === id ? '' : idempotencyKey);
+
+/** Nearly all of a call go the same way. */
+const isSameWay = (header: Header, before: Header | undefined): boolean =>
+  before !== undefined &&
+  header.subject === before.subject &&
+  (header.key ?? header.source) === (before.key ?? before.source) &&
+  header.notBeforeMs === before.notBeforeMs &&
+  header.expiresAtMs === before.expiresAtMs &&
+  idempotencyOf(header) === '' &&
+  idempotencyOf(before) === '';
+
+/** As the accept script reads it. */
+function routeOf(header: Header, plans: Numbered<string>): string {
+  const { subject, source, key = source, notBeforeMs = '', expiresAtMs = '' } = header;
+  const idempotency = idempotencyOf(header);
+  return `${plans.textOf(subject)},${notBeforeMs},${expiresAtMs},${Buffer.byteLength(idempotency)},${idempotency}${key}`;
+}
 
 function acceptedAs(answer: string, subscriptions: readonly string[]): Accepted {
   if (answer.startsWith('1')) return { duplicate: true, id: answer.slice(1), subscriptions, listeners: 0 };

@@ -14,7 +14,6 @@ import { BrokerClosedError, BrokerConfigurationError, BrokerUnavailableError } f
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Random } from '../../../kernel/random.ts';
 import { ACCEPT_SCRIPT } from './accept-script.ts';
-import { GIVE_BACK_SCRIPT, REAP_SCRIPT, SETTLE_SCRIPT, TAKE_SCRIPT } from './delivery-scripts.ts';
 import { type LinkMaker, linkMaker, type RedisSource } from './redis-client.ts';
 import {
   isCredentials,
@@ -29,6 +28,9 @@ import {
   replyCode,
   textOf,
 } from './redis-link.ts';
+import { SETTLE_SCRIPT } from './settle-script.ts';
+import { TAKE_SCRIPT } from './take-script.ts';
+import { GIVE_BACK_SCRIPT, REAP_SCRIPT } from './takeover-scripts.ts';
 
 export interface SessionEvents {
   up(): void;
@@ -134,9 +136,17 @@ export class RedisSession {
     return Promise.all(HOT.map((script) => this.#call(['SCRIPT', 'LOAD', script])));
   }
 
-  /** @throws BrokerUnavailableError, BrokerConfigurationError, BrokerClosedError */
-  run(script: string, args: readonly RedisArgument[]): Promise<RedisReply> {
-    return this.#again(() => this.once(script, args));
+  /**
+   * `again`: the arguments when it was called before, and nobody knows whether it was done.
+   * @throws BrokerUnavailableError, BrokerConfigurationError, BrokerClosedError
+   */
+  run(script: string, args: readonly RedisArgument[], again = () => args): Promise<RedisReply> {
+    let isFirst = true;
+    return this.#again(() => {
+      const given = isFirst ? args : again();
+      isFirst = false;
+      return this.once(script, given);
+    });
   }
 
   command(args: readonly RedisArgument[]): Promise<RedisReply> {

@@ -3,6 +3,7 @@
  *
  * Owns: joining and ending subscriptions, what a new one gets of the past, receipts, dead letters sent again or dropped.
  */
+import { RECORD_TOOLS } from './script-tools.ts';
 
 /**
  * ARGV: name, spec as JSON, pattern, from (`now`, `beginning`, `position`, `time`), and its number. Answers `OK`, or the pattern that
@@ -48,7 +49,7 @@ for _, keep in ipairs(redis.call('HKEYS', P .. 'keeps')) do
     for _, entry in ipairs(entries) do
       local f = entry[2]
       local position = tonumber(f[2])
-      if f[1] == 'n' and f[11] == 's' and not seen[position] and matches(f[12]) and (from ~= 'position' or position >= bound) then
+      if f[1] == 'n' and f[7] == 's' and not seen[position] and matches(f[8]) and (from ~= 'position' or position >= bound) then
         seen[position] = true
         past[#past + 1] = {position, f}
       end
@@ -60,16 +61,15 @@ end
 table.sort(past, function(a, b) return a[1] < b[1] end)
 for _, one in ipairs(past) do
   local f = one[2]
-  redis.call('XADD', q, '*', 'h', f[4], 'p', f[6], 'k', f[8], 'i', f[10])
+  redis.call('XADD', q, '*', 'm', f[4], 'k', f[6])
 end
 if #past > 0 then redis.call('PUBLISH', P .. '!w:' .. name, '') end
 return 'OK'
 `;
 
-/** ARGV: name, how long receipts are kept. Receipts of what waited lose their line. */
-export const UNSUBSCRIBE_SCRIPT = `
-local P = KEYS[1]
-local sub, ttlMs = ARGV[1], ARGV[2]
+/** ARGV: name. Records of what waited lose their line. */
+export const UNSUBSCRIBE_SCRIPT = `${RECORD_TOOLS}
+local sub = ARGV[1]
 if redis.call('HDEL', P .. 'subs', sub) == 0 then return 0 end
 redis.call('INCR', P .. 'ver')
 local q = P .. 'q:' .. sub
@@ -77,24 +77,16 @@ local start = '-'
 while true do
   local entries = redis.call('XRANGE', q, start, '+', 'COUNT', 500)
   for _, entry in ipairs(entries) do
-    local f = entry[2]
-    local receipt = P .. 'r:' .. (f[8] or '')
-    local token, at, left, rest = string.match(redis.call('GET', receipt) or '', '^([^\\t]*)\\t([^\\t]*)\\t(%d+)(.*)$')
-    if token then
+    local id = idOf(entry[2][2])
+    local left, rest = string.match(recordOf(id) or '', '^(%d+)(.*)$')
+    if left then
       local open, lines = tonumber(left), ''
       for line in string.gmatch(rest, '[^\\n]+') do
         local name, state = string.match(line, '^([^\\t]*)\\t(%a)')
         if name ~= sub then lines = lines .. '\\n' .. line
         elseif state ~= 'h' and state ~= 'x' then open = open - 1 end
       end
-      local value = token .. '\\t' .. at .. '\\t' .. open .. lines
-      if open > 0 then redis.call('SET', receipt, value) else
-        redis.call('SET', receipt, value, 'PX', ttlMs)
-        for process in string.gmatch(redis.call('HGET', P .. 'w', f[8]) or '', '[^,]+') do
-          redis.call('PUBLISH', P .. '!s:' .. process, f[8])
-        end
-        redis.call('HDEL', P .. 'w', f[8])
-      end
+      keepRecord(id, open, lines)
     end
   end
   if #entries < 500 then break end
@@ -115,43 +107,44 @@ redis.call('INCR', P .. 'ver')
 return 1
 `;
 
-/** ARGV: id, a process that wants to be told when it is settled, or nothing. Answers: the receipt's text, lines in hand, replies. */
-export const RECEIPT_SCRIPT = `
-local P = KEYS[1]
+/** ARGV: id, a process that wants to be told when it is settled, or nothing. Answers: the record, lines in hand, replies, the id. */
+export const RECEIPT_SCRIPT = `${RECORD_TOOLS}
 local id = ARGV[1]
-local text = redis.call('GET', P .. 'r:' .. id)
-if text and string.sub(text, 1, 1) == '=' then
-  id = string.sub(text, 2)
-  text = redis.call('GET', P .. 'r:' .. id)
+local record = recordOf(id)
+if record and string.sub(record, 1, 1) == '=' then
+  id = string.sub(record, 2)
+  record = recordOf(id)
 end
-if not text then return {} end
-local open = tonumber(string.match(text, '^[^\\t]*\\t[^\\t]*\\t(%d+)'))
-local hands = {}
-if open > 0 then
-  for name, state, at in string.gmatch(text, '\\n([^\\t\\n]*)\\t(%a)\\t([^\\t]*)') do
-    if state == 'a' then
-      local p
-      -- Its entry has the time at which it was accepted, or little more.
-      local last = string.format('%.0f', tonumber(at) + 2)
-      for _, entry in ipairs(redis.call('XRANGE', P .. 'q:' .. name, at, last, 'COUNT', 2000)) do
-        if entry[2][8] == id then p = redis.call('XPENDING', P .. 'q:' .. name, 'g', entry[1], entry[1], 1)[1] end
-      end
-      if p and p[2] ~= '#' then
-        hands[#hands + 1] = name
-        hands[#hands + 1] = p[3]
-        hands[#hands + 1] = p[4]
-      end
+if not record then return {} end
+local open = tonumber(string.match(record, '^%d+'))
+local hands, replies = {}, {}
+for name, state, at in string.gmatch(record, '\\n([^\\t\\n]*)\\t(%a)\\t([^\\t]*)') do
+  if state == 'a' and open > 0 then
+    local p
+    -- Its entry has the time at which it was accepted, or little more.
+    for _, entry in ipairs(redis.call('XRANGE', P .. 'q:' .. name, at, text(tonumber(at) + 2), 'COUNT', 2000)) do
+      if idOf(entry[2][2]) == id then p = redis.call('XPENDING', P .. 'q:' .. name, 'g', entry[1], entry[1], 1)[1] break end
     end
-  end
-  if ARGV[2] ~= '' then
-    local waiters = redis.call('HGET', P .. 'w', id)
-    if not waiters then redis.call('HSET', P .. 'w', id, ARGV[2])
-    elseif not string.find(',' .. waiters .. ',', ',' .. ARGV[2] .. ',', 1, true) then
-      redis.call('HSET', P .. 'w', id, waiters .. ',' .. ARGV[2])
+    if p and p[2] ~= '#' then
+      for _, value in ipairs({name, p[3], p[4]}) do hands[#hands + 1] = value end
+    end
+  elseif state == 'h' then
+    local field = id .. '\\t' .. name
+    local reply = redis.call('HGET', P .. 'v', field) or redis.call('HGET', P .. 'v-', field)
+    if reply then
+      replies[#replies + 1] = name
+      replies[#replies + 1] = reply
     end
   end
 end
-return {text, hands, redis.call('HGETALL', P .. 'v:' .. id), id}
+if open > 0 and ARGV[2] ~= '' then
+  local waiters = redis.call('HGET', w, id)
+  if not waiters then redis.call('HSET', w, id, ARGV[2])
+  elseif not string.find(',' .. waiters .. ',', ',' .. ARGV[2] .. ',', 1, true) then
+    redis.call('HSET', w, id, waiters .. ',' .. ARGV[2])
+  end
+end
+return {record, hands, replies, id}
 `;
 
 /** Answers name, pattern, how many are not settled, how many are dead, for each. */
@@ -173,10 +166,7 @@ return out
  * ARGV: how often a letter may be sent again, ids of dead letters. Each goes to the end of its subscription, as new, and its receipt is
  * open again. Answers how many.
  */
-export const REDRIVE_SCRIPT = `
-local P = KEYS[1]
-local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+export const REDRIVE_SCRIPT = `${RECORD_TOOLS}
 local done = 0
 local woken = {}
 for at = 2, #ARGV do
@@ -184,24 +174,22 @@ for at = 2, #ARGV do
   local entry = redis.call('XRANGE', P .. 'x', letter, letter)[1]
   local f = {}
   if entry then for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end end
-  if f.s and f.h ~= '' and tonumber(f.d) < tonumber(ARGV[1]) and redis.call('HEXISTS', P .. 'subs', f.s) == 1 then
-    local q = P .. 'q:' .. f.s
-    local id = redis.call('XADD', q, '*', 'h', f.h, 'p', f.p, 'k', f.k, 'i', f.i)
-    redis.call('HSET', P .. 'a:' .. f.s, id, '1\\t0\\t' .. (tonumber(f.d) + 1) .. '\\t0')
+  if f.s and f.m and string.sub(f.m, 1, 2) ~= '0\\n' and tonumber(f.d) < tonumber(ARGV[1]) and redis.call('HEXISTS', P .. 'subs', f.s) == 1 then
+    local id = redis.call('XADD', P .. 'q:' .. f.s, '*', 'm', f.m, 'k', f.k)
+    redis.call('HSET', P .. 'a:' .. f.s, id, '1\\t0\\t' .. (tonumber(f.d) + 1) .. '\\t0\\t0')
     redis.call('XDEL', P .. 'x', letter)
     redis.call('HINCRBY', P .. 'xc', f.s, -1)
-    local receipt = P .. 'r:' .. f.i
-    local token, at, left, rest = string.match(redis.call('GET', receipt) or ('\\t' .. now .. '\\t0\\n' .. f.s .. '\\tx'), '^([^\\t]*)\\t([^\\t]*)\\t(%d+)(.*)$')
+    local left, rest = string.match(recordOf(f.i) or ('0\\n' .. f.s .. '\\tx'), '^(%d+)(.*)$')
     local lines, open = '', tonumber(left)
     for line in string.gmatch(rest, '[^\\n]+') do
       local name, state = string.match(line, '^([^\\t]*)\\t(%a)')
       if name == f.s and state == 'x' then
-        line = name .. '\\ta\\t' .. now .. '\\t0\\t'
+        line = name .. '\\ta\\t' .. nowText .. '\\t0\\t'
         open = open + 1
       end
       lines = lines .. '\\n' .. line
     end
-    redis.call('SET', receipt, token .. '\\t' .. at .. '\\t' .. open .. lines)
+    keepRecord(f.i, open, lines)
     woken[f.s] = true
     done = done + 1
   end

@@ -12,14 +12,13 @@ failureSuite(
   'redis',
   {
     start: (dir) => OwnRedis.start(dir),
-    make: (url, name, callTimeoutMs) =>
-      new RedisAdapter({ name, url, ...(callTimeoutMs === undefined ? {} : { callTimeoutMs }) }),
+    make: (url, name, options) => new RedisAdapter({ name, url, ...options }),
     async litter(url, name) {
       const redis = new Redis(url);
       const stream = `cb:{${name}}:q:a`;
       await redis.xadd(stream, '*', 'foo', 'bar');
-      await redis.xadd(stream, '*', 'h', 'no header', 'p', 'x', 'k', 'shop', 'i', 'm9');
-      await redis.xadd(stream, '*', 'h', '{"id":7}', 'p', Buffer.from([0xff, 0]), 'k', 'shop', 'i', 'm10', 'b', 'soon');
+      await redis.xadd(stream, '*', 'a', 'no frame', 'k', 'shop');
+      await redis.xadd(stream, '*', 'm', Buffer.from('8\n{"id":7}\xff\0', 'latin1'), 'k', 'shop', 'b', 'soon');
       redis.disconnect();
       return 3;
     },
