@@ -87,7 +87,6 @@ export type { BulkAction, BulkOptions, BulkReport } from './saga/bulk-operations
 export type { ForkFrom } from './saga/engine-options.ts';
 export { heartbeat, sendHeartbeat, type WorkflowTry } from './saga/heartbeat.ts';
 export type { HeartbeatReply } from './saga/run-heartbeats.ts';
-export type { MigrationMap } from './saga/run-migration.ts';
 export { RunOperations, type WaitOptions } from './saga/run-operations.ts';
 export type { RunReport, RunStatus, StepReport, TraceEntry } from './saga/run-view.ts';
 export { workflowActors } from './saga/saga-actors.ts';

@@ -62,8 +62,6 @@ interface LiveRun extends RunPast {
   readonly waiting: readonly ReplyTo[];
   /** Of a child whose parent is deleted while it is still undone. */
   readonly isToBeDeleted?: boolean;
-  /** To other versions of its definition; absent: none. */
-  readonly moves?: readonly MoveRecord[];
 }
 
 type SagaRun = LiveRun | DeletedRun;
@@ -217,18 +215,6 @@ function onDelete(state: LiveRun, turn: Turn): SagaRun {
   }
   turn.reply(null);
   return deletedRun(start, run, turn);
-}
-
-/** Everything of a move is this turn: the definition, the state under it, and what starts by it. */
-function onMigrate(state: LiveRun, message: MoveMessage, turn: Turn): SagaRun {
-  const { answer, next } = moveRun(state, message, { nowMs: turn.nowMs, random: () => turn.random() });
-  turn.reply(answer);
-  if (next === undefined) return state;
-  const { bundle, run, moves, commands } = next;
-  const moved: LiveRun = { ...state, start: { ...state.start, bundle }, run, moves };
-  for (const command of commands) perform(moved.start, command, turn, []);
-  tellIndex(moved, turn);
-  return apply(moved, { type: 'migrated' }, turn).state;
 }
 
 function eventOf(signal: Signal): RunEvent | undefined {

@@ -155,8 +155,6 @@ export type RunEvent =
   | { readonly type: 'migrated' }
   /** As `started`, of a run that shares a past with another. */
   | { readonly type: 'forked' }
-  /** It has another definition: more may be able to start. */
-  | { readonly type: 'migrated' }
   | { readonly type: 'done'; readonly id: string; readonly result: unknown }
   | { readonly type: 'failed'; readonly id: string; readonly error: EncodedError; readonly unknown: boolean }
   | { readonly type: 'timer'; readonly id: string }

@@ -66,8 +66,6 @@ export interface TraceEntry {
     /** To another version of its definition. */
     | 'migrated'
     | 'updated'
-    /** To another version of its definition. */
-    | 'migrated'
     | 'failure'
     | 'run over';
   /** Step, unit, undo, or the name of an update: `charge`, `charge#3`, `charge/undo`. */
@@ -79,8 +77,6 @@ export interface TraceEntry {
   readonly detail?: string;
   /** Of an update: the variables that it set. */
   readonly set?: Readonly<Record<string, unknown>>;
-  /** Of a migration: from which version to which. */
-  readonly detail?: string;
 }
 
 export function reportOf(runId: string, workflow: CompiledWorkflow, run: RunState): RunReport {

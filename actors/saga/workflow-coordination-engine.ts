@@ -329,10 +329,6 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     return view as RunReport;
   }
 
-  #bundleOf(data: WorkflowData): RunBundle {
-    return bundleOf(data, (id) => (this.#workflows.has(id) ? this.#workflow(id, undefined).data : undefined));
-  }
-
   #newRunId(): string {
     const part = (): string =>
       Math.floor(this.#random.next() * 0x1_0000_0000)
