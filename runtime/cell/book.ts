@@ -14,7 +14,16 @@ import type { CellKey } from '../kernel/address.ts';
 import type { EncodedError } from '../kernel/errors.ts';
 import type { ExitReason } from '../kernel/exit.ts';
 import type { Asked } from '../kernel/intent.ts';
-import { type Envelope, type Lane, laneOf, type MessageId, type Stream } from '../kernel/message.ts';
+import {
+  type ControlMessage,
+  type Envelope,
+  type Lane,
+  laneOf,
+  type MessageId,
+  type SelfMessage,
+  type Stream,
+} from '../kernel/message.ts';
+import { askOfTimer, type AskTimerPayload } from './ask-timer.ts';
 import { OUTSIDE_STREAM_BASE } from './image.ts';
 
 export interface TimerEntry {
@@ -22,6 +31,17 @@ export interface TimerEntry {
   readonly payload: unknown;
   /** Sequence of the turn that set it: tells a set-again timer's firing from the old one's. */
   readonly armed: number;
+}
+
+/** A question that the cell has asked and nobody has answered. */
+export interface AskEntry {
+  /** Its deadline. */
+  readonly dueMs: number;
+  readonly to: CellKey;
+  /** Sequence of the turn that asked: tells a question's deadline from that of an earlier one with its name. */
+  readonly armed: number;
+  /** The deadline has passed, and a message says so. */
+  isLate: boolean;
 }
 
 export interface EffectEntry {
@@ -48,35 +68,27 @@ export type CellStatus =
   | { readonly kind: 'running' }
   | { readonly kind: 'stopped'; readonly reason: ExitReason };
 
-/** Timer id of an ask's deadline. Behaviors' own ids never start with NUL. */
-export const ASK_TIMER_PREFIX = '\0ask:';
-/** Their names are few and come again: a string made anew is flattened and hashed anew, a tenth of a whole ask. */
-const ASK_TIMERS_KEPT = 1_024;
-const askTimers = new Map<string, string>();
+// Of most cells: no object of its own for each.
+const ABSENT: CellStatus = { kind: 'absent' };
+const RUNNING: CellStatus = { kind: 'running' };
 
-export function askTimerOf(ask: string): string {
-  let id = askTimers.get(ask);
-  if (id === undefined) {
-    if (askTimers.size >= ASK_TIMERS_KEPT) askTimers.clear();
-    id = ASK_TIMER_PREFIX + ask;
-    askTimers.set(ask, id);
-  }
-  return id;
-}
+/** The path of an actor with a definition of its own. */
+export const ROOT_LOGIC: readonly string[] = [];
 
 export class Book {
-  status: CellStatus = { kind: 'absent' };
+  status: CellStatus = ABSENT;
   parent: CellKey | undefined;
   childId: string | undefined;
   /** Which start by its parent this is. */
   incarnation: number | undefined;
   /** Path of inline logic below the root's definition. */
-  logic: readonly string[] = [];
+  logic: readonly string[] = ROOT_LOGIC;
   /** What the cell tells its parent besides its end. */
   reports: number = 0;
   timers: Map<string, TimerEntry> | undefined;
   effects: Map<string, EffectEntry> | undefined;
-  asks: Set<string> | undefined;
+  /** With their deadlines, which are timers to everybody else. */
+  asks: Map<string, AskEntry> | undefined;
   children: Map<string, ChildEntry> | undefined;
   watchers: Set<CellKey> | undefined;
   /** Whose end this cell has asked to be told. */
@@ -93,6 +105,7 @@ export class Book {
     if (this.status.kind !== 'running') return this.unstashed !== undefined && this.unstashed.length > 0;
     return (
       (this.timers !== undefined && this.timers.size > 0) ||
+      (this.asks !== undefined && this.asks.size > 0) ||
       (this.effects !== undefined && this.effects.size > 0) ||
       (this.unstashed !== undefined && this.unstashed.length > 0)
     );
@@ -103,11 +116,14 @@ export class Book {
     if (this.unstashed !== undefined && this.unstashed.length > 0) return 0;
     if (this.status.kind !== 'running') return undefined;
     if (this.effects !== undefined && this.effects.size > 0) return 0;
-    let first: number | undefined;
-    if (this.timers !== undefined) {
-      for (const timer of this.timers.values()) if (first === undefined || timer.dueMs < first) first = timer.dueMs;
-    }
-    return first;
+    const first = Math.min(firstDueMs(this.timers), firstDueMs(this.asks));
+    return first === Number.POSITIVE_INFINITY ? undefined : first;
+  }
+
+  /** Whether the cell waits for just this setting of a timer. */
+  isArmed(id: string, armed: number): boolean {
+    const ask = askOfTimer(id);
+    return (ask === undefined ? this.timers?.get(id) : this.asks?.get(ask))?.armed === armed;
   }
 
   /** Whether a message from outside is older than the first that was consumed in its run: it was refused then, without a turn. */
@@ -124,6 +140,12 @@ export class Book {
       ? id.position < mark.userPosition || (id.position === mark.userPosition && id.index <= mark.userIndex)
       : id.position < mark.signalPosition || (id.position === mark.signalPosition && id.index <= mark.signalIndex);
   }
+}
+
+function firstDueMs(waiting: ReadonlyMap<string, { readonly dueMs: number }> | undefined): number {
+  let first = Number.POSITIVE_INFINITY;
+  for (const { dueMs } of waiting?.values() ?? []) if (dueMs < first) first = dueMs;
+  return first;
 }
 
 export interface Consumed {
@@ -193,7 +215,7 @@ function applyControl(book: Book, envelope: Envelope): void {
       }
       book.incarnation = control.incarnation;
       if (control.ifExists !== 'resume') forgetUnfinished(book);
-      book.status = { kind: 'running' };
+      book.status = RUNNING;
       if (control.logic === undefined) break;
       book.parent = control.parent;
       book.childId = control.childId;
@@ -213,10 +235,12 @@ function applyControl(book: Book, envelope: Envelope): void {
       }
       if (control.childId === undefined) book.watching?.delete(control.key);
       break;
-    case 'timer':
-      book.timers?.delete(control.id);
-      if (control.id.startsWith(ASK_TIMER_PREFIX)) book.asks?.delete(control.id.slice(ASK_TIMER_PREFIX.length));
+    case 'timer': {
+      const ask = askOfTimer(control.id);
+      if (ask === undefined) book.timers?.delete(control.id);
+      else book.asks?.delete(ask);
       break;
+    }
     case 'effect.done':
     case 'effect.failed':
       book.effects?.delete(control.id);
@@ -224,7 +248,6 @@ function applyControl(book: Book, envelope: Envelope): void {
     case 'reply':
     case 'ask.failed':
       book.asks?.delete(control.ask);
-      book.timers?.delete(askTimerOf(control.ask));
       break;
     default:
       break;
@@ -246,11 +269,21 @@ function forgetUnfinished(book: Book): void {
 function applyIntent(book: Book, envelope: Envelope, intent: Asked, sequence: number): void {
   switch (intent.kind) {
     case undefined:
+      if (intent.control !== undefined) applySent(book, intent.to, intent.control, sequence);
       break;
-    case 'timer.set':
-      book.timers ??= new Map();
-      book.timers.set(intent.id, { dueMs: intent.dueMs, payload: intent.payload, armed: sequence });
+    case 'ask':
+      openAsk(book, intent.ask, intent.envelope.to, intent.dueMs, sequence);
       break;
+    case 'timer.set': {
+      const ask = askOfTimer(intent.id);
+      if (ask === undefined) {
+        book.timers ??= new Map();
+        book.timers.set(intent.id, { dueMs: intent.dueMs, payload: intent.payload, armed: sequence });
+      } else {
+        openAsk(book, ask, (intent.payload as AskTimerPayload).to, intent.dueMs, sequence);
+      }
+      break;
+    }
     case 'timer.cancel':
       book.timers?.delete(intent.id);
       break;
@@ -262,20 +295,8 @@ function applyIntent(book: Book, envelope: Envelope, intent: Asked, sequence: nu
       book.effects?.delete(intent.id);
       break;
     case 'send': {
-      const sent = intent.envelope;
-      if (sent.replyTo?.kind === 'cell') {
-        book.asks ??= new Set();
-        book.asks.add(sent.replyTo.ask);
-      }
-      if (sent.control?.kind === 'spawn' && sent.control.childId !== undefined) {
-        book.children ??= new Map();
-        book.children.set(sent.control.childId, { key: sent.to, incarnation: sequence });
-      }
-      if (sent.control?.kind === 'watch') {
-        book.watching ??= new Set();
-        book.watching.add(sent.to);
-      }
-      if (sent.control?.kind === 'unwatch') book.watching?.delete(sent.to);
+      const { control, to } = intent.envelope;
+      if (control !== undefined) applySent(book, to, control, sequence);
       break;
     }
     case 'reply':
@@ -306,4 +327,29 @@ function applyIntent(book: Book, envelope: Envelope, intent: Asked, sequence: nu
     default:
       break;
   }
+}
+
+/** What a cell has to remember of having told another something. */
+function applySent(book: Book, to: CellKey, control: ControlMessage | SelfMessage, sequence: number): void {
+  switch (control.kind) {
+    case 'spawn':
+      if (control.childId === undefined) break;
+      book.children ??= new Map();
+      book.children.set(control.childId, { key: to, incarnation: sequence });
+      break;
+    case 'watch':
+      book.watching ??= new Set();
+      book.watching.add(to);
+      break;
+    case 'unwatch':
+      book.watching?.delete(to);
+      break;
+    default:
+      break;
+  }
+}
+
+function openAsk(book: Book, ask: string, to: CellKey, dueMs: number, sequence: number): void {
+  book.asks ??= new Map();
+  book.asks.set(ask, { dueMs, to, armed: sequence, isLate: false });
 }

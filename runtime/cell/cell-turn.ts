@@ -16,7 +16,8 @@ import type { Asked } from '../kernel/intent.ts';
 import { ASK_TIMEOUT_MS, STASH_LIMIT } from '../kernel/limits.ts';
 import type { ControlMessage, Envelope, ReplyTo } from '../kernel/message.ts';
 import { hashOf, type Random, seededRandom } from '../kernel/random.ts';
-import { askTimerOf } from './book.ts';
+import { type AskTimerPayload, askTimerOf } from './ask-timer.ts';
+import { ROOT_LOGIC } from './book.ts';
 import type { Cell } from './cell.ts';
 
 const NO_INTENTS: readonly Asked[] = [];
@@ -94,6 +95,7 @@ export class CellTurn implements Turn {
     const { traceparent } = this.#envelope;
     const cell = this.#cell;
     if (cell.durable || traceparent !== undefined) this.#send(this.#envelopeTo(to, message, undefined, traceparent));
+    // Nothing but its content: as small as it can be.
     else this.#push({ to, message, from: cell.key });
   }
 
@@ -128,17 +130,25 @@ export class CellTurn implements Turn {
   }
 
   ask(to: CellKey, message: unknown, options: { ask: string; timeoutMs?: number | undefined }): void {
-    const replyTo: ReplyTo = { kind: 'cell', key: this.#cell.key, ask: options.ask };
-    this.#send(this.#envelopeTo(to, message, undefined, this.#envelope.traceparent, replyTo));
-    const dueMs = this.nowMs + (options.timeoutMs ?? ASK_TIMEOUT_MS);
-    this.#push({ kind: 'timer.set', id: askTimerOf(options.ask), dueMs, payload: { to } });
+    const { ask, timeoutMs = ASK_TIMEOUT_MS } = options;
+    const cell = this.#cell;
+    const replyTo: ReplyTo = { kind: 'cell', key: cell.key, ask };
+    const envelope = this.#envelopeTo(to, message, undefined, this.#envelope.traceparent, replyTo);
+    const dueMs = this.nowMs + timeoutMs;
+    if (!cell.durable) {
+      this.#push({ kind: 'ask', ask, envelope, dueMs });
+      return;
+    }
+    this.#send(envelope);
+    const payload: AskTimerPayload = { to };
+    this.#push({ kind: 'timer.set', id: askTimerOf(ask), dueMs, payload });
   }
 
   spawn(spec: SpawnSpec): CellKey {
     assertCellId(spec.childId);
     const key =
       spec.actor === undefined ? childKeyOf(this.#cell.key, spec.childId) : keyOf(spec.actor.definition, spec.actor.id);
-    const logic = spec.logic === undefined ? [] : [...this.#cell.book.logic, spec.logic];
+    const logic = spec.logic === undefined ? ROOT_LOGIC : [...this.#cell.book.logic, spec.logic];
     this.#control(key, {
       kind: 'spawn',
       logic,
@@ -269,7 +279,8 @@ export class CellTurn implements Turn {
   }
 
   #send(envelope: Envelope): void {
-    this.#push({ kind: 'send', envelope, durable: this.#isDurable(envelope.to) });
+    if (this.#cell.durable) this.#push({ kind: 'send', envelope, durable: this.#isDurable(envelope.to) });
+    else this.#push(envelope);
   }
 
   /** All fields are named, also those given later or never, so that all envelopes but plain ones have one shape. */
@@ -305,9 +316,8 @@ export class CellTurn implements Turn {
     else this.#push({ kind: 'fail', to, error: encoded, idempotencyKey });
   }
 
-  /** Whether a message is kept for its receiver. Only a journaled sender's can be; and senders mostly send to the same cell again. */
+  /** Whether a journaled sender's message is kept for its receiver. Senders mostly send to the same cell again. */
   #isDurable(to: CellKey): boolean {
-    if (!this.#cell.durable) return false;
     if (to !== this.#lastReceiver) {
       this.#lastDurable = this.#world.isDurable(to);
       this.#lastReceiver = to;

@@ -11,7 +11,8 @@
 import { DataFormatError } from '../kernel/errors.ts';
 import { type Envelope, laneOf, type Stream } from '../kernel/message.ts';
 import type { ImageRow, Watermark } from '../journal/turn-record.ts';
-import type { Book, CellStatus, ChildEntry, Consumed, EffectEntry, KeyedAnswer, TimerEntry } from './book.ts';
+import { askOfTimer, type AskTimerPayload, askTimerOf } from './ask-timer.ts';
+import type { AskEntry, Book, CellStatus, ChildEntry, Consumed, EffectEntry, KeyedAnswer, TimerEntry } from './book.ts';
 import type { Cell } from './cell.ts';
 
 /** Streams from here on are outside streams: this plus the run's number. Below are hosts' slots. */
@@ -29,6 +30,8 @@ export function isJournaled({ id }: Envelope): boolean {
 
 const BODY_FORMAT = 1;
 
+type TimerRow = readonly [id: string, TimerEntry];
+
 interface ImageBody {
   readonly format: number;
   readonly version: number;
@@ -39,8 +42,10 @@ interface ImageBody {
   readonly logic: readonly string[];
   readonly reports: number;
   readonly state: unknown;
-  readonly timers?: readonly (readonly [string, TimerEntry])[] | undefined;
+  /** Deadlines of asks among them. */
+  readonly timers?: readonly TimerRow[] | undefined;
   readonly effects?: readonly (readonly [string, EffectEntry])[] | undefined;
+  /** Their names. */
   readonly asks?: readonly string[] | undefined;
   readonly children?: readonly (readonly [string, ChildEntry])[] | undefined;
   readonly watching?: readonly string[] | undefined;
@@ -72,9 +77,9 @@ export function imageOf(cell: Cell, run: number): ImageRow {
     logic: book.logic,
     reports: book.reports,
     state: cell.behavior === undefined ? undefined : cell.behavior.save(cell.state),
-    timers: entries(book.timers),
+    timers: timerRows(book),
     effects: entries(book.effects),
-    asks: values(book.asks),
+    asks: book.asks === undefined || book.asks.size === 0 ? undefined : [...book.asks.keys()],
     children: entries(book.children),
     watchers: values(book.watchers),
     watching: values(book.watching),
@@ -105,9 +110,8 @@ export function restoreImage(cell: Cell, row: ImageRow): void {
   book.incarnation = body.incarnation;
   book.logic = body.logic;
   book.reports = body.reports;
-  book.timers = mapOf(body.timers);
+  restoreTimers(book, body.timers);
   book.effects = mapOf(body.effects);
-  book.asks = setOf(body.asks);
   book.children = mapOf(body.children);
   book.watchers = setOf(body.watchers);
   book.watching = setOf(body.watching);
@@ -169,6 +173,31 @@ function receivedOf(book: Book, backlog: readonly Envelope[]): Watermark[] {
     marks.set(`${stream}${lane === 'user' ? 'u' : 's'}`, { stream, lane, position, index });
   }
   return [...marks.values()];
+}
+
+function timerRows(book: Book): TimerRow[] | undefined {
+  const rows: TimerRow[] = [...(book.timers ?? [])];
+  for (const [ask, { armed, dueMs, to }] of book.asks ?? []) {
+    const payload: AskTimerPayload = { to };
+    rows.push([askTimerOf(ask), { dueMs, payload, armed }]);
+  }
+  return rows.length === 0 ? undefined : rows;
+}
+
+function restoreTimers(book: Book, rows: readonly TimerRow[] = []): void {
+  const timers = new Map<string, TimerEntry>();
+  const asks = new Map<string, AskEntry>();
+  for (const [id, timer] of rows) {
+    const ask = askOfTimer(id);
+    if (ask === undefined) timers.set(id, timer);
+    else asks.set(ask, askEntryOf(timer));
+  }
+  book.timers = timers.size === 0 ? undefined : timers;
+  book.asks = asks.size === 0 ? undefined : asks;
+}
+
+function askEntryOf({ armed, dueMs, payload }: TimerEntry): AskEntry {
+  return { dueMs, to: (payload as AskTimerPayload).to, armed, isLate: false };
 }
 
 function entries<K, V>(map: ReadonlyMap<K, V> | undefined): [K, V][] | undefined {

@@ -13,56 +13,75 @@ import { type Envelope, laneOf } from '../kernel/message.ts';
 /** Slots freed at the front before the array is compacted. */
 const COMPACT_AFTER = 1_024;
 
+const NO_ITEMS: Envelope[] = [];
+
 class Lane {
-  items: Envelope[] = [];
-  head = 0;
+  /** The next message is kept apart from those behind it: most lanes never have more than one, and so no array. */
+  #first: Envelope | undefined;
+  #behind = NO_ITEMS;
+  #head = 0;
 
   get length(): number {
-    return this.items.length - this.head;
+    return this.#first === undefined ? 0 : 1 + this.#behind.length - this.#head;
+  }
+
+  push(envelope: Envelope): void {
+    if (this.#first === undefined) this.#first = envelope;
+    else if (this.#behind === NO_ITEMS) this.#behind = [envelope];
+    else this.#behind.push(envelope);
   }
 
   shift(): Envelope | undefined {
-    if (this.head === this.items.length) return undefined;
-    const envelope = this.items[this.head];
+    const envelope = this.#first;
+    const behind = this.#behind;
+    if (behind === NO_ITEMS) {
+      this.#first = undefined;
+      return envelope;
+    }
+    this.#first = behind[this.#head];
     // Lets go of the message at once: it may be large and the array live long.
-    (this.items as (Envelope | undefined)[])[this.head] = undefined;
-    this.head += 1;
-    if (this.head === this.items.length) {
-      this.items.length = 0;
-      this.head = 0;
-    } else if (this.head >= COMPACT_AFTER && this.head * 2 >= this.items.length) {
-      this.items.splice(0, this.head);
-      this.head = 0;
+    (behind as (Envelope | undefined)[])[this.#head] = undefined;
+    this.#head += 1;
+    if (this.#head === behind.length) {
+      this.#behind = NO_ITEMS;
+      this.#head = 0;
+    } else if (this.#head >= COMPACT_AFTER && this.#head * 2 >= behind.length) {
+      behind.splice(0, this.#head);
+      this.#head = 0;
     }
     return envelope;
   }
 
+  /** Puts messages in front of all that wait. */
+  unshift(envelopes: readonly Envelope[]): void {
+    if (envelopes.length === 0) return;
+    const [first, ...behind] = [...envelopes, ...this.waiting()];
+    this.#first = first;
+    this.#behind = behind.length === 0 ? NO_ITEMS : behind;
+    this.#head = 0;
+  }
+
   waiting(): Envelope[] {
-    return this.items.slice(this.head);
+    return this.#first === undefined ? [] : [this.#first, ...this.#behind.slice(this.#head)];
   }
 }
 
 export class Mailbox {
-  #user: Lane | undefined;
+  readonly #user = new Lane();
+  /** Most cells have none: signals are rare. */
   #signal: Lane | undefined;
 
   /** Messages in the users' lane. */
   get userLength(): number {
-    return this.#user === undefined ? 0 : this.#user.length;
+    return this.#user.length;
   }
 
   get length(): number {
-    return this.userLength + (this.#signal === undefined ? 0 : this.#signal.length);
+    return this.#user.length + (this.#signal === undefined ? 0 : this.#signal.length);
   }
 
   push(envelope: Envelope): void {
-    if (laneOf(envelope) === 'user') {
-      this.#user ??= new Lane();
-      this.#user.items.push(envelope);
-    } else {
-      this.#signal ??= new Lane();
-      this.#signal.items.push(envelope);
-    }
+    this.#laneOf(envelope).push(envelope);
   }
 
   /** The next message: signals first. */
@@ -72,38 +91,27 @@ export class Mailbox {
       if (signal !== undefined) return signal;
       this.#signal = undefined;
     }
-    if (this.#user === undefined) return undefined;
     return this.#user.shift();
   }
 
   /** Puts user messages in front of everything else in their lane. */
   unshift(envelopes: readonly Envelope[]): void {
-    if (envelopes.length === 0) return;
-    this.#user ??= new Lane();
-    const lane = this.#user;
-    lane.items = [...envelopes, ...lane.waiting()];
-    lane.head = 0;
+    this.#user.unshift(envelopes);
   }
 
   /** Puts one message back where `shift` took it from. */
   putBack(envelope: Envelope): void {
-    if (laneOf(envelope) === 'user') {
-      this.unshift([envelope]);
-      return;
-    }
-    this.#signal ??= new Lane();
-    this.#signal.items = [envelope, ...this.#signal.waiting()];
-    this.#signal.head = 0;
-  }
-
-  /** Drops the arrays of an idle cell. */
-  trim(): void {
-    if (this.userLength === 0) this.#user = undefined;
-    if (this.#signal !== undefined && this.#signal.length === 0) this.#signal = undefined;
+    this.#laneOf(envelope).unshift([envelope]);
   }
 
   /** Everything that waits: signals, then users' messages, in order. */
   waiting(): Envelope[] {
-    return [...(this.#signal?.waiting() ?? []), ...(this.#user?.waiting() ?? [])];
+    return [...(this.#signal?.waiting() ?? []), ...this.#user.waiting()];
+  }
+
+  #laneOf(envelope: Envelope): Lane {
+    if (laneOf(envelope) === 'user') return this.#user;
+    this.#signal ??= new Lane();
+    return this.#signal;
   }
 }

@@ -25,7 +25,8 @@ import type { ExitReason } from '../kernel/exit.ts';
 import type { Asked, Intent } from '../kernel/intent.ts';
 import { type Envelope, laneOf } from '../kernel/message.ts';
 import type { TurnRecord } from '../journal/turn-record.ts';
-import { applyTurn, ASK_TIMER_PREFIX, isAttachToStopped } from './book.ts';
+import { askOfTimer } from './ask-timer.ts';
+import { applyTurn, isAttachToStopped } from './book.ts';
 import type { Cell } from './cell.ts';
 import type { CellTurn } from './cell-turn.ts';
 
@@ -99,13 +100,12 @@ export function step(
   }
 }
 
-/** Whether `stepPlain` can take a message: it is nothing but its content, and the cell has no journal and nobody to report to. */
+/** Whether `stepPlain` can take a message: it is its content, perhaps a question, and the cell has no journal and nobody to report to. */
 export function isPlain(cell: Cell, envelope: Envelope): boolean {
   return (
     !cell.durable &&
     envelope.control === undefined &&
     envelope.id === undefined &&
-    envelope.replyTo === undefined &&
     envelope.idempotencyKey === undefined &&
     envelope.expiresAtMs === undefined &&
     envelope.unstashed !== true &&
@@ -121,6 +121,7 @@ export function stepPlain(cell: Cell, envelope: Envelope, turn: CellTurn, nowMs:
   let next: unknown;
   try {
     next = behaviorOf(cell).receive(cell.state, envelope.message, turn);
+    if (envelope.replyTo !== undefined && !turn.answered) turn.fail(noReply(cell, envelope));
     if (turn.exiting !== undefined) turn.announceExit(turn.exiting);
   } catch (error) {
     turn.take();
@@ -179,17 +180,14 @@ export function runBehavior(cell: Cell, envelope: Envelope, turn: CellTurn): unk
     case 'stop':
       return stop(cell, control.reason, turn);
     case 'timer': {
-      const entry = cell.book.timers?.get(control.id);
-      if (control.id.startsWith(ASK_TIMER_PREFIX)) {
-        const ask = control.id.slice(ASK_TIMER_PREFIX.length);
-        const to = (entry?.payload as { to?: string } | undefined)?.to ?? 'a cell';
-        return signal(
-          cell,
-          { kind: 'ask.failed', ask, error: new AskTimeoutError(`${to} did not answer ask "${ask}" in time`) },
-          turn,
-        );
+      const ask = askOfTimer(control.id);
+      if (ask === undefined) {
+        const payload = cell.book.timers?.get(control.id)?.payload;
+        return signal(cell, { kind: 'timer', id: control.id, payload }, turn);
       }
-      return signal(cell, { kind: 'timer', id: control.id, payload: entry?.payload }, turn);
+      const to = cell.book.asks?.get(ask)?.to ?? 'a cell';
+      const error = new AskTimeoutError(`${to} did not answer ask "${ask}" in time`);
+      return signal(cell, { kind: 'ask.failed', ask, error }, turn);
     }
     case 'effect.failed':
       return signal(cell, { kind: 'effect.failed', id: control.id, error: decodeError(control.error) }, turn);
@@ -279,7 +277,7 @@ function isStale(cell: Cell, envelope: Envelope): boolean {
   switch (control.kind) {
     case 'timer':
       if (book.status.kind !== 'running') return true;
-      return book.timers?.get(control.id)?.armed !== control.armed;
+      return !book.isArmed(control.id, control.armed);
     case 'effect.done':
     case 'effect.failed':
     case 'effect.event':

@@ -72,7 +72,7 @@ export class Host implements HostJournalEvents {
     });
     this.#timers = new TimerQueue(
       clock,
-      (key, id, armed) => this.#residence.get(key)?.book.timers?.get(id)?.armed === armed,
+      (key) => this.#residence.get(key)?.book,
       (key, id, armed) => this.#self(key, { kind: 'timer', id, armed }),
     );
     this.#effects = new EffectRunner({
@@ -326,7 +326,7 @@ export class Host implements HostJournalEvents {
   }
 
   #rearm(cell: Cell): void {
-    for (const [id, timer] of cell.book.timers ?? []) this.#timers.add(cell.key, id, timer.dueMs, timer.armed);
+    this.#timers.addAll(cell.key, cell.book);
     this.#effects.resume(cell);
   }
 

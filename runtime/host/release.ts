@@ -12,6 +12,7 @@ import { type CellKey, placementOf } from '../kernel/address.ts';
 import { encodeError } from '../kernel/errors.ts';
 import type { Envelope, ReplyTo } from '../kernel/message.ts';
 import type { Intent } from '../kernel/intent.ts';
+import { askOfTimer } from '../cell/ask-timer.ts';
 import type { Cell } from '../cell/cell.ts';
 import { outsideStreamOf } from '../cell/image.ts';
 import type { PendingTurn } from './commit-queue.ts';
@@ -116,6 +117,10 @@ export class Releaser {
         case undefined:
           this.route(intent, -1, cell);
           break;
+        case 'ask':
+          this.route(intent.envelope, -1, cell);
+          timers.addAsk(cell.key, intent.dueMs);
+          break;
         case 'send': {
           const sent = intent.envelope;
           if (position >= 0) sent.id = { stream: slot, position, index };
@@ -140,7 +145,8 @@ export class Releaser {
           effects.send(cell.key, intent.id, intent.message);
           break;
         case 'timer.set':
-          timers.add(cell.key, intent.id, intent.dueMs, turn.sequence);
+          if (askOfTimer(intent.id) === undefined) timers.add(cell.key, intent.id, intent.dueMs, turn.sequence);
+          else timers.addAsk(cell.key, intent.dueMs);
           break;
         case 'emit':
           this.#announce(cell.key, intent.event, position);

@@ -6,24 +6,26 @@
  * Invariants:
  * N1. An intent is plain data once encoded: executing it twice is prevented by ids, never by identity of objects.
  */
-import type { CellKey } from './address.ts';
 import type { EncodedError } from './errors.ts';
 import type { ExitReason } from './exit.ts';
 import type { Envelope, ReplyTo } from './message.ts';
 
 /**
- * A message of an actor in memory with nothing to it but its content: envelope and intent in one small object, since it is what actors
- * send most. Never recorded: its sender has no journal.
+ * What an actor in memory sends: envelope and intent in one object, since it is what actors do most. Never recorded: its sender has no
+ * journal.
  */
-export interface PlainSend {
-  readonly kind?: undefined;
-  readonly to: CellKey;
-  readonly message: unknown;
-  readonly from: CellKey;
+export type DirectSend = Envelope & { readonly kind?: undefined };
+
+/** A question of an actor in memory, with its deadline. A journaled actor's is recorded as two intents: what is sent, and a timer. */
+export interface DirectAsk {
+  readonly kind: 'ask';
+  readonly ask: string;
+  readonly envelope: Envelope;
+  readonly dueMs: number;
 }
 
-/** What a turn asked for: of an actor in memory, plain sends too. */
-export type Asked = Intent | PlainSend;
+/** What a turn asked for: of an actor in memory, in shorter forms too. */
+export type Asked = Intent | DirectSend | DirectAsk;
 
 export type Intent =
   /** `durable`: the receiver is journaled, so that the message is kept until a turn of the receiver consumes it. */

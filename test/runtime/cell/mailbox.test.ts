@@ -71,7 +71,6 @@ class Unshift implements Command {
     const envelopes = Array.from({ length: this.#count }, (_, i) => user(-i));
     model.user.unshift(...envelopes);
     real.unshift(envelopes);
-    real.trim();
     agree(model, real);
   }
   toString = (): string => `unshift ${this.#count}`;

@@ -47,8 +47,8 @@ export const LIFE_BUGS: readonly PlantedBug[] = [
         TimerQueue.prototype,
         'add',
         (before) =>
-          function (this: TimerQueue, key, id, dueMs, armed) {
-            before.call(this, key, id, dueMs - 100, armed);
+          function (this: TimerQueue, key, id, dueMs, ...setting) {
+            before.call(this, key, id, dueMs - 100, ...setting);
           },
       );
     },
