@@ -79,8 +79,16 @@ export {
   watch,
 } from './machine/turn-actions.ts';
 export { type Reducer, reducerBehavior } from './reducer.ts';
+export type { AdaptationDecision } from './saga/adaptation-data.ts';
+export {
+  type AdaptationChange,
+  AdaptationRule,
+  type AdaptationRuleOptions,
+  type RouteOptions,
+} from './saga/adaptation-rule.ts';
 export { defineSaga, SagaDefinition, type SagaOptions, type SagaStepOptions } from './saga/define-saga.ts';
 export type { CheckReport, MigrationOptions, MigrationRefusal, MigrationReport } from './saga/engine-migrations.ts';
+export type { AdaptationReport } from './saga/engine-adaptations.ts';
 export type { RunEntry, RunFilter } from './saga/run-index.ts';
 export type { MigrationMap } from './saga/run-migration.ts';
 export type { BulkAction, BulkOptions, BulkReport } from './saga/bulk-operations.ts';
@@ -88,9 +96,11 @@ export type { ForkFrom } from './saga/engine-options.ts';
 export { heartbeat, sendHeartbeat, type WorkflowTry } from './saga/heartbeat.ts';
 export type { HeartbeatReply } from './saga/run-heartbeats.ts';
 export { RunOperations, type WaitOptions } from './saga/run-operations.ts';
-export type { RunReport, RunStatus, StepReport, TraceEntry } from './saga/run-view.ts';
+export { formatTrace, type TraceEntry } from './saga/run-trace.ts';
+export type { RunReport, RunStatus, StepReport } from './saga/run-view.ts';
 export { workflowActors } from './saga/saga-actors.ts';
 export { machineOf, statechartOf } from './saga/statechart.ts';
+export type { ConnectorFigures, MetricSources } from './saga/target-meter.ts';
 export type { ValueShape } from './saga/value-shape.ts';
 export {
   type WorkflowContext,

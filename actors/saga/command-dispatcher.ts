@@ -17,12 +17,14 @@ import type { Random } from '../../runtime/kernel/random.ts';
 import { OUTBOX_KEY, type OutboxEntry, type PublishCommand } from './outbox.ts';
 import { isUnknownOutcome } from './run-behavior.ts';
 import type { RunEvent } from './run-state.ts';
+import type { TargetMeter } from './target-meter.ts';
 
 export interface DispatcherPorts {
   readonly host: ActorHost;
   readonly broker: Broker;
   readonly clock: Clock;
   readonly random: Random;
+  readonly meter: TargetMeter;
 }
 
 /** How long one take waits for commands. */
@@ -101,6 +103,7 @@ export class CommandDispatcher {
   async #outcomeOf(command: PublishCommand): Promise<RunEvent> {
     const { id, target, action, parameters, timeoutMs, about } = command;
     const { run, step, attempt, idempotencyKey } = about;
+    const measured = this.#ports.meter.began(target, action);
     try {
       const receipt = await this.#ports.broker.publish({
         id: idempotencyKey,
@@ -118,15 +121,16 @@ export class CommandDispatcher {
         retry: { maxAttempts: 1 },
         extensions: { workflowrun: run, workflowstep: step, workflowattempt: attempt },
       });
-      return {
-        type: 'done',
-        id,
-        result: replyOf(await receipt.settled({ timeoutMs, signal: this.#closing.signal }), idempotencyKey),
-      };
+      const state = await receipt.settled({ timeoutMs, signal: this.#closing.signal });
+      const result = replyOf(state, idempotencyKey);
+      measured?.('done');
+      return { type: 'done', id, result };
     } catch (thrown) {
       const { name, code, message, details } = encodeError(thrown);
       const error = { name, code, message, ...(details === undefined ? {} : { details }) };
-      return { type: 'failed', id, error, unknown: isUnknownOutcome(error) };
+      const unknown = isUnknownOutcome(error);
+      measured?.(unknown ? 'unknown' : 'failed');
+      return { type: 'failed', id, error, unknown };
     }
   }
 

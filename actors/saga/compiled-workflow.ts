@@ -9,6 +9,7 @@
  */
 import { InvalidWorkflowError } from '../../runtime/kernel/errors.ts';
 import { ancestry, dependencyOrder } from './dependency-order.ts';
+import { type CompiledRule, compileRules } from './compiled-rules.ts';
 import { type Compiled, compileCondition, compileTemplate } from './expression.ts';
 import { typeChecker } from './expression-engine.ts';
 import { faultText, nearest } from './expression-hints.ts';
@@ -55,6 +56,8 @@ export interface CompiledWorkflow {
   /** Signals that some step waits for. */
   readonly signals: ReadonlySet<string>;
   readonly updates: ReadonlyMap<string, CompiledUpdate>;
+  /** Adaptation rules, by id. */
+  readonly rules: ReadonlyMap<string, CompiledRule>;
 }
 
 /** A workflow nobody can look through; and compiling one takes half a millisecond a step. */
@@ -82,6 +85,7 @@ export function invalidWorkflow(id: unknown, faults: readonly string[]): Invalid
 type Names = ExpressionScope['names'];
 const NO_NAMES: Names = new Set();
 const EVERYTHING: ExpressionScope['readable'] = { has: () => true };
+const LOOP_NAMES: Names = new Set(['item', 'index']);
 
 class Compilation {
   readonly #data: WorkflowData;
@@ -132,6 +136,19 @@ class Compilation {
       updates: new Map(
         Object.entries(this.#data.updates ?? {}).map(([name, data]) => [name, this.#update(name, data)]),
       ),
+      rules: compileRules(this.#data, this.#faults, {
+        call: ({ id, forEach }, call, where) =>
+          this.#call(call, where, ancestors(id), forEach === undefined ? NO_NAMES : LOOP_NAMES),
+        undo: ({ id, forEach }, call, where) => {
+          const own = { has: (step: string) => step === id || ancestors(id).has(step) };
+          return this.#call(
+            call,
+            where,
+            own,
+            new Set([...(forEach === undefined ? [] : LOOP_NAMES), 'error'] as const),
+          );
+        },
+      }),
     };
   }
 
@@ -189,7 +206,7 @@ class Compilation {
   #step(data: StepData, index: number, ancestors: ReadonlySet<string>, dependents: readonly string[]): CompiledStep {
     const { id, work, forEach, condition, compensation } = data;
     const where = (option: string): string => `step "${id}", ${option}`;
-    const names: Names = forEach === undefined ? NO_NAMES : new Set(['item', 'index'] as const);
+    const names: Names = forEach === undefined ? NO_NAMES : LOOP_NAMES;
     const own = { has: (step: string) => step === id || ancestors.has(step) };
     return {
       data,

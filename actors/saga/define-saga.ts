@@ -1,6 +1,7 @@
 /**
  * `defineSaga`: a workflow written as a chain, whose dependencies the compiler checks.
  */
+import type { AdaptationRuleOptions } from './adaptation-rule.ts';
 import { WorkflowDefinition, type WorkflowOptions } from './workflow-definition.ts';
 import type { WorkflowStepOptions } from './workflow-step.ts';
 
@@ -20,6 +21,11 @@ export class SagaDefinition<TSteps extends string = never> extends WorkflowDefin
   step<const TId extends string>(stepId: TId, options: SagaStepOptions<TSteps>): SagaDefinition<TSteps | TId> {
     this.addStep({ ...options, stepId });
     return this;
+  }
+
+  /** Adds a rule: what live metrics change. One that names a step which does not stand before it does not compile. */
+  adapt(ruleId: string, options: Omit<AdaptationRuleOptions<TSteps>, 'ruleId' | 'workflow'>): this {
+    return this.addAdaptation({ ...options, ruleId });
   }
 }
 

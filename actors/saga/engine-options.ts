@@ -9,9 +9,11 @@ import { InvalidOptionsError } from '../../runtime/kernel/errors.ts';
 import { nearest } from './expression-hints.ts';
 import type { RunFilter } from './run-index.ts';
 import type { RunStatus } from './run-view.ts';
+import type { MetricSources } from './target-meter.ts';
 import { isRecord } from './value-shape.ts';
 
-const ENGINE = ['broker', 'clock', 'random', 'keepFinishedMs'];
+const ENGINE = ['broker', 'clock', 'random', 'keepFinishedMs', 'adaptations', 'metrics'];
+const METRICS = ['breakers', 'connectors', 'everyMs'];
 const START = ['runId', 'variables', 'version', 'timeoutMs', 'signal'];
 const FORK = ['from', 'runId'];
 const FILTER = ['workflow', 'status', 'startedAfterMs', 'startedBeforeMs'];
@@ -34,7 +36,12 @@ export const LIST_LIMIT = 1_000;
 /** @throws InvalidOptionsError with every fault */
 export function assertEngineOptions(
   host: ActorHost,
-  options: { readonly broker?: Broker; readonly keepFinishedMs?: number },
+  options: {
+    readonly broker?: Broker;
+    readonly keepFinishedMs?: number;
+    readonly adaptations?: unknown;
+    readonly metrics?: MetricSources;
+  },
 ): void {
   const faults = unknownOptions(options, ENGINE);
   if (typeof (host as Partial<ActorHost> | undefined)?.refOf !== 'function') {
@@ -49,7 +56,27 @@ export function assertEngineOptions(
   if (broker !== undefined && typeof broker?.publish !== 'function') {
     faults.push(`broker: ${kindOf(broker)} is no broker: give what MessageBroker.start resolved with`);
   }
+  const { adaptations, metrics } = Object(options) as typeof options;
+  if (adaptations !== undefined && !Array.isArray(adaptations)) {
+    faults.push(`adaptations: ${kindOf(adaptations)} is no list of rules`);
+  }
+  if (metrics !== undefined) faults.push(...metricsFaults(metrics));
   refuse('WorkflowCoordinationEngine', faults);
+}
+
+function metricsFaults(metrics: MetricSources): string[] {
+  const faults = unknownOptions(metrics, METRICS).map((fault) => `metrics.${fault}`);
+  const { breakers = {}, connectors = [], everyMs = 1 } = Object(metrics) as MetricSources;
+  for (const [system, breaker] of Object.entries(breakers)) {
+    if (typeof breaker?.state !== 'string') faults.push(`metrics.breakers.${system}: is no circuit breaker`);
+  }
+  if (!Array.isArray(connectors) || connectors.some((one) => typeof one?.health !== 'function')) {
+    faults.push('metrics.connectors: give a list of connectors');
+  }
+  if (!(typeof everyMs === 'number' && everyMs >= 1)) {
+    faults.push(`metrics.everyMs: ${String(everyMs)} is no number of 1 or more`);
+  }
+  return faults;
 }
 
 /** @throws InvalidOptionsError with every fault */

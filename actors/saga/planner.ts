@@ -11,6 +11,7 @@
 import type { CompiledWorkflow } from './compiled-workflow.ts';
 import { failTry, enqueue, presentTry, succeed, tryAgain } from './run-attempts.ts';
 import { compensate, drain, failedSteps, isPastPivot, onUndoFailed } from './run-backward.ts';
+import { onAdapted, onGovern } from './run-adaptation.ts';
 import { RunDraft } from './run-draft.ts';
 import { advance, onSignal, onStepTimeout, onTryFailed, onUnitDone, settle } from './run-forward.ts';
 import { takeUp } from './run-fork.ts';
@@ -34,14 +35,17 @@ export interface Planned {
 }
 
 /** Events that a run which is over looks at: they change nothing then, or say so themselves. */
-const ALWAYS: ReadonlySet<RunEvent['type']> = new Set(['done', 'failed', 'timer', 'promise']);
+const ALWAYS: ReadonlySet<RunEvent['type']> = new Set(['done', 'failed', 'timer', 'promise', 'adapted', 'govern']);
 
 /** The next state of a run, and what is to be done for it. */
 export function planRun(workflow: CompiledWorkflow, state: RunState, event: RunEvent, turn: PlannerTurn): Planned {
   const draft = new RunDraft(workflow, state, turn);
   if (isOver(state) && !ALWAYS.has(event.type)) {
     draft.refuse('RUN_ENDED', `the run is ${state.phase.kind}: nothing can be done with it any more`);
-  } else handle(draft, event);
+  } else {
+    noteTold(draft, event);
+    handle(draft, event);
+  }
   if (draft.commands.some(({ type }) => type === 'refused')) return { state, commands: draft.commands };
   settleRun(draft);
   return { state: draft.finish(), commands: draft.commands };
@@ -55,6 +59,30 @@ function settleRun(draft: RunDraft): void {
   // A cancellation that came too late leaves the run as it was.
   if (draft.phase.kind === 'running') advance(draft);
   compensate(draft);
+}
+
+/** What comes from outside is in the trace. */
+function noteTold(draft: RunDraft, event: RunEvent): void {
+  switch (event.type) {
+    case 'pause':
+    case 'resume':
+      // Said twice it changes nothing.
+      if (draft.paused === (event.type === 'pause')) return;
+      return draft.note(event.type);
+    case 'retry':
+      return draft.note(event.type);
+    case 'cancel':
+      if (!isForward(draft)) return;
+      return draft.note('cancel', event.reason);
+    case 'signal':
+      return draft.note('signal', event.name);
+    case 'cancelStep':
+      return draft.note('cancel', event.step);
+    case 'resolve':
+      return draft.note('resolve', event.unit);
+    default:
+      return;
+  }
 }
 
 function handle(draft: RunDraft, event: RunEvent): void {
@@ -107,6 +135,11 @@ function handle(draft: RunDraft, event: RunEvent): void {
       return onRetry(draft);
     case 'resolve':
       return onResolve(draft, event.unit, event.result);
+    case 'adapted':
+      return onAdapted(draft, event.rules);
+    case 'govern':
+      if (!isOver(draft)) onGovern(draft);
+      return;
   }
 }
 
@@ -134,10 +167,12 @@ function onTimer(draft: RunDraft, id: string): void {
   }
 }
 
+function isForward({ phase }: RunDraft): boolean {
+  return phase.kind === 'running' || (phase.kind === 'stuck' && phase.in === 'step');
+}
+
 function onCancel(draft: RunDraft, reason: string | undefined): void {
-  const { phase } = draft;
-  const isForward = phase.kind === 'running' || (phase.kind === 'stuck' && phase.in === 'step');
-  if (!isForward) return;
+  if (!isForward(draft)) return;
   if (isPastPivot(draft)) {
     return draft.refuse('PAST_PIVOT', 'a pivot is completed: the run cannot be undone any more, only finished');
   }
@@ -178,8 +213,8 @@ function goOn(draft: RunDraft): void {
 
 /** A failed step is active again; its failed units are tried again. Without units it starts anew. */
 function reopen(draft: RunDraft, id: string): void {
-  const { data } = draft.plan(id);
   const { units } = draft.step(id);
+  const timeoutMs = draft.timeoutMs(id);
   draft.open++;
   if (units.length === 0) {
     draft.setStep(id, { status: 'ready', error: undefined, endedMs: undefined, items: undefined });
@@ -187,7 +222,7 @@ function reopen(draft: RunDraft, id: string): void {
     return;
   }
   draft.setStep(id, { status: 'active', error: undefined, endedMs: undefined });
-  if (data.timeoutMs !== undefined) draft.setTimer(`step:${id}`, data.timeoutMs);
+  if (timeoutMs !== undefined) draft.setTimer(`step:${id}`, timeoutMs);
   for (const [index, { run }] of units.entries()) {
     if (run.status === 'failed' || run.status === 'dropped') tryAgain(draft, { step: id, index, undo: false });
   }

@@ -10,6 +10,7 @@ import { delayMs } from '../../runtime/kernel/backoff.ts';
 import { type EncodedError, encodeError } from '../../runtime/kernel/errors.ts';
 import type { CompiledCall } from './compiled-workflow.ts';
 import type { ExpressionVariables } from './expression.ts';
+import { adapted, callOf, nextRoute, parallelismOf, sample, targetRoom } from './run-adaptation.ts';
 import type { RunDraft } from './run-draft.ts';
 import { type ExecutionName, executionName, type ExecutionState, REGISTERED, type RunCommand } from './run-state.ts';
 import { assertFits } from './value-size.ts';
@@ -30,22 +31,29 @@ const NEVER_RETRIED: ReadonlySet<string> = new Set([
 
 /** Begins what waits, as far as there is room. `onFailed`: a parameter has no value, and the try is over before it began. */
 export function pump(draft: RunDraft, onFailed: (name: ExecutionName) => void): void {
-  const { queue, workflow } = draft;
+  const { queue } = draft;
+  const parallelism = parallelismOf(draft);
+  const hasRoom = targetRoom(draft);
+  const waiting: string[] = [];
   let taken = 0;
-  for (; taken < queue.length && draft.inFlight < workflow.data.parallelism; taken++) {
-    const name = executionName(queue[taken] as string);
+  for (; taken < queue.length && draft.inFlight < parallelism; taken++) {
+    const id = queue[taken] as string;
+    const name = executionName(id);
     if (draft.execution(name)?.status !== 'queued') continue;
-    if (!begin(draft, name)) onFailed(name);
+    if (!hasRoom(name)) waiting.push(id);
+    else if (!begin(draft, name)) onFailed(name);
   }
-  queue.splice(0, taken);
+  queue.splice(0, taken, ...waiting);
 }
 
 function begin(draft: RunDraft, name: ExecutionName): boolean {
   const { step, index, undo } = name;
   const { compensation } = draft.plan(step);
   const attempt = (draft.execution(name) as ExecutionState).attempt + 1;
-  if (!undo && compensation !== undefined) draft.setUnit(step, index, { undo: REGISTERED });
-  draft.setExecution(name, { status: 'running', attempt, startedMs: draft.turn.nowMs, endedMs: undefined });
+  const way = undo || draft.adaptation === undefined ? {} : { route: nextRoute(draft, name) };
+  draft.setExecution(name, { status: 'running', attempt, startedMs: draft.turn.nowMs, endedMs: undefined, ...way });
+  if (!undo && (compensation ?? callOf(draft, { step, index, undo: true })) !== undefined)
+    draft.setUnit(step, index, { undo: REGISTERED });
   draft.inFlight++;
   try {
     const command = commandOf(draft, name, attempt);
@@ -83,11 +91,11 @@ function commandOf(
   name: ExecutionName,
   attempt: number,
 ): RunCommand & { readonly type: 'call' | 'child' } {
-  const { data, call, operand, compensation } = draft.plan(name.step);
+  const { data, operand } = draft.plan(name.step);
   const unit = draft.idOf(name);
   const id = `${unit}/${attempt}`;
   const variables = draft.variables(name.step, name.index);
-  const made = name.undo ? compensation : call;
+  const made = callOf(draft, name);
   if (made === undefined) {
     const { workflow, detached = false } = data.work as Extract<WorkData, { kind: 'workflow' }>;
     return { type: 'child', id, unit, attempt, workflow, input: operand?.evaluate(variables), detached };
@@ -102,7 +110,7 @@ function commandOf(
     target: targetOf(made, variables),
     action: made.data.action,
     parameters: made.parameters.evaluate(variables),
-    timeoutMs: made.data.attemptTimeoutMs,
+    timeoutMs: (name.undo ? undefined : adapted(draft, name.step, 'attemptTimeoutMs')) ?? made.data.attemptTimeoutMs,
     ...(heartbeat === undefined ? {} : { heartbeat: heartbeat.details }),
   };
 }
@@ -125,6 +133,7 @@ export function presentTry(draft: RunDraft, commandId: string): ExecutionName | 
 export function succeed(draft: RunDraft, name: ExecutionName, result: unknown): void {
   draft.inFlight--;
   stopListening(draft, name);
+  sample(draft, name, 'done');
   draft.setExecution(name, { status: 'done', result, endedMs: draft.turn.nowMs });
 }
 
@@ -134,6 +143,7 @@ export function failTry(draft: RunDraft, name: ExecutionName, error: EncodedErro
   const { nowMs } = draft.turn;
   draft.inFlight--;
   stopListening(draft, name);
+  sample(draft, name, unknown ? 'unknown' : 'failed');
   const failed = { attempt, startedMs: startedMs ?? nowMs, endedMs: nowMs, error, unknown };
   draft.setExecution(name, { status: 'failed', failures: [...failures, failed], endedMs: nowMs });
 }

@@ -9,6 +9,7 @@
  */
 import type { EncodedError } from '../../runtime/kernel/errors.ts';
 import { backOff, enqueue, isRetried, pump } from './run-attempts.ts';
+import { callOf } from './run-adaptation.ts';
 import type { RunDraft } from './run-draft.ts';
 import { dropWaiting, stopWaiting } from './run-forward.ts';
 import { type ExecutionName, type ExecutionState, isUnknown, type StepState } from './run-state.ts';
@@ -68,7 +69,7 @@ function pivots(draft: RunDraft): StepState[] {
 function abandon(draft: RunDraft): void {
   forgetWaiting(draft);
   for (const { data } of draft.workflow.steps.values()) {
-    const { id, work, timeoutMs } = data;
+    const { id, work } = data;
     // Units of a failed step may still be under way, and wait for another try.
     dropWaiting(draft, id);
     const { status, units } = draft.step(id);
@@ -84,7 +85,7 @@ function abandon(draft: RunDraft): void {
     }
     if (status !== 'active' || isRunning) continue;
     stopWaiting(draft, id);
-    if (timeoutMs !== undefined) draft.cancelTimer(`step:${id}`);
+    if (draft.timeoutMs(id) !== undefined) draft.cancelTimer(`step:${id}`);
     draft.setStep(id, { status: 'cancelled', endedMs: draft.turn.nowMs });
   }
 }
@@ -102,7 +103,7 @@ function beginCompensation(draft: RunDraft): void {
   forgetWaiting(draft);
   for (const { data: step } of steps.values()) {
     if (draft.step(step.id).status === 'active') {
-      if (step.timeoutMs !== undefined) draft.cancelTimer(`step:${step.id}`);
+      if (draft.timeoutMs(step.id) !== undefined) draft.cancelTimer(`step:${step.id}`);
       draft.setStep(step.id, { status: 'cancelled', endedMs: draft.turn.nowMs });
     }
     for (const [index, { run, undo }] of draft.step(step.id).units.entries()) {
@@ -148,7 +149,7 @@ function isSettled(undo: ExecutionState | undefined): boolean {
 
 /** The try under way has failed: there is another, or the compensation has failed. */
 export function onUndoFailed(draft: RunDraft, name: ExecutionName): void {
-  const retry = draft.plan(name.step).data.compensation?.retry;
+  const retry = callOf(draft, name)?.data.retry;
   const execution = draft.execution(name) as ExecutionState;
   if (retry !== undefined && isRetried(execution, retry)) backOff(draft, name, retry);
 }

@@ -22,10 +22,11 @@ import {
 } from '../../runtime/kernel/errors.ts';
 import { isAbnormal } from '../../runtime/kernel/exit.ts';
 import type { ReplyTo } from '../../runtime/kernel/message.ts';
+import type { RuleSight } from './adaptation-data.ts';
 import { planRun } from './planner.ts';
 import { tokenOf } from './promise-token.ts';
 import { workflowOf } from './run-bundle.ts';
-import { perform, type RunStart, withoutStack } from './run-commands.ts';
+import { CONSULT, perform, type RunStart, withoutStack } from './run-commands.ts';
 import { deletedRun, type DeletedRun, isDeleted, RETENTION_TIMER, unknownDeleted } from './run-deletion.ts';
 import { forkedRun } from './run-fork.ts';
 import { type IndexMessage, indexKey, type RunEntry } from './run-index.ts';
@@ -39,7 +40,7 @@ import { hashOfJson } from './workflow-data.ts';
 
 /** What a run is told and asked. */
 export type RunMessage =
-  | Exclude<RunEvent, { readonly type: 'started' | 'forked' | 'migrated' | 'timer' }>
+  | Exclude<RunEvent, { readonly type: 'started' | 'forked' | 'migrated' | 'timer' | 'adapted' }>
   | MoveMessage
   /** Is it this one? Answered with a fingerprint of workflow and input. */
   | { readonly type: 'fingerprint' }
@@ -94,6 +95,7 @@ const EVENTS: ReadonlySet<string> = new Set([
   'resume',
   'retry',
   'resolve',
+  'govern',
 ]);
 
 export function isUnknownOutcome(error: EncodedError): boolean {
@@ -111,7 +113,7 @@ export const runBehavior: Behavior<SagaRun> = {
     const { runId, secret } = start;
     const workflow = workflowOf(start.bundle, start.workflow);
     const token = secret === undefined ? undefined : (step: string): string => tokenOf(runId, step, secret);
-    const fresh = newRun(workflow, start.input, start.context, turn.nowMs, token);
+    const fresh = newRun(workflow, start.input, start.context, turn.nowMs, token, start.governed);
     const run = past === undefined ? fresh : forkedRun(fresh, past);
     const event = { type: past === undefined ? 'started' : 'forked' } as const;
     const { state } = apply({ start, run, waiting: [] }, event, turn);
@@ -186,7 +188,7 @@ function onMigrate(state: LiveRun, message: MoveMessage, turn: Turn): SagaRun {
   if (next === undefined) return state;
   const { bundle, run, moves, commands } = next;
   const moved: LiveRun = { ...state, start: { ...state.start, bundle }, run, moves };
-  for (const command of commands) perform(moved.start, command, turn, []);
+  for (const command of commands) perform(moved, command, turn, []);
   tellIndex(moved, turn);
   return apply(moved, { type: 'migrated' }, turn).state;
 }
@@ -222,8 +224,10 @@ function eventOf(signal: Signal): RunEvent | undefined {
     case 'timer':
       return { type: 'timer', id: signal.id };
     case 'reply':
+      if (signal.ask === CONSULT) return { type: 'adapted', rules: signal.value as readonly RuleSight[] };
       return { type: 'done', id: signal.ask, result: signal.value };
     case 'ask.failed': {
+      if (signal.ask === CONSULT) return { type: 'adapted', rules: undefined };
       const error = encodeError(signal.error);
       // Whoever handles a command and has nothing to say has done it.
       if (error.code === 'NO_REPLY') return { type: 'done', id: signal.ask, result: null };
@@ -272,7 +276,7 @@ function apply(state: LiveRun, first: RunEvent, turn: Turn): Applied {
       if (command.type === 'refused') return { state, refused: refusal(command.code, command.message, runId) };
       if (command.type === 'ended') hasEnded = true;
       else if (command.type === 'answered') reply = command.value;
-      else perform(state.start, command, turn, events);
+      else perform({ start: state.start, run }, command, turn, events);
     }
   }
   const next = { ...state, run };

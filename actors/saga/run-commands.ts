@@ -10,14 +10,20 @@
 import { assertCellId, assertDefinitionName, type CellKey, keyOf } from '../../runtime/kernel/address.ts';
 import type { Turn } from '../../runtime/kernel/behavior.ts';
 import { ContractViolationError, type EncodedError, encodeError } from '../../runtime/kernel/errors.ts';
+import { BOARD_KEY, type BoardMessage } from './adaptation-board.ts';
+import { watchOf } from './adaptation-data.ts';
+import { addCall, NO_CALLS } from './call-metrics.ts';
 import { OUTBOX_KEY, type PublishCommand } from './outbox.ts';
 import { childSecret } from './promise-token.ts';
 import { type RunBundle, workflowOf } from './run-bundle.ts';
 import type { SharedPast } from './run-fork.ts';
-import type { RunCommand, RunEvent } from './run-state.ts';
+import type { RunCommand, RunEvent, RunState } from './run-state.ts';
 import { type ValueFault, valueFaults } from './value-shape.ts';
 
 export const RUN_DEFINITION = 'saga-run';
+/** Name of the question to the board, and how long it may take: without an answer nothing is adapted. */
+export const CONSULT = 'adaptations';
+const CONSULT_TIMEOUT_MS = 1_000;
 
 /** What a run is spawned with. */
 export interface RunStart {
@@ -26,6 +32,8 @@ export interface RunStart {
   readonly bundle: RunBundle;
   readonly input: unknown;
   readonly context: Readonly<Record<string, unknown>>;
+  /** Rules of the engine concern it from its start. */
+  readonly governed?: boolean;
   /** Of a child: whom to tell of its end, and which command it answers. */
   readonly parent?: { readonly key: CellKey; readonly command: string };
   /** What the tokens of its promises follow from. */
@@ -39,7 +47,12 @@ export interface RunStart {
 }
 
 /** Does what the planner asks for. What fails at once is put into `events`. */
-export function perform(start: RunStart, command: RunCommand, turn: Turn, events: RunEvent[]): void {
+export function perform(
+  { start, run }: { readonly start: RunStart; readonly run: RunState },
+  command: RunCommand,
+  turn: Turn,
+  events: RunEvent[],
+): void {
   switch (command.type) {
     case 'timer':
       return turn.setTimer({ id: command.id, delayMs: command.delayMs, payload: null });
@@ -50,11 +63,20 @@ export function perform(start: RunStart, command: RunCommand, turn: Turn, events
         type: 'cancel',
         reason: 'its parent gave it up',
       });
+    case 'child.govern':
+      return turn.send(keyOf(RUN_DEFINITION, childRunId(start, command.id)), { type: 'govern' });
+    case 'consult':
+      return consult(start, turn);
+    case 'sample': {
+      const { definition: target, action, ms, outcome } = command;
+      const of = [{ kind: 'actors', target, action, batch: addCall(NO_CALLS, ms, outcome) }] as const;
+      return turn.send(BOARD_KEY, { type: 'calls', of } satisfies BoardMessage);
+    }
     case 'call':
     case 'child':
       try {
         if (command.type === 'call') call(start, command, turn);
-        else spawnChild(start, command, turn, events);
+        else spawnChild({ ...start, governed: run.adaptation?.byEngine === true }, command, turn, events);
       } catch (error) {
         events.push({ type: 'failed', id: command.id, error: withoutStack(encodeError(error)), unknown: false });
       }
@@ -102,6 +124,13 @@ export function childRunId(start: RunStart, command: string): string {
   return `${start.runId}/${command}`;
 }
 
+function consult({ bundle, workflow: id }: RunStart, turn: Turn): void {
+  const { hash, rules } = workflowOf(bundle, id);
+  const watches = [...rules.values()].map(({ data }) => watchOf(data));
+  const question: BoardMessage = { type: 'consult', workflow: id, definition: hash, rules: watches };
+  turn.ask(BOARD_KEY, question, { ask: CONSULT, timeoutMs: CONSULT_TIMEOUT_MS });
+}
+
 function spawnChild(
   start: RunStart,
   command: RunCommand & { readonly type: 'child' },
@@ -120,6 +149,7 @@ function spawnChild(
     bundle: start.bundle,
     input,
     context: {},
+    ...(start.governed === true ? { governed: true } : {}),
     ...(detached ? keptAs(start) : { parent: { key: turn.self, command: id } }),
     ...(start.secret === undefined ? {} : { secret: childSecret(start.secret, runId) }),
   };

@@ -4,6 +4,7 @@
  * Owns: writing to a copy, and the commands that are asked for meanwhile. The state it began with is never changed.
  */
 import type { EncodedError } from '../../runtime/kernel/errors.ts';
+import type { RunAdaptation } from './adaptation-data.ts';
 import type { CompiledStep, CompiledWorkflow } from './compiled-workflow.ts';
 import type { ExpressionVariables } from './expression.ts';
 import {
@@ -18,9 +19,12 @@ import {
   type RunPhase,
   type RunState,
   type StepState,
+  type ToldEntry,
   type UnitState,
   type UpdateRecord,
 } from './run-state.ts';
+
+const TOLD_LIMIT = 200;
 
 export class RunDraft {
   readonly workflow: CompiledWorkflow;
@@ -39,6 +43,8 @@ export class RunDraft {
   readonly queue: string[];
   readonly waiting: string[];
   readonly signals: { name: string; payload: unknown }[];
+  told: readonly ToldEntry[] | undefined;
+  adaptation: RunAdaptation | undefined;
   readonly #before: RunState;
   readonly #steps: Record<string, StepState>;
 
@@ -59,6 +65,8 @@ export class RunDraft {
     this.queue = [...before.queue];
     this.waiting = [...before.waiting];
     this.signals = [...before.signals];
+    this.told = before.told;
+    this.adaptation = before.adaptation;
     this.#steps = { ...before.steps };
   }
 
@@ -67,6 +75,7 @@ export class RunDraft {
     const { context, updates } = this;
     const { input, startedMs } = this.#before;
     const steps = this.#steps;
+    const { adaptation, told } = this;
     return {
       phase,
       paused,
@@ -84,7 +93,15 @@ export class RunDraft {
       waiting,
       signals,
       updates,
+      ...(told === undefined ? {} : { told }),
+      ...(adaptation === undefined ? {} : { adaptation }),
     };
+  }
+
+  /** For the trace: what somebody did to the run. */
+  note(what: string, of?: string): void {
+    const entry = { atMs: this.turn.nowMs, what, ...(of === undefined ? {} : { of }) };
+    this.told = [...(this.told ?? []).slice(1 - TOLD_LIMIT), entry];
   }
 
   get steps(): Readonly<Record<string, StepState>> {
@@ -130,6 +147,11 @@ export class RunDraft {
   setExecution(name: ExecutionName, change: Partial<ExecutionState>): void {
     const next: ExecutionState = { ...(this.execution(name) as ExecutionState), ...change };
     this.setUnit(name.step, name.index, name.undo ? { undo: next } : { run: next });
+  }
+
+  /** How long a step may take, all its tries together; undefined: as long as it takes. */
+  timeoutMs(id: string): number | undefined {
+    return this.step(id).timeoutMs ?? this.plan(id).data.timeoutMs;
   }
 
   idOf(name: ExecutionName): string {

@@ -9,6 +9,7 @@
 import { type EncodedError, encodeError, ExpressionError } from '../../runtime/kernel/errors.ts';
 import type { CompiledStep } from './compiled-workflow.ts';
 import { backOff, failTry, isRetried, pump } from './run-attempts.ts';
+import { adapted, isHeld, retryOf } from './run-adaptation.ts';
 import type { RunDraft } from './run-draft.ts';
 import {
   isCancelledAlone,
@@ -29,6 +30,7 @@ const ITEMS_LIMIT = 100_000;
 export function advance(draft: RunDraft): void {
   const moves = (): boolean => draft.phase.kind === 'running' && !draft.paused && draft.failure === undefined;
   while (moves() && (draft.ready.length > 0 || draft.queue.length > 0)) {
+    if (isHeld(draft)) return;
     const at = draft.ready.shift();
     if (at !== undefined) activate(draft, at);
     else {
@@ -64,8 +66,14 @@ function activate(draft: RunDraft, id: string): void {
     if (condition !== undefined && condition.evaluate(draft.variables(id)) !== true) {
       return settle(draft, id, { status: 'skipped', cascades: data.skipDependents });
     }
-    draft.setStep(id, { status: 'active', startedMs: nowMs, endedMs: undefined });
-    if (data.timeoutMs !== undefined) draft.setTimer(`step:${id}`, data.timeoutMs);
+    if (adapted(draft, id, 'skip') === true) {
+      return settle(draft, id, { status: 'skipped', cascades: data.skipDependents });
+    }
+    const change = adapted(draft, id, 'timeoutMs');
+    const within = change === undefined ? {} : { timeoutMs: change };
+    draft.setStep(id, { status: 'active', startedMs: nowMs, endedMs: undefined, ...within });
+    const timeoutMs = draft.timeoutMs(id);
+    if (timeoutMs !== undefined) draft.setTimer(`step:${id}`, timeoutMs);
     start(draft, plan);
   } catch (error) {
     draft.setStep(id, { startedMs: nowMs });
@@ -119,9 +127,23 @@ function startLoop(draft: RunDraft, { data, items: list }: CompiledStep): void {
     );
   }
   draft.setStep(data.id, { items });
-  const first = Math.min(items.length, data.forEach?.concurrency ?? 1);
+  const first = Math.min(items.length, concurrencyOf(draft, data.id));
   for (let index = 0; index < first; index++) addUnit(draft, data.id);
   if (items.length === 0) settle(draft, data.id, { status: 'completed', result: [] });
+}
+
+function concurrencyOf(draft: RunDraft, step: string): number {
+  return adapted(draft, step, 'concurrency') ?? draft.plan(step).data.forEach?.concurrency ?? 1;
+}
+
+/** As many items as may be under way: one, unless a rule has changed how many that is. */
+function addUnits(draft: RunDraft, step: string, items: readonly unknown[]): void {
+  if (draft.adaptation === undefined) return addUnit(draft, step);
+  const { units } = draft.step(step);
+  const open = units.filter(({ run }) => run.status !== 'done').length;
+  // Lowered: some others end first. What began cannot be stopped.
+  const more = Math.min(concurrencyOf(draft, step) - open, items.length - units.length);
+  for (let i = 0; i < more; i++) addUnit(draft, step);
 }
 
 function addUnit(draft: RunDraft, step: string): void {
@@ -138,10 +160,10 @@ export function settle(
 ): void {
   const over: { id: string; outcome: typeof outcome }[] = [{ id, outcome }];
   for (let at = over.pop(); at !== undefined; at = over.pop()) {
-    const { data, dependents } = draft.plan(at.id);
+    const { dependents } = draft.plan(at.id);
     const isActive = draft.step(at.id).status === 'active';
     draft.setStep(at.id, { endedMs: draft.turn.nowMs, ...at.outcome });
-    if (isActive && data.timeoutMs !== undefined) draft.cancelTimer(`step:${at.id}`);
+    if (isActive && draft.timeoutMs(at.id) !== undefined) draft.cancelTimer(`step:${at.id}`);
     draft.open--;
     for (const next of dependents) {
       if (draft.step(next).status !== 'pending') continue;
@@ -189,8 +211,7 @@ function isSettled(draft: RunDraft, id: string, step: StepState): boolean {
 /** The step has failed for good; the run fails with it unless the step says otherwise. */
 export function failStep(draft: RunDraft, id: string, error: EncodedError): void {
   if (draft.plan(id).data.onFailure === 'continue') return settle(draft, id, { status: 'failed', error });
-  const { data } = draft.plan(id);
-  if (data.timeoutMs !== undefined) draft.cancelTimer(`step:${id}`);
+  if (draft.timeoutMs(id) !== undefined) draft.cancelTimer(`step:${id}`);
   draft.setStep(id, { status: 'failed', error, endedMs: draft.turn.nowMs });
   draft.open--;
   draft.fail('failed', error, id);
@@ -204,7 +225,8 @@ export function onTryFailed(draft: RunDraft, name: ExecutionName): void {
   const mayRetry =
     draft.phase.kind === 'running' && status === 'active' && error === undefined && withdrawn === undefined;
   const execution = draft.execution(name) as ExecutionState;
-  if (work.kind === 'call' && mayRetry && isRetried(execution, work.retry)) backOff(draft, name, work.retry);
+  const retry = work.kind === 'call' && mayRetry ? retryOf(draft, name.step, work.retry) : undefined;
+  if (retry !== undefined && isRetried(execution, retry)) backOff(draft, name, retry);
   else onUnitFailed(draft, name);
 }
 
@@ -235,7 +257,7 @@ export function onUnitDone(draft: RunDraft, { step }: ExecutionName): void {
   }
   if (withdrawn !== undefined) return onWithdrawnUnit(draft, step);
   if (error === undefined) {
-    if (items !== undefined && units.length < items.length) addUnit(draft, step);
+    if (items !== undefined && units.length < items.length) addUnits(draft, step, items);
   } else if (!isUnderWay(draft, step)) failStep(draft, step, error);
 }
 
@@ -264,7 +286,8 @@ export function dropWaiting(draft: RunDraft, step: string): void {
 export function onStepTimeout(draft: RunDraft, id: string): void {
   const { status, units, withdrawn } = draft.step(id);
   if (status !== 'active') return;
-  const { timeoutMs, work } = draft.plan(id).data;
+  const { work } = draft.plan(id).data;
+  const timeoutMs = draft.timeoutMs(id);
   const message = `step "${id}" was not over within ${timeoutMs} ms`;
   const error: EncodedError = { name: 'StepTimeoutError', code: 'STEP_TIMEOUT', message };
   dropWaiting(draft, id);

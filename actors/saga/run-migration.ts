@@ -21,6 +21,7 @@ import {
   type RunCommand,
   type RunState,
   type StepState,
+  UNADAPTED,
 } from './run-state.ts';
 import { valueFaults } from './value-shape.ts';
 import type { StepData } from './workflow-data.ts';
@@ -76,6 +77,7 @@ export function migrateRun(run: RunState, move: Move, turn: PlannerTurn): Migrat
     steps,
     open: Object.values(steps).filter(isOpen).length,
     ready: run.ready.filter((id) => kept.includes(id)).map(names),
+    ...adaptationOf(run, to),
   };
   const draft = new RunDraft(to, moved, turn);
   if (run.phase.kind === 'running' || (run.phase.kind === 'stuck' && run.phase.in === 'step')) placeSteps(draft);
@@ -85,6 +87,12 @@ export function migrateRun(run: RunState, move: Move, turn: PlannerTurn): Migrat
   return late.length > 0
     ? { kind: 'refused', faults: late }
     : { kind: 'moved', run: draft.finish(), commands: draft.commands, left };
+}
+
+/** Which rules are engaged is asked anew: they are those of the new definition. */
+function adaptationOf({ adaptation }: RunState, { rules }: CompiledWorkflow): Pick<RunState, 'adaptation'> {
+  if (adaptation === undefined && rules.size === 0) return {};
+  return { adaptation: { ...(adaptation ?? UNADAPTED), knownMs: undefined } };
 }
 
 function namesOf(from: CompiledWorkflow, { steps = {} }: MigrationMap): (id: string) => string {
@@ -159,6 +167,10 @@ function stepFaults(run: RunState, { from, to }: Move, names: (id: string) => st
     if (before !== after && mayHaveDone(step)) say(`was ${before}, not ${after}`);
     if ((plan.data.forEach === undefined) !== (next.forEach === undefined))
       say(next.forEach === undefined ? 'is no loop any more' : 'is a loop now');
+    for (const rule of lostWays(step, plan.data.id, names(id), from, to))
+      say(
+        `its call went another way by the adaptation "${rule}", which version ${to.data.version} has not, or otherwise`,
+      );
     const isUndone = step.units.some(({ undo }) => undo !== undefined && undo.status !== 'dropped');
     if (isUndone && next.compensation === undefined) say('what would undo it is gone');
     if (step.status === 'completed' && next.forEach === undefined) {
@@ -167,6 +179,26 @@ function stepFaults(run: RunState, { from, to }: Move, names: (id: string) => st
     }
   }
   return faults;
+}
+
+/** Rules that sent a call another way, and would not know any more how it is undone there. */
+function lostWays(
+  { units }: StepState,
+  before: string,
+  after: string,
+  from: CompiledWorkflow,
+  to: CompiledWorkflow,
+): ReadonlySet<string> {
+  const lost = new Set<string>();
+  for (const { run } of units) {
+    // A way of a rule of the engine is in the run itself.
+    if (run.route === undefined || run.route.route !== undefined) continue;
+    const { rule } = run.route;
+    const way = (workflow: CompiledWorkflow, step: string): string =>
+      JSON.stringify(workflow.rules.get(rule)?.routes.get(step)?.call.data.target ?? null);
+    if (way(from, before) !== way(to, after)) lost.add(rule);
+  }
+  return lost;
 }
 
 /** What has failed, and has certainly done nothing, may be done by somebody else. */
@@ -247,7 +279,8 @@ function changeTimers(draft: RunDraft, run: RunState, from: CompiledWorkflow, ke
   if (run.phase.kind === 'running') change('run', run.startedMs, from.data.timeoutMs, draft.workflow.data.timeoutMs);
   for (const id of kept) {
     const step = run.steps[id] as StepState;
-    if (step.status !== 'active') continue;
+    // A rule has given it another time, which stays.
+    if (step.status !== 'active' || step.timeoutMs !== undefined) continue;
     change(
       `step:${id}`,
       step.startedMs ?? draft.turn.nowMs,

@@ -7,7 +7,8 @@
 import { type RunBundle, workflowOf } from './run-bundle.ts';
 import { type MigrationMap, migrateRun } from './run-migration.ts';
 import type { PlannerTurn, RunCommand, RunState } from './run-state.ts';
-import type { RunReport, TraceEntry } from './run-view.ts';
+import type { TraceEntry } from './run-trace.ts';
+import type { RunReport } from './run-view.ts';
 
 /** Asks a run to move, or, as a trial, whether it could. Answered with a `MoveAnswer`. */
 export interface MoveMessage {

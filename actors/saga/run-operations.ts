@@ -20,7 +20,8 @@ import { RUN_DEFINITION, withoutStack } from './run-commands.ts';
 import type { HeartbeatReply } from './run-heartbeats.ts';
 import { INDEX_SHARDS, type IndexMessage, type RunEntry, type RunFilter } from './run-index.ts';
 import type { PromiseOutcome } from './run-state.ts';
-import type { RunReport, RunStatus, TraceEntry } from './run-view.ts';
+import type { TraceEntry } from './run-trace.ts';
+import type { RunReport, RunStatus } from './run-view.ts';
 import { sagaIndex } from './saga-actors.ts';
 import { assertFits } from './value-size.ts';
 
@@ -69,7 +70,7 @@ export class RunOperations {
     return (await this.query(runId)).status;
   }
 
-  /** Everything that happened in a run, with times. @throws UnknownRunError */
+  /** Everything that happened in a run, with times; `formatTrace` makes a table of it. @throws UnknownRunError */
   async trace(runId: string): Promise<readonly TraceEntry[]> {
     return (await this.query(runId)).trace;
   }

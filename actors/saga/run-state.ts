@@ -8,6 +8,8 @@
  * RS2. An execution's command id names one try for ever: the step, the item, whether it undoes, the number of the try.
  */
 import type { EncodedError } from '../../runtime/kernel/errors.ts';
+import type { AppliedRoute, RuleSight, RunAdaptation } from './adaptation-data.ts';
+import type { CallOutcome } from './call-metrics.ts';
 import type { CompiledWorkflow } from './compiled-workflow.ts';
 import type { TargetData } from './workflow-data.ts';
 
@@ -57,6 +59,8 @@ export interface ExecutionState {
   readonly result: unknown;
   /** What its handler has said last. */
   readonly heartbeat?: { readonly atMs: number; readonly details: unknown };
+  /** Absent: its tries go where the step says. */
+  readonly route?: AppliedRoute | undefined;
 }
 
 /** How a promise is settled. */
@@ -96,6 +100,8 @@ export interface StepState {
   readonly early?: PromiseOutcome;
   /** It is being cancelled, alone: what is under way ends, and nothing follows. */
   readonly withdrawn?: EncodedError;
+  /** Over all tries, where a rule has changed it. */
+  readonly timeoutMs?: number;
 }
 
 export type RunPhase =
@@ -146,6 +152,18 @@ export interface RunState {
   readonly signals: readonly { readonly name: string; readonly payload: unknown }[];
   /** The latest that were accepted. */
   readonly updates: readonly UpdateRecord[];
+  /** What was said to it from outside, the latest 200. Absent: nothing. */
+  readonly told?: readonly ToldEntry[];
+  /** Absent: no rule concerns it. */
+  readonly adaptation?: RunAdaptation;
+}
+
+/** What somebody did to a run. */
+export interface ToldEntry {
+  readonly atMs: number;
+  readonly what: string;
+  /** A signal, or a unit. */
+  readonly of?: string;
 }
 
 /** What the planner is told. */
@@ -168,7 +186,11 @@ export type RunEvent =
   | { readonly type: 'resume' }
   | { readonly type: 'retry' }
   /** What a failed unit or undo should have done is done, by hand. */
-  | { readonly type: 'resolve'; readonly unit: string; readonly result: unknown };
+  | { readonly type: 'resolve'; readonly unit: string; readonly result: unknown }
+  /** Which rules are engaged; undefined: nobody could tell. */
+  | { readonly type: 'adapted'; readonly rules: readonly RuleSight[] | undefined }
+  /** Rules of the engine concern it from now on. */
+  | { readonly type: 'govern' };
 
 /** What the planner asks for. */
 export type RunCommand =
@@ -196,6 +218,17 @@ export type RunCommand =
       readonly detached: boolean;
     }
   | { readonly type: 'child.cancel'; readonly id: string }
+  | { readonly type: 'child.govern'; readonly id: string }
+  /** Which rules are engaged is to be asked. */
+  | { readonly type: 'consult' }
+  /** A try of a call to an actor is over. */
+  | {
+      readonly type: 'sample';
+      readonly definition: string;
+      readonly action: string;
+      readonly ms: number;
+      readonly outcome: CallOutcome;
+    }
   | { readonly type: 'timer'; readonly id: string; readonly delayMs: number }
   | { readonly type: 'timer.cancel'; readonly id: string }
   /** The event was not accepted; nothing has changed. */
@@ -253,6 +286,15 @@ export const QUEUED: ExecutionState = {
 
 export const REGISTERED: ExecutionState = { ...QUEUED, status: 'registered' };
 
+export const UNADAPTED: RunAdaptation = {
+  byEngine: false,
+  knownMs: undefined,
+  asking: false,
+  engaged: [],
+  decisions: [],
+  forgotten: 0,
+};
+
 /** A run before its `started` event. `tokenOf` makes the tokens of its promises. */
 export function newRun(
   workflow: CompiledWorkflow,
@@ -260,6 +302,7 @@ export function newRun(
   context: Readonly<Record<string, unknown>>,
   nowMs: number,
   tokenOf?: (step: string) => string,
+  governed = false,
 ): RunState {
   const { steps } = workflow.data;
   const first = (id: string, kind: string): StepState =>
@@ -281,11 +324,12 @@ export function newRun(
     waiting: [],
     signals: [],
     updates: [],
+    ...(governed || workflow.rules.size > 0 ? { adaptation: { ...UNADAPTED, byEngine: governed } } : {}),
   };
 }
 
 /** Whether anything can still happen to it. */
-export function isOver({ phase }: RunState): boolean {
+export function isOver({ phase }: Pick<RunState, 'phase'>): boolean {
   return phase.kind === 'completed' || phase.kind === 'failed' || phase.kind === 'cancelled';
 }
 

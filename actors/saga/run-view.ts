@@ -1,16 +1,11 @@
 /**
- * What is seen of a run from outside: its status, step by step, and its trace.
+ * What is seen of a run from outside: its status, step by step, with its trace.
  */
 import type { EncodedError } from '../../runtime/kernel/errors.ts';
+import type { AdaptationDecision } from './adaptation-data.ts';
 import type { CompiledWorkflow } from './compiled-workflow.ts';
-import {
-  executionId,
-  type ExecutionState,
-  isUnknown,
-  type RunState,
-  type StepStatus,
-  type UnitState,
-} from './run-state.ts';
+import { isUnknown, type RunState, type StepStatus, type UnitState } from './run-state.ts';
+import { type TraceEntry, traceOf } from './run-trace.ts';
 
 /** `stuck`: waits for `retry`, `resolve` or `cancel`. The others as in the life of a run. */
 export type RunStatus = RunState['phase']['kind'];
@@ -50,33 +45,8 @@ export interface RunReport {
     | undefined;
   readonly steps: Readonly<Record<string, StepReport>>;
   readonly trace: readonly TraceEntry[];
-}
-
-/** One thing that happened in a run. */
-export interface TraceEntry {
-  readonly atMs: number;
-  readonly what:
-    | 'run started'
-    | 'step started'
-    | 'step over'
-    | 'try failed'
-    | 'try started'
-    | 'undone'
-    | 'undo failed'
-    /** To another version of its definition. */
-    | 'migrated'
-    | 'updated'
-    | 'failure'
-    | 'run over';
-  /** Step, unit, undo, or the name of an update: `charge`, `charge#3`, `charge/undo`. */
-  readonly of?: string;
-  readonly attempt?: number;
-  readonly status?: string;
-  readonly error?: EncodedError;
-  /** Of a migration: from which version to which. */
-  readonly detail?: string;
-  /** Of an update: the variables that it set. */
-  readonly set?: Readonly<Record<string, unknown>>;
+  /** What adaptation rules did; the latest 200. */
+  readonly adaptations: readonly AdaptationDecision[];
 }
 
 export function reportOf(runId: string, workflow: CompiledWorkflow, run: RunState): RunReport {
@@ -95,7 +65,8 @@ export function reportOf(runId: string, workflow: CompiledWorkflow, run: RunStat
     result,
     failure: failure === undefined ? undefined : { kind: failure.kind, step: failure.step, error: failure.error },
     steps: Object.fromEntries(Object.keys(run.steps).map((id) => [id, stepReport(run, id)])),
-    trace: traceOf(run),
+    trace: traceOf(workflow.data.steps, run),
+    adaptations: run.adaptation?.decisions ?? [],
   };
 }
 
@@ -127,49 +98,4 @@ function compensationOf(units: readonly UnitState[]): StepReport['compensation']
   if (open.includes('failed')) return 'failed';
   if (!open.every((status) => status === 'done' || status === 'resolved')) return 'open';
   return open.includes('resolved') ? 'resolved' : 'undone';
-}
-
-/** In the order of time; of the same millisecond, as they follow from each other. */
-function traceOf(run: RunState): TraceEntry[] {
-  const entries: TraceEntry[] = [{ atMs: run.startedMs, what: 'run started' }];
-  for (const [id, { status, startedMs, endedMs, units, error, items }] of Object.entries(run.steps)) {
-    if (startedMs !== undefined) entries.push({ atMs: startedMs, what: 'step started', of: id });
-    for (const [index, unit] of units.entries()) {
-      for (const undo of [false, true]) {
-        const execution = undo ? unit.undo : unit.run;
-        if (execution !== undefined)
-          entries.push(...triesOf(execution, executionId({ step: id, index, undo }, items !== undefined), undo));
-      }
-    }
-    if (endedMs !== undefined)
-      entries.push({ atMs: endedMs, what: 'step over', of: id, status, ...(error === undefined ? {} : { error }) });
-  }
-  for (const { atMs, name, set } of run.updates) entries.push({ atMs, what: 'updated', of: name, set });
-  const { failure, endedMs, phase } = run;
-  if (failure !== undefined)
-    entries.push({
-      atMs: failure.atMs,
-      what: 'failure',
-      error: failure.error,
-      ...(failure.step === undefined ? {} : { of: failure.step }),
-    });
-  if (endedMs !== undefined) entries.push({ atMs: endedMs, what: 'run over', status: phase.kind });
-  return entries.sort((a, b) => a.atMs - b.atMs);
-}
-
-function triesOf(
-  { failures, status, attempt, startedMs, endedMs }: ExecutionState,
-  of: string,
-  undo: boolean,
-): TraceEntry[] {
-  const entries = failures.flatMap((failed): TraceEntry[] => [
-    { atMs: failed.startedMs, what: 'try started', of, attempt: failed.attempt },
-    { atMs: failed.endedMs, what: 'try failed', of, attempt: failed.attempt, error: failed.error },
-  ]);
-  const isOpen = startedMs !== undefined && failures.at(-1)?.attempt !== attempt;
-  if (isOpen) entries.push({ atMs: startedMs, what: 'try started', of, attempt });
-  if (undo && endedMs !== undefined && status === 'done') entries.push({ atMs: endedMs, what: 'undone', of, attempt });
-  if (undo && endedMs !== undefined && status === 'failed')
-    entries.push({ atMs: endedMs, what: 'undo failed', of, attempt });
-  return entries;
 }

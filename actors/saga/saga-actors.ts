@@ -5,6 +5,7 @@
  * or how an expression is evaluated, raises the version of `sagaRun` and names the old one in `previous` (decision 0009).
  */
 import { defineBehavior } from '../../runtime/kernel/definition.ts';
+import { BOARD_DEFINITION, boardBehavior } from './adaptation-board.ts';
 import { OUTBOX_DEFINITION, outboxBehavior } from './outbox.ts';
 import { runBehavior } from './run-behavior.ts';
 import { RUN_DEFINITION } from './run-commands.ts';
@@ -20,6 +21,13 @@ export const sagaRun = defineBehavior(import.meta.url, RUN_DEFINITION, runBehavi
 export const sagaOutbox = defineBehavior(import.meta.url, OUTBOX_DEFINITION, outboxBehavior, {
   version: 1,
   virtual: true,
+});
+
+/** Metrics of targets, and which adaptation rules are engaged. */
+export const sagaBoard = defineBehavior(import.meta.url, BOARD_DEFINITION, boardBehavior, {
+  version: 1,
+  virtual: true,
+  snapshotEveryTurns: 10_000,
 });
 
 /** Which runs there are. Its state is stored whole, so not often. */

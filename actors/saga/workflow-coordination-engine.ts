@@ -23,8 +23,10 @@ import {
 } from '../../runtime/kernel/errors.ts';
 import { type Random, systemRandom } from '../../runtime/kernel/random.ts';
 import type { Reference } from '../../runtime/kernel/reference.ts';
+import type { AdaptationRule, AdaptationRuleOptions } from './adaptation-rule.ts';
 import { CommandDispatcher } from './command-dispatcher.ts';
 import type { CompiledWorkflow } from './compiled-workflow.ts';
+import { type AdaptationReport, EngineAdaptations } from './engine-adaptations.ts';
 import {
   type CheckReport,
   checkRuns,
@@ -53,6 +55,7 @@ import { refusal } from './run-refusal.ts';
 import type { StepState } from './run-state.ts';
 import type { RunReport } from './run-view.ts';
 import { sagaRun } from './saga-actors.ts';
+import { type MetricSources, TargetMeter } from './target-meter.ts';
 import { valueFaults } from './value-shape.ts';
 import type { WorkflowData } from './workflow-data.ts';
 import { WorkflowDefinition } from './workflow-definition.ts';
@@ -62,6 +65,10 @@ export interface WorkflowEngineOptions {
   readonly broker?: Broker;
   /** How long after its end a run that this engine starts is kept, ms; then it is deleted. Default: until somebody deletes it. */
   readonly keepFinishedMs?: number;
+  /** Adaptation rules for runs of all workflows; as with `adapt`, they stay until they are forgotten. */
+  readonly adaptations?: readonly (AdaptationRule | AdaptationRuleOptions)[];
+  /** Where adaptation rules learn of breakers and bulkheads. */
+  readonly metrics?: MetricSources;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -92,18 +99,27 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
   readonly #workflows = new Map<string, Map<number, CompiledWorkflow>>();
   readonly #bundles = new Map<string, RunBundle>();
   readonly #dispatcher: CommandDispatcher | undefined;
+  readonly #meter: TargetMeter;
+  readonly #adaptations: EngineAdaptations;
 
-  /** @throws InvalidOptionsError with all faults */
+  /** @throws InvalidOptionsError with all faults, InvalidWorkflowError (adaptations) */
   constructor(host: ActorHost, options: WorkflowEngineOptions = {}) {
     assertEngineOptions(host, options);
     super(host, options.clock ?? systemClock);
     this.#options = options;
     this.#random = options.random ?? systemRandom;
-    const { broker } = options;
+    const { broker, adaptations: rules = [], metrics: sources = {} } = options;
+    this.#meter = new TargetMeter({ host, clock: this.clock, broker, sources });
+    this.#adaptations = new EngineAdaptations({
+      host,
+      meter: this.#meter,
+      rules,
+      list: (filter, page) => this.list(filter, page),
+    });
     this.#dispatcher =
       broker === undefined
         ? undefined
-        : new CommandDispatcher({ host, broker, clock: this.clock, random: this.#random });
+        : new CommandDispatcher({ host, broker, clock: this.clock, random: this.#random, meter: this.#meter });
   }
 
   /**
@@ -137,6 +153,7 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
         `workflow "${id}" calls systems, whose commands a broker carries: new WorkflowCoordinationEngine(system, { broker })`,
       );
     }
+    this.#meter.watch(workflow.data.adaptations ?? []);
     versions.set(version, workflow);
     this.#workflows.set(id, versions);
     this.#bundles.clear();
@@ -238,8 +255,30 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     };
   }
 
+  /**
+   * Adds an adaptation rule, or replaces the one of this id: for runs that start, and for those under way, without a new definition. It
+   * stays, over restarts too, until `forgetAdaptation`.
+   *
+   * @throws InvalidWorkflowError with every fault
+   * @example await engine.adapt({ ruleId: 'slow', when: 'systems.payments.p99Ms > 800', systemTarget: 'payments', change: { route: { systemTarget: 'payments-b' } } })
+   */
+  adapt(rule: AdaptationRule | AdaptationRuleOptions): Promise<void> {
+    return this.#adaptations.adapt(rule);
+  }
+
+  /** Resolves with whether there was one. Runs hear of it within a second, when they next start something. */
+  forgetAdaptation(ruleId: string): Promise<boolean> {
+    return this.#adaptations.forget(ruleId);
+  }
+
+  /** The rules given with `adapt`, and which of them are engaged. */
+  adaptations(): Promise<readonly AdaptationReport[]> {
+    return this.#adaptations.list();
+  }
+
   /** Publishes no more commands. Runs are not stopped; what they ask of systems waits for the next engine. */
   async close(): Promise<void> {
+    this.#meter.close();
     await this.#dispatcher?.close();
   }
 
@@ -277,10 +316,14 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
   }
 
   /** Starts a run, or finds that it is there. */
-  async #spawn(start: RunStart): Promise<void> {
-    const { runId, workflow, input, fork } = start;
+  async #spawn(given: RunStart): Promise<void> {
+    const { runId, workflow, input, fork } = given;
+    const governed = await this.#adaptations.concerns(workflow);
+    const start: RunStart = governed ? { ...given, governed } : given;
     try {
       await this.host.spawn(sagaRun, { id: runId, input: start, ifExists: 'refuse' });
+      // A rule may have come while it was being started.
+      if (!governed && (await this.#adaptations.concerns(workflow))) await this.#adaptations.govern([runId]);
     } catch (error) {
       if (encodeError(error).code !== 'ACTOR_ALREADY_EXISTS') throw error;
       const fingerprint = await this.#fingerprint(runId);

@@ -8,6 +8,7 @@
  * WD2. The same definition has the same hash, however it was written; another has another.
  */
 import { createHash } from 'node:crypto';
+import type { RuleData } from './adaptation-data.ts';
 import type { ValueShape } from './value-shape.ts';
 import type { UpdateData } from './workflow-update.ts';
 
@@ -100,6 +101,8 @@ export interface WorkflowData {
   readonly steps: readonly StepData[];
   /** By name. Absent: there are none. */
   readonly updates?: Readonly<Record<string, UpdateData>>;
+  /** Absent without any: definitions of earlier times have no such member. */
+  readonly adaptations?: readonly RuleData[];
 }
 
 /** The hash of a definition: 32 hexadecimal digits. */

@@ -3,6 +3,7 @@
  *
  * Owns: the names and defaults of a workflow's options. Steps are `workflow-step.ts`; what all of it must be is `compiled-workflow.ts`.
  */
+import { AdaptationRule, type AdaptationRuleOptions, ruleData } from './adaptation-rule.ts';
 import { type CompiledWorkflow, compileWorkflow, invalidWorkflow } from './compiled-workflow.ts';
 import { nearest } from './expression-hints.ts';
 import { isRecord, shapeFaults, type ValueShape } from './value-shape.ts';
@@ -28,6 +29,8 @@ export interface WorkflowOptions {
   readonly output?: unknown;
   /** Changes of a run that are accepted while it is not over, by name: see `engine.update`. Default: none. */
   readonly updates?: Readonly<Record<string, WorkflowUpdateOptions>>;
+  /** What live metrics change in its runs. Default: nothing. */
+  readonly adaptations?: readonly AdaptationRuleOptions[];
 }
 
 /** The JSON form: options of the workflow and its steps. */
@@ -37,7 +40,7 @@ export interface WorkflowDocument extends WorkflowOptions {
   readonly steps: readonly WorkflowStepOptions[];
 }
 
-const OPTIONS = 'version input context timeoutMs parallelism onFailure output updates'.split(' ');
+const OPTIONS = 'version input context timeoutMs parallelism onFailure output updates adaptations'.split(' ');
 const DOCUMENT = ['workflow', 'name', ...OPTIONS, 'steps'];
 const ID = /^[A-Za-z][A-Za-z0-9_.-]{0,127}$/;
 const PARALLELISM = 64;
@@ -59,6 +62,7 @@ export class WorkflowDefinition {
   readonly name: string;
   readonly options: WorkflowOptions;
   readonly #steps: WorkflowStepOptions[] = [];
+  readonly #adaptations: AdaptationRuleOptions[] = [];
 
   constructor(id: string, name: string = id, options: WorkflowOptions = {}) {
     this.id = id;
@@ -76,6 +80,12 @@ export class WorkflowDefinition {
     return this;
   }
 
+  /** A rule: what live metrics change in its runs. Beside those of the options. */
+  addAdaptation(rule: AdaptationRule | AdaptationRuleOptions): this {
+    this.#adaptations.push(rule instanceof AdaptationRule ? rule.options : rule);
+    return this;
+  }
+
   /** @throws InvalidWorkflowError with everything that is wrong */
   compile(): CompiledWorkflow {
     const faults: string[] = [];
@@ -84,7 +94,9 @@ export class WorkflowDefinition {
 
   /** The document: `JSON.stringify(definition)` can be read again by `workflowFromDocument`. */
   toJSON(): WorkflowDocument {
-    return { workflow: this.id, name: this.name, ...this.options, steps: this.#steps };
+    const adaptations = [...(this.options.adaptations ?? []), ...this.#adaptations];
+    const rules = adaptations.length === 0 ? {} : { adaptations };
+    return { workflow: this.id, name: this.name, ...this.options, ...rules, steps: this.#steps };
   }
 
   #data(faults: string[]): WorkflowData {
@@ -106,6 +118,7 @@ export class WorkflowDefinition {
       parallelism = PARALLELISM,
       onFailure = 'compensate',
       output,
+      adaptations = [],
     } = options;
     whole('version', version, faults);
     whole('parallelism', parallelism, faults);
@@ -117,6 +130,10 @@ export class WorkflowDefinition {
     if (!isRecord(context)) faults.push(`context: ${JSON.stringify(context)} is no object of variables`);
     const updates = updatesData(options.updates, isRecord(context) ? context : {}, faults);
     const steps = this.#steps.map((step) => stepData(step, (fault) => void faults.push(fault)));
+    if (!Array.isArray(adaptations)) faults.push(`adaptations: ${JSON.stringify(adaptations)} is no list of rules`);
+    const rules = [...(Array.isArray(adaptations) ? adaptations : []), ...this.#adaptations]
+      .map((rule) => ruleData(rule, 'workflow', (fault) => void faults.push(fault)))
+      .filter((rule) => rule !== undefined);
     return {
       format: WORKFLOW_FORMAT,
       id,
@@ -130,6 +147,7 @@ export class WorkflowDefinition {
       output,
       steps: steps.filter((step): step is StepData => step !== undefined),
       ...(updates === undefined ? {} : { updates }),
+      ...(rules.length === 0 ? {} : { adaptations: rules }),
     };
   }
 }

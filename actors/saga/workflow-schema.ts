@@ -3,6 +3,7 @@
  *
  * Owns: the form alone. That dependencies exist and expressions are sound is said by `workflowFromDocument`.
  */
+import { adaptationSchema } from './adaptation-schema.ts';
 
 const call = {
   systemTarget: {
@@ -45,6 +46,7 @@ export const workflowSchema = {
       additionalProperties: { $ref: '#/$defs/update' },
     },
     steps: { type: 'array', minItems: 1, items: { $ref: '#/$defs/step' } },
+    adaptations: { type: 'array', items: { $ref: '#/$defs/adaptation' } },
   },
   required: ['workflow', 'steps'],
   additionalProperties: false,
@@ -76,6 +78,7 @@ export const workflowSchema = {
       required: ['set'],
       additionalProperties: false,
     },
+    ...adaptationSchema,
     call: { type: 'object', properties: call, required: ['action'], additionalProperties: false },
     step: {
       type: 'object',

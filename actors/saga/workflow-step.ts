@@ -117,7 +117,7 @@ export class WorkflowStep {
 }
 
 /** Takes a fault: which option, and what is wrong with it. */
-type Report = (option: string, message: string) => undefined;
+export type Report = (option: string, message: string) => undefined;
 
 /** A step's options as plain data; undefined when they are no step at all. */
 export function stepData(options: unknown, fault: (message: string) => undefined): StepData | undefined {
@@ -236,7 +236,7 @@ function compensationData(given: WorkflowCallOptions, report: Report): CallData 
   return callData(given, 'compensation.', report);
 }
 
-function callData(given: WorkflowCallOptions, prefix: string, report: Report): CallData | undefined {
+export function callData(given: WorkflowCallOptions, prefix: string, report: Report): CallData | undefined {
   const {
     systemTarget,
     actor,
@@ -256,7 +256,7 @@ function callData(given: WorkflowCallOptions, prefix: string, report: Report): C
   return { target, action, parameters, retry, attemptTimeoutMs, ...silence };
 }
 
-function targetData(
+export function targetData(
   system: string | undefined,
   actor: WorkflowCallOptions['actor'],
   prefix: string,
@@ -302,6 +302,14 @@ function retryData(given: RetryPolicyOptions | undefined, prefix: string, report
   return { maxAttempts, initialMs, maxMs, factor, jitter, nonRetryable: isList ? [...nonRetryable] : [] };
 }
 
+/** The members of a policy that are given, for one that is there. */
+export function retryChanges(given: RetryPolicyOptions, prefix: string, report: Report): Partial<RetryData> {
+  const all = retryData(given, prefix, report);
+  return Object.fromEntries(
+    Object.entries(all).filter(([name]) => given[name as keyof RetryPolicyOptions] !== undefined),
+  );
+}
+
 function joinData(join: unknown, dependencies: number | undefined, report: Report): StepData['join'] {
   if (join === undefined || join === 'all') return 'all';
   const count = join === 'any' ? 1 : join;
@@ -329,12 +337,12 @@ function forEachData(given: unknown, work: WorkData | undefined, report: Report)
   return { items, concurrency: concurrency as number };
 }
 
-function positive(option: string, value: unknown, report: Report, least = 1): void {
+export function positive(option: string, value: unknown, report: Report, least = 1): void {
   if (typeof value === 'number' && value >= least && Number.isFinite(value)) return;
   report(option, `${String(value)} is no number of ${least} or more`);
 }
 
-function unknownOptions(given: object, known: readonly string[], prefix: string, report: Report): void {
+export function unknownOptions(given: object, known: readonly string[], prefix: string, report: Report): void {
   for (const name of Object.keys(given)) {
     if (!known.includes(name))
       report(`${prefix}${name}`, `no such option: ${nearest(name, known) ?? `known: ${known.join(', ')}`}`);

@@ -109,14 +109,17 @@ test('a try that fails is followed by others, after waits on a durable timer', a
     'step started',
     'try started 1',
     'try failed 1',
+    'waiting',
     'try started 2',
     'try failed 2',
+    'waiting',
     'try started 3',
+    'try done 3',
     'step over',
     'run over',
   ]);
   expect(trace.map(({ atMs }) => atMs - (trace[0]?.atMs as number))).toEqual([
-    0, 0, 0, 0, 1_000, 1_000, 3_000, 3_000, 3_000,
+    0, 0, 0, 0, 0, 1_000, 1_000, 1_000, 3_000, 3_000, 3_000, 3_000,
   ]);
 });
 

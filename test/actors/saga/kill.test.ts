@@ -13,6 +13,7 @@ const KILLS = 4;
 interface Report {
   readonly outcomes: readonly string[];
   readonly own: readonly { readonly booked: readonly string[]; readonly asked: readonly string[] }[];
+  readonly adapted: readonly { readonly what: string; readonly figures: Readonly<Record<string, number>> }[];
   readonly shared: { readonly booked: readonly string[]; readonly asked: readonly string[] };
 }
 
@@ -41,7 +42,7 @@ test('runs survive kills of the process', { timeout: 120_000 }, async () => {
   expect(cutOff, 'processes killed amid their work').toBeGreaterThan(0);
   const report = await runProcess(folder.at('data'), undefined);
   expect(report).toBeDefined();
-  const { outcomes, own, shared } = report as Report;
+  const { outcomes, own, shared, adapted } = report as Report;
   const fails = (i: number): boolean => i % 4 === 1;
   expect(outcomes).toEqual(Array.from({ length: RUNS }, (_, i) => (fails(i) ? 'WORKFLOW_FAILED' : 'completed')));
   expect(own.map(({ booked }) => booked)).toEqual(
@@ -52,6 +53,9 @@ test('runs survive kills of the process', { timeout: 120_000 }, async () => {
     .flatMap((i) => [`r${i} left`, `r${i} right`]);
   expect([...shared.booked].sort()).toEqual(kept.sort());
   for (const { asked } of [...own, shared]) expect(new Set(asked).size, 'each command came once').toBe(asked.length);
+  const applied = adapted.filter(({ what }) => what === 'applied');
+  expect(applied.length, 'runs that a rule has adapted').toBeGreaterThan(0);
+  for (const { figures } of applied) expect(figures['actors.desk.calls']).toBeGreaterThanOrEqual(30);
   // Undone in reverse order: `own` after `left` and `right` of the same run were.
   expect(shared.asked.filter((line) => line.startsWith('UNBOOK'))).toHaveLength(
     2 * outcomes.filter((one) => one !== 'completed').length,

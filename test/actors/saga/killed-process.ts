@@ -49,6 +49,13 @@ const saga = defineSaga('trip', { parallelism: 4 })
     parameters: { what: 'last', failures: '${input.fails ? 99 : 0}' },
     retryPolicy: { maxAttempts: 2, initialMs: 5 },
     dependencies: ['left', 'right'],
+  })
+  // Runs ask the board before they start something, and what it said is repeated after each kill.
+  .adapt('busy', {
+    when: 'actors.desk.calls >= 30',
+    actor: 'desk',
+    action: 'BOOK',
+    change: { retryPolicy: { initialMs: 8 } },
   });
 
 const system = await ActorSystem.start({ dataDir, threads: 2, actors: [workflowActors, desk.module] });
@@ -69,5 +76,6 @@ const outcomes = await Promise.all(
 );
 const stateOf = (id: string) => system.ref(desk, id).ask<{ booked: string[]; asked: string[] }>({ type: 'STATE' });
 const own = await Promise.all(runs.map((i) => stateOf(`r${i}`)));
-process.stdout.write(`${JSON.stringify({ outcomes, own, shared: await stateOf('shared') })}\n`);
+const adapted = (await Promise.all(runs.map((i) => engine.query(`r${i}`)))).flatMap(({ adaptations }) => adaptations);
+process.stdout.write(`${JSON.stringify({ outcomes, own, shared: await stateOf('shared'), adapted })}\n`);
 await system.stop();

@@ -17,6 +17,10 @@ export class PlanRig {
   answered: unknown;
   readonly cancelled: string[] = [];
   readonly started: string[] = [];
+  /** Questions for engaged rules. */
+  consults = 0;
+  readonly governed: string[] = [];
+  readonly samples: RunCommand[] = [];
   #workflow;
 
   constructor(steps: readonly WorkflowStepOptions[], input: unknown = {}, options: WorkflowOptions = {}) {
@@ -48,6 +52,9 @@ export class PlanRig {
       } else if (command.type === 'timer') this.timers.set(command.id, command.delayMs);
       else if (command.type === 'timer.cancel') this.timers.delete(command.id);
       else if (command.type === 'child.cancel') this.cancelled.push(command.id);
+      else if (command.type === 'consult') this.consults++;
+      else if (command.type === 'child.govern') this.governed.push(command.id);
+      else if (command.type === 'sample') this.samples.push(command);
       else if (command.type === 'refused') this.refused = command;
       else if (command.type === 'answered') this.answered = command.value;
     }

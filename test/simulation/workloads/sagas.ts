@@ -44,6 +44,15 @@ const trip = defineSaga('trip')
     ...book('${input.run} last', { failures: '${input.fails ? 99 : 0}' }),
     retryPolicy: { maxAttempts: 2, initialMs: 50 },
     dependencies: ['child'],
+  })
+  // Engaged when the desks have been busy: runs ask the board, are adapted, and repeat it after every fault.
+  .adapt('busy', {
+    when: 'actors.desk.calls >= 8 || actors.desk.errorRate > 0.5',
+    minimumCalls: 2,
+    releaseForMs: 100,
+    actor: 'desk',
+    action: 'BOOK',
+    change: { retryPolicy: { initialMs: 80 } },
   });
 
 const engines = new WeakMap<ActorSystem, WorkflowCoordinationEngine>();
