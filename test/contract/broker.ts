@@ -17,6 +17,8 @@ export interface BrokerWorld {
   restart(): Promise<void>;
   /** The adapter's name for a kept message's place in the past, if it has any. */
   readonly hasPast: boolean;
+  /** The order with which consumers of one subscription work beside each other. */
+  readonly sharedOrder: 'hold' | 'pass';
 }
 
 export interface BrokerCase {
@@ -275,12 +277,14 @@ export const brokerContract: readonly BrokerCase[] = [
       const { opened, open } = gate();
       const slow = await one.subscribe('job', ({ payload }) => opened.then(() => void got.push(['one', payload])), {
         name: 'j',
+        order: world.sharedOrder,
         concurrency: 2,
       });
       const receipts = await Promise.all(
         numbers(30).map((n) => one.publish({ type: 'job', key: `k${n}`, payload: n })),
       );
-      await two.subscribe('job', ({ payload }) => void got.push(['two', payload]), { name: 'j' });
+      const order = world.sharedOrder;
+      await two.subscribe('job', ({ payload }) => void got.push(['two', payload]), { name: 'j', order });
       await until('the other one goes on', () => got.length > 0);
       const closing = slow.close();
       open();

@@ -29,10 +29,10 @@ export class OwnRedis {
   readonly #args: readonly string[];
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, dir: string, more: Readonly<Record<string, string>>) {
+  private constructor(port: number, dir: string, more: Readonly<Record<string, string>>, portOption: string) {
     this.port = port;
     const options = {
-      port: String(port),
+      [portOption]: String(port),
       bind: '127.0.0.1',
       dir,
       appendonly: 'yes',
@@ -43,8 +43,13 @@ export class OwnRedis {
     this.#args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
   }
 
-  static async start(dir: string, more: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
-    const server = new OwnRedis(await freePort(), dir, more);
+  /** `portOption`: `tls-port` for one that speaks TLS alone. */
+  static async start(
+    dir: string,
+    more: Readonly<Record<string, string>> = {},
+    portOption: 'port' | 'tls-port' = 'port',
+  ): Promise<OwnRedis> {
+    const server = new OwnRedis(await freePort(), dir, more, portOption);
     await server.restart();
     return server;
   }

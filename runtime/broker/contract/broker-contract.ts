@@ -15,7 +15,7 @@ import type { Receipt, ReceiptState } from './receipt.ts';
 export interface DeliveryContext {
   /**
    * 1 for the first try; one more for each that failed: the handler threw, or took longer than `ackTimeoutMs`. A try whose process died is
-   * not counted, so this may be the second time although it says 1. On NATS it is.
+   * not counted, so this may be the second time although it says 1.
    */
   readonly attempt: number;
   /** How often it was sent again from the dead letters. 0 for most. */

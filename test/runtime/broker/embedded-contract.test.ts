@@ -18,6 +18,7 @@ const inWorld = async (threads: number, run: (world: BrokerWorld) => Promise<voi
   try {
     await run({
       hasPast: true,
+      sharedOrder: 'hold',
       start: async (options) => {
         const broker = await MessageBroker.start({ system, env: {}, ...options });
         brokers.push(broker);

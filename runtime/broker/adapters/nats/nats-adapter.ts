@@ -9,15 +9,19 @@
  * single server. A killed server may forget acknowledgements of its last moments and deliver again: for EXACTLY_ONCE the durable receipt
  * is looked up then, others may be handled twice, as AT_LEAST_ONCE says.
  *
- * Order: per key within each process that consumes a subscription, also through retries (`order: 'hold'`). Of several processes that
- * compete, each has its own messages of a key: those may be beside each other. Who needs one order runs one consumer, others take over.
+ * Order (`order: 'hold'`): per key over all processes, also through retries and takeover, because one consumer of a subscription at a time
+ * has its messages, and the others stand by; JetStream itself gives messages to any who ask, and knows no keys. With `order: 'pass'` all of
+ * them have messages beside each other.
+ *
+ * Takeover: when nobody listens in the name of a process any more, which the server says at once, its messages are another's after
+ * `reconnectGraceMs`; with `pass`, when the server has heard nothing of a message for `ack_wait`.
  *
  * What expires while nobody asks for it is set aside by the process that has accepted it, as long as that lives; else when it is asked for.
  */
 import type { ConsumerConfig } from '@nats-io/jetstream';
-import { type Clock, systemClock } from '../../../kernel/clock.ts';
-import { BrokerClosedError, BrokerConfigurationError, InvalidOptionsError } from '../../../kernel/errors.ts';
-import { type Random, systemRandom } from '../../../kernel/random.ts';
+import { systemClock } from '../../../kernel/clock.ts';
+import { BrokerClosedError } from '../../../kernel/errors.ts';
+import { systemRandom } from '../../../kernel/random.ts';
 import type {
   Accepted,
   AdapterConsumer,
@@ -32,6 +36,14 @@ import type {
 } from '../../broker-adapter.ts';
 import type { ReceiptState } from '../../contract/receipt.ts';
 import { matchesSubject } from '../../subjects.ts';
+import {
+  assertName,
+  CALL_TIMEOUT_MS,
+  type NameRule,
+  otherPattern,
+  RECONNECT_GRACE_MS,
+  type ServerAdapterOptions,
+} from '../server-adapter.ts';
 import { NatsConsumer } from './nats-consumer.ts';
 import { NatsDeadLetters } from './nats-dead-letters.ts';
 import { NatsExpiry } from './nats-expiry.ts';
@@ -43,29 +55,27 @@ import { type NatsConnectionLike, natsSource, NatsSession } from './nats-session
 import { NatsSweeper } from './nats-sweeper.ts';
 import { NatsTable } from './nats-table.ts';
 
-export interface NatsAdapterOptions {
-  /** Name of the broker: those of one name share their messages. */
-  readonly name: string;
+export interface NatsAdapterOptions extends ServerAdapterOptions {
   /** `nats://user:password@host:4222`, `nats://token@host:4222`, or `tls://`. */
   readonly url?: string;
   /** Instead of the URL: a connection of `@nats-io/transport-node`. It is used, and stays yours to close. */
   readonly client?: NatsConnectionLike;
-  /** How long a call is tried again before it is given up. Default 30,000. */
-  readonly callTimeoutMs?: number;
   /** How long a message's id and idempotency key are known after it was accepted. Default 2 minutes, as in JetStream. */
   readonly dedupWindowMs?: number;
   /** How long durable receipts are kept. Default 1 hour. */
   readonly receiptTtlMs?: number;
-  readonly clock?: Clock;
-  readonly random?: Random;
 }
 
-const CALL_TIMEOUT_MS = 30_000;
 const DEDUP_WINDOW_MS = 120_000;
 const RECEIPT_TTL_MS = 3_600_000;
 const NANOS = 1_000_000;
 const ACK_PENDING_LIMIT = 50_000;
-const NAME_LENGTH_LIMIT = 120;
+const NAMES: NameRule = {
+  server: 'NATS',
+  most: 120,
+  forbidden: /\p{Cc}/u,
+  without: 'none of them a control character',
+};
 
 export class NatsAdapter implements BrokerAdapter {
   readonly kind = 'nats';
@@ -78,13 +88,15 @@ export class NatsAdapter implements BrokerAdapter {
   readonly #outbox: NatsOutbox;
   readonly #expiry: NatsExpiry;
   readonly #sweeper: NatsSweeper;
+  readonly #process: string;
+  readonly #graceMs: number;
   readonly #consumers = new Set<NatsConsumer>();
   /** Ends what is listened to: a connection that was handed in stays open. */
   readonly #listening = new Set<() => void>();
   #events: AdapterEvents = { dead() {}, connection() {}, failed() {} };
 
   constructor(options: NatsAdapterOptions) {
-    assertName('broker', options.name);
+    assertName(NAMES, 'broker', options.name);
     const { clock = systemClock, random = systemRandom, callTimeoutMs = CALL_TIMEOUT_MS } = options;
     const { dedupWindowMs = DEDUP_WINDOW_MS, receiptTtlMs = RECEIPT_TTL_MS } = options;
     this.#names = new NatsNames(options.name);
@@ -95,6 +107,8 @@ export class NatsAdapter implements BrokerAdapter {
       { up: () => this.#up(), down: (error) => this.#events.connection('down', error), failed },
     );
     const process = this.#session.newToken();
+    this.#process = process;
+    this.#graceMs = options.reconnectGraceMs ?? RECONNECT_GRACE_MS;
     this.#table = new NatsTable(this.#session, failed);
     this.#receipts = new NatsReceipts(this.#session, process, failed);
     this.#letters = new NatsDeadLetters(this.#session, this.#receipts);
@@ -116,6 +130,12 @@ export class NatsAdapter implements BrokerAdapter {
     await this.#table.open();
     this.#receipts.open();
     this.#sweeper.start();
+    const { connection } = this.#session;
+    const there = connection.subscribe(this.#names.presence(this.#process), {
+      callback: (_error, message) => void message.respond(),
+    });
+    this.#listening.add(() => there.unsubscribe());
+    await this.#session.again(() => connection.flush());
   }
 
   accept(message: CarriedMessage): Promise<Accepted> {
@@ -150,20 +170,21 @@ export class NatsAdapter implements BrokerAdapter {
   }
 
   async subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer> {
-    assertName('subscription', spec.name);
+    assertName(NAMES, 'subscription', spec.name);
     await this.#table.catchUp();
     const known = this.#table.subscriptions.get(spec.name);
     if (known !== undefined && known.pattern !== spec.pattern) {
-      throw new InvalidOptionsError(
-        `subscription ${JSON.stringify(spec.name)} exists with the pattern ${known.pattern}, not ${spec.pattern}: take another name, or end it first`,
-        { details: { name: spec.name, pattern: known.pattern } },
-      );
+      throw otherPattern(spec.name, known.pattern, spec.pattern);
     }
     const born = known?.born ?? (await this.#make(spec));
     if (known !== undefined && known.waitingLimit !== spec.waitingLimit) await this.#put(spec, born);
+    const ackWaitMs = await this.#ackWaitOf(spec);
     const consumer: NatsConsumer = new NatsConsumer(this.#session, this.#receipts, this.#letters, {
       spec,
       born,
+      process: this.#process,
+      graceMs: this.#graceMs,
+      ackWaitMs,
       deliver,
       dead: (notice) => this.#events.dead(notice),
       failed: (error) => this.#events.failed(error),
@@ -177,6 +198,7 @@ export class NatsAdapter implements BrokerAdapter {
   async unsubscribe(name: string): Promise<void> {
     const { manager } = this.#session;
     await this.#table.deleteSubscription(name);
+    await this.#session.again(() => this.#session.client.publish(this.#names.lease(name), ''));
     for (const lane of ['main', 'again'] as const)
       await this.#session
         .again(() => manager.consumers.delete(this.#names.stream, consumerName(name, lane)))
@@ -256,7 +278,7 @@ export class NatsAdapter implements BrokerAdapter {
     const common = {
       ack_policy: AckPolicy.Explicit,
       replay_policy: ReplayPolicy.Instant,
-      ack_wait: spec.ackTimeoutMs * NANOS,
+      ack_wait: (spec.order === 'hold' ? spec.ackTimeoutMs : Math.min(spec.ackTimeoutMs, 3 * this.#graceMs)) * NANOS,
       max_ack_pending: ACK_PENDING_LIMIT,
       max_deliver: -1,
     };
@@ -275,6 +297,21 @@ export class NatsAdapter implements BrokerAdapter {
     await add('again', { filter_subject: this.#names.again(name), deliver_policy: DeliverPolicy.All });
     await this.#put(spec, state.last_seq);
     return state.last_seq;
+  }
+
+  /** Whoever made it has said how long. */
+  async #ackWaitOf({ name, ackTimeoutMs }: SubscriptionSpec): Promise<number> {
+    const { manager } = this.#session;
+    try {
+      const { config } = await this.#session.again(() =>
+        manager.consumers.info(this.#names.stream, consumerName(name, 'main')),
+      );
+      return config.ack_wait === undefined ? ackTimeoutMs : config.ack_wait / NANOS;
+    } catch (error) {
+      // The server has lost it: it is made again when something is asked of it.
+      if (/not found/i.test((error as Error).message)) return ackTimeoutMs;
+      throw error;
+    }
   }
 
   async #put({ name, pattern, waitingLimit }: SubscriptionSpec, born: number): Promise<void> {
@@ -332,11 +369,4 @@ function recordsOn(session: NatsSession): AdapterRecords {
       return true;
     },
   };
-}
-
-function assertName(what: string, name: string): void {
-  if (typeof name === 'string' && name !== '' && name.length <= NAME_LENGTH_LIMIT && !/\p{Cc}/u.test(name)) return;
-  throw new BrokerConfigurationError(
-    `the name ${JSON.stringify(name)} of the ${what} cannot be kept in NATS: 1 to ${NAME_LENGTH_LIMIT} characters, none of them a control character`,
-  );
 }

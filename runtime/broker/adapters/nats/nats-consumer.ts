@@ -1,11 +1,12 @@
 /**
  * One consumer of a durable subscription on JetStream.
  *
- * Owns: pulling as many messages as were requested, handing them out, settling them in batches, and keeping what it has alive. Order and
- * holding back are `nats-lanes.ts`.
+ * Owns: pulling as many messages as were requested, handing them out, settling them, and keeping what it has alive. Order and holding back
+ * are `nats-lanes.ts`; whether it may have anything is its lease (`nats-lease.ts`), where order is held.
  *
  * Invariants:
- * NC1. No more is handed out than was requested.
+ * NC1. No more is handed out than was requested; and nothing beside a message that was lost often. Before that one is handed out,
+ *      the records say that nothing else is in hands.
  * NC2. An outcome is durable before its message is acknowledged: receipts and dead letters are stored first.
  * NC3. What is settled here is not handed out again here, if the server should deliver it again; for EXACTLY_ONCE not anywhere, as the
  *      durable receipt is looked up whenever a delivery may be a second one.
@@ -13,26 +14,35 @@
  */
 import type { Wait } from '../../../kernel/clock.ts';
 import type { EncodedError } from '../../../kernel/errors.ts';
-import type {
-  AdapterConsumer,
-  DeadLetterNotice,
-  DeadReason,
-  HandOut,
-  Outcome,
-  SubscriptionSpec,
+import {
+  type AdapterConsumer,
+  type DeadLetterNotice,
+  type DeadReason,
+  type HandOut,
+  type Outcome,
+  type SubscriptionSpec,
+  SUSPECT_AFTER_LOST,
 } from '../../broker-adapter.ts';
 import { EXPIRED, strayMessage, undecodable } from '../carried-bytes.ts';
+import { NatsAcks } from './nats-acks.ts';
 import type { NatsDeadLetters } from './nats-dead-letters.ts';
-import { acknowledge, acknowledged, type Delivery, giveBack, stillWorking } from './nats-delivery.ts';
+import { acknowledge, type Delivery, giveBack, stillWorking } from './nats-delivery.ts';
 import { decodeFrame } from './nats-frame.ts';
 import { NatsLanes, type Owned } from './nats-lanes.ts';
+import { NatsLease } from './nats-lease.ts';
 import { consumerName } from './nats-names.ts';
 import { NatsPull } from './nats-pull.ts';
 import type { NatsReceipts, Word } from './nats-receipts.ts';
 import type { NatsSession } from './nats-session.ts';
+import { FIRST_TRY, NatsTries, type Tries } from './nats-tries.ts';
 
 export interface NatsConsumerOptions {
   readonly spec: SubscriptionSpec;
+  /** The process that it is in. */
+  readonly process: string;
+  readonly graceMs: number;
+  /** After this without a word the server gives a message to another. */
+  readonly ackWaitMs: number;
   /** What is not retained and not after it is not for this subscription. */
   readonly born: number;
   readonly deliver: (handOuts: readonly HandOut[]) => void;
@@ -42,11 +52,8 @@ export interface NatsConsumerOptions {
   readonly closed: () => void;
 }
 
-/** Sequences of settled messages that are remembered. */
-const SETTLED_LIMIT = 50_000;
 /** What may be delivered and held back; beyond it nothing more is pulled. */
 const OWNED_LIMIT = 20_000;
-const ACK_TIMEOUT_MS = 5_000;
 
 export class NatsConsumer implements AdapterConsumer {
   readonly #session: NatsSession;
@@ -54,9 +61,17 @@ export class NatsConsumer implements AdapterConsumer {
   readonly #letters: NatsDeadLetters;
   readonly #options: NatsConsumerOptions;
   readonly #lanes: NatsLanes;
+  readonly #tries: NatsTries;
+  readonly #acks: NatsAcks;
+  /** With `pass` all consumers have messages beside each other. */
+  readonly #lease: NatsLease | undefined;
+  /** Was lost often, and is in hands, alone. */
+  #suspect: Owned | undefined;
+  /** The records say that nothing but this is in hands. */
+  #alone: Owned | undefined;
+  #isIsolating = false;
   readonly #main: NatsPull;
   readonly #again: NatsPull;
-  readonly #settled = new Set<string>();
   #demand = 0;
   /** What is delivered waits its turn while something before it is looked up. */
   #arriving: Promise<void> | undefined;
@@ -65,9 +80,6 @@ export class NatsConsumer implements AdapterConsumer {
   #planned = false;
   #due: Wait | undefined;
   #tick: Wait | undefined;
-  #acks: { readonly delivery: Delivery; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] =
-    [];
-  #acksPlanned = false;
   #upSinceMs: number;
   #closed = false;
 
@@ -76,7 +88,24 @@ export class NatsConsumer implements AdapterConsumer {
     this.#receipts = receipts;
     this.#letters = letters;
     this.#options = options;
-    this.#lanes = new NatsLanes(options.spec.order);
+    const { name: subscription, order, ackTimeoutMs } = options.spec;
+    this.#lanes = new NatsLanes(order);
+    this.#tries = new NatsTries(session, subscription, options.failed);
+    this.#acks = new NatsAcks(session, () => this.#lease?.standing ?? 'held');
+    if (order === 'hold')
+      this.#lease = new NatsLease(session, {
+        subscription,
+        member: session.newToken(),
+        process: options.process,
+        graceMs: options.graceMs,
+        goneMs: ackTimeoutMs,
+        taken: async () => {
+          for (const lane of ['main', 'again'] as const) await this.#acks.giveBackAll(subscription, lane);
+        },
+        held: () => this.#plan(),
+        lost: () => this.#lanes.clear(),
+        failed: options.failed,
+      });
     this.#upSinceMs = session.clock.now();
     const pull = (lane: 'main' | 'again'): NatsPull =>
       new NatsPull(session, consumerName(options.spec.name, lane), {
@@ -92,6 +121,7 @@ export class NatsConsumer implements AdapterConsumer {
 
   request(count: number): void {
     this.#demand += count;
+    this.#lease?.want();
     this.#plan();
   }
 
@@ -118,6 +148,7 @@ export class NatsConsumer implements AdapterConsumer {
     this.#upSinceMs = this.#session.clock.now();
     this.#main.reset();
     this.#again.reset();
+    this.#lease?.recover();
     this.#keepAlive();
     this.#plan();
   }
@@ -133,11 +164,12 @@ export class NatsConsumer implements AdapterConsumer {
     const left = [...this.#lanes.all].filter(({ state }) => state !== 'over');
     try {
       if (this.#session.isUp) {
-        await this.#sendAcks();
-        await Promise.all(left.map((owned) => this.#recordTries(owned)));
+        await this.#acks.send();
+        await Promise.all(left.map((owned) => this.#tries.keep(owned, 'kept back')));
         for (const { delivery } of left) giveBack(this.#session.connection, delivery);
         await this.#session.connection.flush();
       }
+      await this.#lease?.close();
     } catch (error) {
       // It is delivered again when its acknowledgement is overdue.
       this.#options.failed(error as Error);
@@ -154,8 +186,12 @@ export class NatsConsumer implements AdapterConsumer {
     });
   }
 
+  get #isActive(): boolean {
+    return this.#lease === undefined || this.#lease.standing === 'held';
+  }
+
   #work(): void {
-    if (this.#closed) return;
+    if (this.#closed || !this.#isActive) return;
     this.#handOut();
     const { all } = this.#lanes;
     if (this.#demand <= 0 || all.size >= OWNED_LIMIT) return;
@@ -165,20 +201,48 @@ export class NatsConsumer implements AdapterConsumer {
   }
 
   #handOut(): void {
+    if (this.#suspect?.state === 'in hands' || this.#isIsolating) return;
     const handOuts: HandOut[] = [];
     const nowMs = this.#session.clock.now();
-    while (this.#demand > 0) {
-      const owned = this.#lanes.take();
-      if (owned === undefined) break;
+    for (let next = this.#lanes.next; next !== undefined && this.#demand > 0; next = this.#lanes.next) {
+      const isSuspect = next.lost >= SUSPECT_AFTER_LOST;
+      if (isSuspect && (handOuts.length > 0 || this.#alone !== next || this.#lanes.hasInHands)) {
+        if (handOuts.length === 0 && !this.#lanes.hasInHands) void this.#isolate(next);
+        break;
+      }
+      const owned = this.#lanes.take() as Owned;
       if (owned.firstDeliveredMs === 0) owned.firstDeliveredMs = nowMs;
-      const { message, attempt, firstDeliveredMs } = owned;
+      const { message, attempt, lost, firstDeliveredMs } = owned;
       if (this.#expires(owned, nowMs)) continue;
       const token: Token = { owned, turn: ++owned.turn };
-      handOuts.push({ message, attempt, redrives: owned.facts.redrives ?? 0, firstDeliveredMs, token });
+      handOuts.push({ message, attempt, lost, redrives: owned.facts.redrives ?? 0, firstDeliveredMs, token });
       this.#demand -= 1;
       if (message.header.delivery === 'EXACTLY_ONCE') this.#tell(owned, { status: 'delivered', attempt });
+      if (isSuspect) {
+        this.#suspect = owned;
+        this.#alone = undefined;
+        break;
+      }
     }
     if (handOuts.length > 0) this.#options.deliver(handOuts);
+  }
+
+  /** Nothing but this dies with its process. */
+  async #isolate(suspect: Owned): Promise<void> {
+    this.#isIsolating = true;
+    try {
+      const others = [...this.#lanes.all].filter((owned) => owned !== suspect && !owned.isRecorded);
+      await Promise.all([
+        ...others.map((owned) => this.#tries.keep(owned, 'kept back')),
+        this.#tries.keep(suspect, 'in hands'),
+      ]);
+      this.#alone = suspect;
+    } catch (error) {
+      if (!this.#closed) this.#options.failed(error as Error);
+    } finally {
+      this.#isIsolating = false;
+      this.#plan();
+    }
   }
 
   #expires(owned: Owned, nowMs: number): boolean {
@@ -200,11 +264,11 @@ export class NatsConsumer implements AdapterConsumer {
   }
 
   #arrive(delivery: Delivery, lane: 'main' | 'again'): void {
-    if (this.#closed) return giveBack(this.#session.connection, delivery);
+    if (this.#closed || !this.#isActive) return giveBack(this.#session.connection, delivery);
     // The usual one: new, and nothing before it is being looked up.
     const isUsual = delivery.deliveries === 1 && delivery.storedMs > this.#upSinceMs;
     if (isUsual && this.#arriving === undefined) {
-      this.#take(delivery, lane, undefined);
+      this.#take(delivery, lane, FIRST_TRY);
       return this.#plan();
     }
     if (lane === 'main') this.#lookedUp += 1;
@@ -221,7 +285,7 @@ export class NatsConsumer implements AdapterConsumer {
 
   /** It may have been delivered before: was it settled, how often was it tried? */
   async #lookUp(delivery: Delivery, lane: 'main' | 'again', isUsual: boolean): Promise<void> {
-    if (isUsual) return this.#take(delivery, lane, undefined);
+    if (isUsual) return this.#take(delivery, lane, FIRST_TRY);
     const { name } = this.#options.spec;
     const frame = decodeFrame(delivery.data);
     const { delivery: guarantee, expiresAtMs } = frame?.message.header ?? {};
@@ -229,20 +293,19 @@ export class NatsConsumer implements AdapterConsumer {
       const word = await this.#receipts.keptAt(frame?.message.header.id ?? '', name);
       if (word?.status === 'handled' || word?.status === 'dead') return acknowledge(this.#session.connection, delivery);
     }
-    const { names } = this.#session;
-    const kept =
-      delivery.deliveries === 1
-        ? null
-        : await this.#session.last(names.table, names.tries(name, lane, delivery.sequence));
-    this.#take(delivery, lane, kept === null || kept.data.length === 0 ? undefined : kept.json<Tries>());
+    this.#take(delivery, lane, await this.#tries.of(delivery, lane));
   }
 
-  #take(delivery: Delivery, lane: 'main' | 'again', tries: Tries | undefined): void {
+  #take(delivery: Delivery, lane: 'main' | 'again', known: Tries): void {
     const { connection, names, clock } = this.#session;
-    if (this.#settled.has(placeIn(delivery, lane))) return acknowledge(connection, delivery);
-    // One that was delivered again although we have it, because the server heard nothing of us for a while.
-    for (const old of delivery.deliveries > 1 ? this.#lanes.all : [])
-      if (old.delivery.sequence === delivery.sequence && old.lane === lane) this.#lanes.remove(old);
+    if (this.#lanes.hasEnded(delivery, lane)) return acknowledge(connection, delivery);
+    let tries = known;
+    // One that was delivered again although we have it, because the server heard nothing of us for a while: nobody died.
+    for (const old of delivery.deliveries > 1 ? this.#lanes.all : []) {
+      if (old.delivery.sequence !== delivery.sequence || old.lane !== lane) continue;
+      this.#lanes.remove(old);
+      tries = old;
+    }
     if (lane === 'main' && delivery.sequence <= this.#options.born && !names.isRetained(delivery.subject))
       return acknowledge(connection, delivery);
     const frame = decodeFrame(delivery.data);
@@ -256,8 +319,10 @@ export class NatsConsumer implements AdapterConsumer {
       message,
       facts: frame?.facts ?? {},
       key: key ?? source,
-      attempt: tries === undefined ? delivery.deliveries : tries.attempt + (delivery.deliveries - tries.deliveries - 1),
-      firstDeliveredMs: tries?.firstDeliveredMs ?? 0,
+      attempt: tries.attempt,
+      lost: tries.lost,
+      isRecorded: tries.isRecorded,
+      firstDeliveredMs: tries.firstDeliveredMs,
       dueMs: 0,
       state: 'ready',
       holds: false,
@@ -279,7 +344,7 @@ export class NatsConsumer implements AdapterConsumer {
     });
     this.#end(owned);
     if (reply !== undefined || owned.message.header.delivery === 'EXACTLY_ONCE') await this.#receipts.keep(word);
-    await this.#acknowledge(owned.delivery);
+    await this.#acks.add(owned.delivery);
     this.#tell(owned, word);
   }
 
@@ -289,7 +354,7 @@ export class NatsConsumer implements AdapterConsumer {
     // It is not due before it is settled: whoever waits for that would give it back again and again.
     this.#lanes.wait(owned, Number.POSITIVE_INFINITY, true);
     try {
-      await this.#recordTries(owned);
+      await this.#tries.keep(owned, 'in hands');
     } finally {
       owned.dueMs = this.#session.clock.now() + delayMs;
       this.#planDue();
@@ -317,66 +382,15 @@ export class NatsConsumer implements AdapterConsumer {
     const id = await this.#letters.write(name, kept, message.payload, once);
     const word = this.#wordOf(owned, { status: 'dead', attempt: attempts, error });
     if (!stray) await this.#receipts.keep(word);
-    await this.#acknowledge(delivery);
+    await this.#acks.add(delivery);
     if (!stray) this.#tell(owned, word);
     return id;
   }
 
   #end(owned: Owned): void {
-    this.#lanes.remove(owned);
-    this.#settled.add(placeIn(owned.delivery, owned.lane));
-    if (this.#settled.size > SETTLED_LIMIT) {
-      const [oldest] = this.#settled;
-      this.#settled.delete(oldest as string);
-    }
-    // It had a record of its tries: nobody needs it any more.
-    if (owned.attempt > 1 && this.#session.isUp) {
-      const { names, manager } = this.#session;
-      const filter = names.tries(this.#options.spec.name, owned.lane, owned.delivery.sequence);
-      manager.streams.purge(names.table, { filter }).catch((error: unknown) => this.#options.failed(error as Error));
-    }
+    this.#lanes.end(owned);
+    this.#tries.forget(owned);
     this.#plan();
-  }
-
-  /** Resolves when the server has it; one confirmation is asked for all of a turn. */
-  #acknowledge(delivery: Delivery): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#acks.push({ delivery, resolve, reject });
-      if (this.#acksPlanned) return;
-      this.#acksPlanned = true;
-      this.#session.clock.defer(() => {
-        this.#acksPlanned = false;
-        void this.#sendAcks();
-      });
-    });
-  }
-
-  async #sendAcks(): Promise<void> {
-    const acks = this.#acks;
-    if (acks.length === 0) return;
-    this.#acks = [];
-    try {
-      await this.#session.again(async () => {
-        const { connection } = this.#session;
-        // Of each of the two consumers the last one is confirmed: the server does them in order.
-        const last = new Map<string, Delivery>();
-        for (const { delivery } of acks) last.set(consumerOf(delivery), delivery);
-        const confirmed = new Set(last.values());
-        for (const { delivery } of acks) if (!confirmed.has(delivery)) acknowledge(connection, delivery);
-        await Promise.all([...confirmed].map(({ reply }) => acknowledged(connection, reply, ACK_TIMEOUT_MS)));
-      });
-      for (const { resolve } of acks) resolve();
-    } catch (error) {
-      for (const { reject } of acks) reject(error);
-    }
-  }
-
-  async #recordTries(owned: Owned): Promise<void> {
-    const { names } = this.#session;
-    const { delivery, lane, attempt, firstDeliveredMs } = owned;
-    const tries: Tries = { deliveries: delivery.deliveries, attempt, firstDeliveredMs };
-    const subject = names.tries(this.#options.spec.name, lane, delivery.sequence);
-    await this.#session.again(() => this.#session.client.publish(subject, JSON.stringify(tries)));
   }
 
   #wordOf(owned: Owned, word: Partial<Word> & Pick<Word, 'status'>): Word {
@@ -411,7 +425,7 @@ export class NatsConsumer implements AdapterConsumer {
   }
 
   #planTick(): void {
-    this.#tick = this.#session.clock.wait(this.#options.spec.ackTimeoutMs / 3, () => {
+    this.#tick = this.#session.clock.wait(this.#options.ackWaitMs / 3, () => {
       this.#keepAlive();
       this.#plan();
       if (!this.#closed) this.#planTick();
@@ -429,15 +443,3 @@ interface Token {
   readonly owned: Owned;
   readonly turn: number;
 }
-
-/** How often a message was tried, at that delivery. */
-interface Tries {
-  readonly deliveries: number;
-  readonly attempt: number;
-  readonly firstDeliveredMs: number;
-}
-
-const placeIn = ({ sequence }: Delivery, lane: 'main' | 'again'): string => `${lane}${sequence}`;
-
-/** `$JS.ACK.<stream>.<consumer>`, whatever is before the numbers. */
-const consumerOf = ({ reply }: Delivery): string => reply.slice(0, reply.search(/\.\d+\.\d+\.\d+\.\d+\.\d+/));

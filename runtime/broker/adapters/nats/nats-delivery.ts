@@ -33,6 +33,10 @@ export function deliveryOf({ subject, data, reply }: Msg): Delivery | undefined 
   };
 }
 
+/** As the reply subject of a message that somebody else was given: of a delivery of it that is not settled. */
+export const tokenFor = (stream: string, consumer: string, sequence: number, delivery: number): string =>
+  `$JS.ACK.${stream}.${consumer}.1.${sequence}.${delivery}.0.0`;
+
 export const acknowledge = (connection: NatsConnection, { reply }: Delivery): void => connection.publish(reply, '+ACK');
 
 /** Resolves when the server has done it, and all that were sent before it to the same consumer. */

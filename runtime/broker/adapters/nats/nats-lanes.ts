@@ -2,7 +2,7 @@
  * What one consumer has and nobody else: in which order, and what is held back. Pure.
  *
  * Owns: the messages that the server has delivered to this consumer and that are not settled: ready, held back because of their key,
- * waiting for their time, in hands.
+ * waiting for their time, in hands; and which ones were settled last.
  *
  * Invariants:
  * NL1. With `hold`, a message whose key waits for its next try is not ready; it becomes ready, in its place, when that try is handed out.
@@ -20,6 +20,10 @@ export interface Owned {
   readonly key: string;
   /** Of the next hand-out, or of this one while it is in hands. */
   attempt: number;
+  /** How often its process died with it. */
+  lost: number;
+  /** There is a record of its tries. */
+  isRecorded: boolean;
   firstDeliveredMs: number;
   dueMs: number;
   state: 'ready' | 'held' | 'waiting' | 'in hands' | 'over';
@@ -28,6 +32,10 @@ export interface Owned {
   /** How often it was handed out. */
   turn: number;
 }
+
+const ENDED_LIMIT = 50_000;
+
+const nameOf = ({ sequence }: Delivery, lane: 'main' | 'again'): string => `${lane}${sequence}`;
 
 /** What is sent again comes behind everything else. */
 const placeOf = ({ lane, delivery }: Owned): number => delivery.sequence + (lane === 'again' ? 2 ** 52 : 0);
@@ -39,6 +47,8 @@ export class NatsLanes {
   /** Keys with messages that wait for their next try: how many. */
   readonly #waitingKeys = new Map<string, number>();
   readonly #all = new Set<Owned>();
+  /** Places of what has ended here, oldest first: the server may deliver it again. */
+  readonly #ended = new Set<string>();
 
   constructor(order: 'hold' | 'pass') {
     this.#hold = order === 'hold';
@@ -46,10 +56,6 @@ export class NatsLanes {
 
   get all(): ReadonlySet<Owned> {
     return this.#all;
-  }
-
-  get readyCount(): number {
-    return this.#ready.length;
   }
 
   /** Puts it where it belongs: in hands no more. */
@@ -82,6 +88,25 @@ export class NatsLanes {
     }
   }
 
+  /** The next one. */
+  get next(): Owned | undefined {
+    return this.#ready[0];
+  }
+
+  get hasInHands(): boolean {
+    for (const { state } of this.#all) if (state === 'in hands') return true;
+    return false;
+  }
+
+  /** Nothing of it is here any more. */
+  clear(): void {
+    for (const owned of this.#all) owned.state = 'over';
+    this.#all.clear();
+    this.#ready.length = 0;
+    this.#held.clear();
+    this.#waitingKeys.clear();
+  }
+
   /** The next one, which is in hands then. */
   take(): Owned | undefined {
     const owned = this.#ready.shift();
@@ -103,6 +128,19 @@ export class NatsLanes {
     }
     owned.state = 'over';
     this.#all.delete(owned);
+  }
+
+  /** It is settled. */
+  end(owned: Owned): void {
+    this.remove(owned);
+    this.#ended.add(nameOf(owned.delivery, owned.lane));
+    if (this.#ended.size <= ENDED_LIMIT) return;
+    const [oldest] = this.#ended;
+    this.#ended.delete(oldest as string);
+  }
+
+  hasEnded(delivery: Delivery, lane: 'main' | 'again'): boolean {
+    return this.#ended.has(nameOf(delivery, lane));
   }
 
   #release(key: string): void {

@@ -8,11 +8,13 @@
  * | | `.q.<subscription>` | dead letters sent again, for one subscription |
  * | `CB_<broker>_TABLE` | `.t.sub.<name>`, `.t.keep.<pattern>` | the table of subscriptions and retained patterns |
  * | | `.t.rec.<kind>.<name>` | records |
- * | | `.t.try.<subscription>.<sequence>` | how often a message was tried that is tried again |
+ * | | `.t.try.<subscription>.<sequence>` | how often a message was tried and lost |
+ * | | `.t.lease.<subscription>` | which consumer has it, where only one may |
  * | `CB_<broker>_RECEIPTS` | `.r.<id>.all`, `.r.<id>.at.<subscription>` | receipts |
  * | `CB_<broker>_DEAD` | `.x.<subscription>` | dead letters |
  * | none | `.b.<subject>` | broadcasts |
  * | none | `.n.<process>` | for a sender: what became of its messages |
+ * | none | `.p.<process>` | whether a process is there: it answers |
  *
  * Names are base64url where they are tokens. Subjects keep their form: behind our prefix a `$` is none of the server's.
  */
@@ -73,6 +75,14 @@ export class NatsNames {
 
   tries(subscription: string, lane: string, sequence: number): string {
     return `${this.prefix}.t.try.${tokenOf(subscription)}.${lane}${sequence}`;
+  }
+
+  lease(subscription: string): string {
+    return `${this.prefix}.t.lease.${tokenOf(subscription)}`;
+  }
+
+  presence(process: string): string {
+    return `${this.prefix}.p.${process}`;
   }
 
   receipt(id: string): string {

@@ -18,6 +18,7 @@ import {
   MissingPackageError,
 } from '../../../kernel/errors.ts';
 import type { Random } from '../../../kernel/random.ts';
+import { assertAddress, distrustOf, uniqueToken } from '../server-adapter.ts';
 import type { NatsNames } from './nats-names.ts';
 
 export interface NatsSource {
@@ -64,14 +65,8 @@ export function natsSource(url: string | undefined, client: NatsConnectionLike |
     const connection = client as unknown as NatsConnection;
     return { url: undefined, connection, where: 'the given connection' };
   }
-  const parsed = URL.canParse(url ?? '') ? new URL(url as string) : undefined;
-  if (parsed === undefined || !['nats:', 'tls:'].includes(parsed.protocol) || parsed.hostname === '') {
-    const shown = JSON.stringify((url ?? '').replace(/\/\/[^@/]*@/, '//…@'));
-    throw new BrokerConfigurationError(
-      `the broker's URL ${shown} is none of NATS: give nats://user:password@host:4222, nats://token@host:4222, or tls://`,
-    );
-  }
-  return { url, connection: undefined, where: `${parsed.protocol}//${parsed.host}` };
+  const forms = 'nats://user:password@host:4222, nats://token@host:4222, or tls://';
+  return { url, connection: undefined, where: assertAddress(url, ['nats:', 'tls:'], 'NATS', forms) };
 }
 
 export class NatsSession {
@@ -112,10 +107,9 @@ export class NatsSession {
     return this.#there(this.#jetstream);
   }
 
-  /** Unlike any other on this server: time and chance. */
+  /** Unlike any other on this server. */
   newToken(): string {
-    const part = (): string => Math.floor(this.#options.random.next() * 2 ** 32).toString(36);
-    return `${this.clock.now().toString(36)}${part()}${part()}`;
+    return uniqueToken(this.clock, this.#options.random);
   }
 
   async open(): Promise<void> {
@@ -298,6 +292,8 @@ export class NatsSession {
   #translated(error: unknown): unknown {
     if (!(error instanceof Error) || error instanceof BlocksError) return error;
     const { where } = this.#options.source;
+    const distrust = distrustOf(error, where);
+    if (distrust !== undefined) return distrust;
     const words = `${error.name} ${error.message}`;
     if (/authorization|authentication|permissions? violation/i.test(words)) {
       return new BrokerConfigurationError(

@@ -14,9 +14,8 @@
  * Takeover: a process that is killed loses its connections at once, which the server tells the others; after `reconnectGraceMs` without one
  * its messages are theirs.
  */
-import { systemClock, type Clock, type Wait } from '../../../kernel/clock.ts';
-import { BrokerConfigurationError, InvalidOptionsError } from '../../../kernel/errors.ts';
-import { systemRandom, type Random } from '../../../kernel/random.ts';
+import { systemClock, type Wait } from '../../../kernel/clock.ts';
+import { systemRandom } from '../../../kernel/random.ts';
 import type {
   Accepted,
   AdapterConsumer,
@@ -30,6 +29,15 @@ import type {
   SubscriptionSpec,
 } from '../../broker-adapter.ts';
 import type { ReceiptState } from '../../contract/receipt.ts';
+import {
+  assertName,
+  CALL_TIMEOUT_MS,
+  type NameRule,
+  otherPattern,
+  RECONNECT_GRACE_MS,
+  type ServerAdapterOptions,
+  uniqueToken,
+} from '../server-adapter.ts';
 import { AGE_SCRIPT } from './expiry-scripts.ts';
 import { type RedisClientLike, redisSource } from './redis-client.ts';
 import { RedisConsumer } from './redis-consumer.ts';
@@ -50,20 +58,11 @@ import {
   UNSUBSCRIBE_SCRIPT,
 } from './table-scripts.ts';
 
-export interface RedisAdapterOptions {
-  /** Name of the broker: those of one name share their messages. */
-  readonly name: string;
+export interface RedisAdapterOptions extends ServerAdapterOptions {
   /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. */
   readonly url?: string;
   /** Instead of the URL: a client of ioredis or redis, connected or not. Connections are made like it; itself it is left alone. */
   readonly client?: RedisClientLike;
-  /** How long a call is tried again before it is given up. Default 30,000. */
-  readonly callTimeoutMs?: number;
-  /**
-   * How long a consumer whose connection is lost keeps what it has: it is gone then, and its messages go to others. One that keeps its
-   * connection and gives no sign of life is gone after `ackTimeoutMs`. Default 3,000.
-   */
-  readonly reconnectGraceMs?: number;
   /**
    * How long a message's id and idempotency key are known after it was accepted, at least. They are dropped many at a time: none is
    * known for more than twice as long. Of all processes of a broker the longest holds. Default 10 minutes.
@@ -71,15 +70,16 @@ export interface RedisAdapterOptions {
   readonly dedupWindowMs?: number;
   /** How long a receipt is kept after the message is settled everywhere, and its id known, at least. Default: `dedupWindowMs`. */
   readonly receiptTtlMs?: number;
-  readonly clock?: Clock;
-  readonly random?: Random;
 }
 
-const CALL_TIMEOUT_MS = 30_000;
-const RECONNECT_GRACE_MS = 3_000;
 const DEDUP_WINDOW_MS = 600_000;
 const EXPIRY_LOOK_MS = 500;
-const NAME_LENGTH_LIMIT = 200;
+const NAMES: NameRule = {
+  server: 'Redis',
+  most: 200,
+  forbidden: /[\p{Cc},{}]/u,
+  without: 'no commas, braces or control characters',
+};
 
 export class RedisAdapter implements BrokerAdapter {
   readonly kind = 'redis';
@@ -104,9 +104,9 @@ export class RedisAdapter implements BrokerAdapter {
 
   constructor(options: RedisAdapterOptions) {
     this.#options = options;
-    assertName('broker', options.name);
+    assertName(NAMES, 'broker', options.name);
     const { clock = systemClock, random = systemRandom, callTimeoutMs = CALL_TIMEOUT_MS } = options;
-    this.#process = uniqueName(clock, random);
+    this.#process = uniqueToken(clock, random);
     this.#session = new RedisSession(
       {
         source: redisSource(options.url, options.client),
@@ -164,7 +164,7 @@ export class RedisAdapter implements BrokerAdapter {
   }
 
   async subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer> {
-    assertName('subscription', spec.name);
+    assertName(NAMES, 'subscription', spec.name);
     await this.#join(spec);
     const consumer: RedisConsumer = new RedisConsumer(this.#session, {
       spec,
@@ -245,10 +245,7 @@ export class RedisAdapter implements BrokerAdapter {
       typeof from === 'string' ? [from, 0] : 'position' in from ? ['position', from.position] : ['time', from.timeMs];
     const answer = textOf(await this.#session.run(SUBSCRIBE_SCRIPT, [name, kept, pattern, kind, String(bound)]));
     if (answer !== 'OK') {
-      throw new InvalidOptionsError(
-        `subscription ${JSON.stringify(name)} exists with the pattern ${answer}, not ${pattern}: take another name, or end it first`,
-        { details: { name, pattern: answer } },
-      );
+      throw otherPattern(name, answer, pattern);
     }
   }
 
@@ -324,17 +321,4 @@ function recordsOn(session: RedisSession): AdapterRecords {
       return (await session.command(['HDEL', keyOf(kind), name])) === 1;
     },
   };
-}
-
-/** Unlike any other on this server: time and chance. */
-const uniqueName = (clock: Clock, random: Random): string => {
-  const part = (): string => Math.floor(random.next() * 2 ** 32).toString(36);
-  return `${clock.now().toString(36)}${part()}${part()}`;
-};
-
-function assertName(what: string, name: string): void {
-  if (typeof name === 'string' && name !== '' && name.length <= NAME_LENGTH_LIMIT && !/[\p{Cc},{}]/u.test(name)) return;
-  throw new BrokerConfigurationError(
-    `the name ${JSON.stringify(name)} of the ${what} cannot be kept in Redis: 1 to ${NAME_LENGTH_LIMIT} characters, no commas, braces or control characters`,
-  );
 }

@@ -6,6 +6,7 @@
  */
 import { BrokerConfigurationError, MissingPackageError } from '../../../kernel/errors.ts';
 import type { Random } from '../../../kernel/random.ts';
+import { assertAddress } from '../server-adapter.ts';
 import { type IoredisTemplate, ioredisLink, ioredisOptions } from './ioredis-link.ts';
 import { type NodeRedisClient, nodeRedisLink, nodeRedisOptions } from './node-redis-link.ts';
 import type { LinkEvents, RedisLink } from './redis-link.ts';
@@ -29,17 +30,8 @@ export function redisSource(url: string | undefined, client: RedisClientLike | u
       throw new BrokerConfigurationError('the client given is neither of ioredis nor of redis: it has no duplicate()');
     return { url: undefined, client, where: 'the given client' };
   }
-  const parsed = URL.canParse(url ?? '') ? new URL(url as string) : undefined;
-  if (parsed === undefined || !['redis:', 'rediss:'].includes(parsed.protocol) || parsed.hostname === '') {
-    throw new BrokerConfigurationError(
-      `the broker's URL ${JSON.stringify(withoutSecret(url))} is none of Redis: give redis://user:password@host:6379/0, or rediss:// for TLS`,
-    );
-  }
-  return {
-    url,
-    client: undefined,
-    where: `${parsed.protocol}//${parsed.host}${parsed.pathname === '/' ? '' : parsed.pathname}`,
-  };
+  const forms = 'redis://user:password@host:6379/0, or rediss:// for TLS';
+  return { url, client: undefined, where: assertAddress(url, ['redis:', 'rediss:'], 'Redis', forms) };
 }
 
 export async function linkMaker(source: RedisSource, random: Random): Promise<LinkMaker> {
@@ -84,5 +76,3 @@ async function installed<T>(load: () => Promise<T>): Promise<T | undefined> {
     throw error;
   }
 }
-
-const withoutSecret = (url: string | undefined): string => (url ?? '').replace(/\/\/[^@/]*@/, '//…@');

@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import { BrokerClosedError, BrokerConfigurationError, BrokerUnavailableError } from '../../../kernel/errors.ts';
 import type { Clock } from '../../../kernel/clock.ts';
 import type { Random } from '../../../kernel/random.ts';
+import { distrustOf } from '../server-adapter.ts';
 import { ACCEPT_SCRIPT } from './accept-script.ts';
 import { type LinkMaker, linkMaker, type RedisSource } from './redis-client.ts';
 import {
@@ -281,6 +282,8 @@ export class RedisSession {
       const words = `Redis at ${where} refuses the credentials: ${(error as Error).message}. Give user and password in the URL`;
       return new BrokerConfigurationError(words, { cause: error });
     }
+    const distrust = distrustOf(error, where);
+    if (distrust !== undefined) return distrust;
     if (isPassing(error)) return this.#unavailable(error);
     if (
       error instanceof Error &&

@@ -12,9 +12,7 @@ failureSuite(
   'nats',
   {
     start: (dir) => OwnNats.start(dir),
-    make: (url, name, { callTimeoutMs }) =>
-      new NatsAdapter({ name, url, ...(callTimeoutMs === undefined ? {} : { callTimeoutMs }) }),
-    without: ['lost'],
+    make: (url, name, options) => new NatsAdapter({ name, url, ...options }),
     async litter(url, name) {
       const connection = await connect({ servers: url.replace('nats://', '') });
       const subject = `cb.${name}.d.m.orders.eu.placed`;

@@ -10,6 +10,8 @@ const owned = (sequence: number, key = 'k'): Owned => ({
   facts: {},
   key,
   attempt: 1,
+  lost: 0,
+  isRecorded: false,
   firstDeliveredMs: 0,
   dueMs: 0,
   state: 'ready',
