@@ -10,6 +10,7 @@
 import { payloadOfBytes } from '../../runtime/broker/cloud-event-data.ts';
 import { binaryHttpOf, structuredHttpOf } from '../../runtime/broker/cloud-events-http.ts';
 import type { Message } from '../../runtime/broker/contract/message.ts';
+import { isPlainObject, OptionFaults } from '../../runtime/kernel/option-faults.ts';
 import { type Clock, systemClock } from '../../runtime/kernel/clock.ts';
 import {
   BlocksError,
@@ -48,6 +49,16 @@ export interface HttpTransportOptions {
 }
 
 const TIMEOUT_MS = 30_000;
+const KNOWN: readonly (keyof HttpTransportOptions)[] = [
+  'url',
+  'healthUrl',
+  'mode',
+  'headers',
+  'timeoutMs',
+  'bodyLimitBytes',
+  'replyLimitBytes',
+  'fetch',
+];
 
 /**
  * A transport to a system by HTTP. To callers it is like any other system of the broker.
@@ -67,6 +78,7 @@ class HttpTransport implements ConnectorTransport {
   #clock: Clock = systemClock;
 
   constructor(options: HttpTransportOptions) {
+    assertOptions(options);
     this.#options = options;
     this.#url = urlOf('url', options.url);
     const { healthUrl } = options;
@@ -198,10 +210,34 @@ class HttpTransport implements ConnectorTransport {
   }
 }
 
+function assertOptions(options: unknown): void {
+  const faults = new OptionFaults();
+  if (!isPlainObject(options)) {
+    faults.add('options', options, 'an object of options: give { url }');
+  } else {
+    const given = options as { readonly [K in keyof HttpTransportOptions]: unknown };
+    faults.unknown(given, KNOWN);
+    if (given.mode !== undefined && given.mode !== 'binary' && given.mode !== 'structured') {
+      faults.add('mode', given.mode, "'binary' or 'structured'");
+    }
+    if (given.headers !== undefined && typeof given.headers !== 'function' && !isPlainObject(given.headers)) {
+      faults.add('headers', given.headers, 'an object of headers, or a function that gives one');
+    }
+    if (given.fetch !== undefined && typeof given.fetch !== 'function') faults.add('fetch', given.fetch, 'a function');
+    faults.number('timeoutMs', given.timeoutMs, undefined, { least: 1 });
+    faults.number('bodyLimitBytes', given.bodyLimitBytes, undefined, { least: 1 });
+    faults.number('replyLimitBytes', given.replyLimitBytes, undefined, { least: 1 });
+  }
+  faults.throwIfAny('httpTransport');
+}
+
 function urlOf(name: string, given: string | URL): URL {
   const url = URL.canParse(String(given)) ? new URL(given) : undefined;
   if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
-  throw new InvalidOptionsError(`httpTransport: ${name}: ${JSON.stringify(String(given))} is no http: or https: URL`);
+  const what = given === undefined ? 'is missing' : `${JSON.stringify(String(given))} is no http: or https: URL`;
+  throw new InvalidOptionsError(
+    `httpTransport: ${name}: ${what}: give the address where the other side takes messages`,
+  );
 }
 
 /** What fetch says is "fetch failed"; what happened is its cause. */

@@ -38,6 +38,7 @@ export function bundleOf(root: WorkflowData, find: (id: string) => WorkflowData 
       if (child === undefined) {
         throw new UnknownWorkflowError(
           `workflow "${data.id}", step "${id}": no workflow "${work.workflow}" is defined: define it before a run of this one is started`,
+          { details: { workflow: work.workflow, parent: data.id, step: id } },
         );
       }
       open.push(child);

@@ -292,12 +292,14 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
       const known = [...this.#workflows.keys()];
       throw new UnknownWorkflowError(
         `no workflow "${id}" is defined (${nearest(id, known) ?? `defined: ${known.join(', ') || 'none'}`})`,
+        { details: { workflow: id, known } },
       );
     }
     const found = versions.get(version ?? Math.max(...versions.keys()));
     if (found === undefined) {
       throw new UnknownWorkflowError(
         `workflow "${id}" has no version ${version} (defined: ${[...versions.keys()].join(', ')})`,
+        { details: { workflow: id, version, known: [...versions.keys()] } },
       );
     }
     return found;

@@ -11,6 +11,8 @@ import { type BlocksError, decodeError, InvalidOptionsError } from '../kernel/er
 import { decodeValue } from '../wire/value-codec.ts';
 import type { BrokerAdapter, DeadLetterQuery, DeadLetterRecord, DeadReason } from './broker-adapter.ts';
 import type { Message } from './contract/message.ts';
+import { isPlainObject, OptionFaults, show } from '../kernel/option-faults.ts';
+import { assertPattern } from './subjects.ts';
 
 /** A message that was set aside, and why. */
 export interface BrokerDeadLetter {
@@ -42,6 +44,7 @@ export interface DeadLetterPage {
 const PAGE = 100;
 /** By filter, letters at a time. */
 const SWEEP = 256;
+const REASONS: readonly DeadReason[] = ['attempts', 'expired', 'refused', 'contract', 'undecodable'];
 const FILTERS: ReadonlySet<string> = new Set<keyof DeadLetterQuery>([
   'subscription',
   'subjectPattern',
@@ -69,8 +72,8 @@ export class BrokerDeadLetters {
   async list(
     filter: DeadLetterFilter & { readonly limit?: number; readonly after?: string } = {},
   ): Promise<DeadLetterPage> {
-    const { limit = PAGE } = filter;
     assertFilter(filter);
+    const { limit = PAGE } = filter;
     const records = await this.#adapter.deadLetters({ ...filter, limit });
     const letters = records.map(letterOf);
     return { letters, next: records.length < limit ? undefined : records.at(-1)?.id };
@@ -91,7 +94,13 @@ export class BrokerDeadLetters {
     act: (ids: readonly string[]) => Promise<number>,
   ): Promise<number> {
     if (typeof which === 'string') return act([which]);
-    if (isIds(which)) return act(which);
+    if (isIds(which)) {
+      const faults = new OptionFaults();
+      for (const [at, id] of which.entries())
+        if (typeof id !== 'string') faults.add(`[${at}]`, id, 'the id of a letter');
+      faults.throwIfAny('deadLetters');
+      return act(which);
+    }
     assertFilter(which);
     const deadBeforeMs = Math.min(which.deadBeforeMs ?? Number.POSITIVE_INFINITY, this.#nowMs() + 1);
     let count = 0;
@@ -134,11 +143,31 @@ function isIds(which: readonly string[] | DeadLetterFilter): which is readonly s
   return Array.isArray(which);
 }
 
-function assertFilter(filter: object): void {
-  const faults: string[] = [];
-  for (const [name, value] of Object.entries(filter)) {
-    if (!FILTERS.has(name)) faults.push(`${name}: no such filter (known: ${[...FILTERS].join(', ')})`);
-    else if (name === 'limit' && !(typeof value === 'number' && value >= 1)) faults.push('limit: not a number above 0');
+function assertFilter(filter: unknown): asserts filter is object {
+  if (!isPlainObject(filter)) {
+    throw new InvalidOptionsError(
+      `deadLetters: ${show(filter)} is neither the id of a letter, nor ids, nor a filter ({} for all)`,
+    );
   }
-  if (faults.length > 0) throw new InvalidOptionsError(`deadLetters: ${faults.join('; ')}`, { details: { faults } });
+  const faults = new OptionFaults();
+  faults.unknown(filter, FILTERS, 'filter');
+  const given = filter as Readonly<Partial<Record<keyof DeadLetterQuery, unknown>>>;
+  for (const name of ['subscription', 'type', 'errorCode', 'after'] as const) {
+    if (given[name] !== undefined && typeof given[name] !== 'string') faults.add(name, given[name], 'a text');
+  }
+  const { reason, subjectPattern, limit, deadAfterMs, deadBeforeMs } = given;
+  if (reason !== undefined && !REASONS.includes(reason as DeadReason)) {
+    faults.add('reason', reason, `one of ${REASONS.join(', ')}`);
+  }
+  if (subjectPattern !== undefined) {
+    try {
+      assertPattern(subjectPattern as string);
+    } catch (error) {
+      faults.found.push(`subjectPattern: ${(error as Error).message}`);
+    }
+  }
+  faults.number('limit', limit, undefined, { least: 1, whole: true });
+  faults.number('deadAfterMs', deadAfterMs, undefined, { least: 0 });
+  faults.number('deadBeforeMs', deadBeforeMs, undefined, { least: 0, endless: true });
+  faults.throwIfAny('deadLetters');
 }

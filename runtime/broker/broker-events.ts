@@ -2,6 +2,7 @@
 import type { BlocksError } from '../kernel/errors.ts';
 import type { DeadReason } from './broker-adapter.ts';
 import type { Message } from './contract/message.ts';
+import { OptionFaults } from '../kernel/option-faults.ts';
 
 export interface BrokerEvents {
   /** An answer that nobody waits for any more. */
@@ -16,11 +17,19 @@ export interface BrokerEvents {
   };
   /** A message AT_MOST_ONCE had no room at a slow subscriber, or its handler threw. */
   dropped: { readonly messageId: string; readonly subscription: string; readonly error?: Error };
-  /** The server is gone, or there again. */
-  connection: { readonly state: 'up' | 'down'; readonly error?: Error };
+  /** The server is gone (`error`: as far as is known, why), or there again. */
+  connection: { readonly state: 'up' } | { readonly state: 'down'; readonly error: Error };
   /** Something that nobody waits for has failed. */
   failed: { readonly error: Error };
 }
+
+const KINDS: ReadonlySet<string> = new Set<keyof BrokerEvents>([
+  'late_reply',
+  'dead_letter',
+  'dropped',
+  'connection',
+  'failed',
+]);
 
 type Listener<K extends keyof BrokerEvents> = (event: BrokerEvents[K]) => void;
 
@@ -28,6 +37,10 @@ export class BrokerEventHub {
   readonly #listeners = new Map<string, Set<(event: never) => void>>();
 
   on<K extends keyof BrokerEvents>(kind: K, listener: Listener<K>): () => void {
+    const faults = new OptionFaults();
+    if (!KINDS.has(kind)) faults.add('kind', kind, `one of ${[...KINDS].join(', ')}`);
+    if (typeof listener !== 'function') faults.add('listener', listener, 'a function');
+    faults.throwIfAny('on');
     const listeners = this.#listeners.get(kind) ?? new Set();
     this.#listeners.set(kind, listeners);
     listeners.add(listener);

@@ -5,11 +5,13 @@
  */
 import type { ActorHost } from '../kernel/actor-host.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { numberFrom } from '../kernel/environment.ts';
 import { BrokerConfigurationError, InvalidOptionsError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import type { BrokerAdapter } from './broker-adapter.ts';
 import type { RetryPolicy } from './contract/message.ts';
 import type { ContractRegistry } from './contracts/contract-registry.ts';
+import { isPlainObject, OptionFaults, show } from '../kernel/option-faults.ts';
 
 /** Options of `MessageBroker.start`. All have defaults; those of the environment are read when an option is not given. */
 export interface MessageBrokerOptions {
@@ -87,47 +89,41 @@ const DRAIN_TIMEOUT_MS = 10_000;
 
 /** @throws InvalidOptionsError with all faults, BrokerConfigurationError for a URL that no adapter is for */
 export function resolveBrokerOptions(options: MessageBrokerOptions): ResolvedBrokerOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new InvalidOptionsError('MessageBroker.start: give it an object of options');
+  if (!isPlainObject(options)) {
+    throw new InvalidOptionsError(`MessageBroker.start: ${show(options)} is not an object of options`);
   }
-  const faults: string[] = [];
+  const faults = new OptionFaults();
+  faults.unknown(options, KNOWN);
   const env = options.env ?? process.env;
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) faults.push(`${name}: no such option (known: ${[...KNOWN].join(', ')})`);
-  }
-  const number = (name: string, value: unknown, fallback: number, least: number): number => {
-    if (value === undefined) return fallback;
-    if (typeof value === 'number' && value >= least) return value;
-    faults.push(`${name}: ${show(value)} is not a number of ${least} or more`);
-    return fallback;
-  };
-  const fromEnv = (name: string, least: number): number | undefined => {
-    const text = env[name];
-    if (text === undefined || text === '') return undefined;
-    const value = Number(text);
-    if (value >= least && Number.isFinite(value)) return value;
-    faults.push(`${name} (environment): ${show(text)} is not a number of ${least} or more`);
-    return undefined;
-  };
+  if (!isPlainObject(env)) faults.add('env', env, 'an object of variables');
   const name = options.name ?? 'main';
   if (typeof name !== 'string' || !NAME.test(name)) {
-    faults.push(`name: ${show(name)} is not 1 to 64 letters, digits, "-" or "_"`);
+    faults.add('name', name, '1 to 64 letters, digits, "-" or "_"');
   }
-  const ttlSeconds = fromEnv('MESSAGE_TTL_SECONDS', 0.001);
-  const envAttempts = fromEnv('MAX_RETRY_ATTEMPTS', 1);
-  const { retry = {}, adapter, system } = options;
-  const maxAttempts = number('retry.maxAttempts', retry.maxAttempts, envAttempts ?? ATTEMPTS, 1);
-  const ttlMs = options.ttlMs === undefined ? undefined : number('ttlMs', options.ttlMs, 0, 1);
+  const ttlSeconds = numberFrom(env, 'MESSAGE_TTL_SECONDS', { least: 0.001 }, faults.found);
+  const envAttempts = numberFrom(env, 'MAX_RETRY_ATTEMPTS', { least: 1, whole: true }, faults.found);
+  const { adapter, system, contracts } = options;
+  const retry = faults.retry('retry', options.retry);
+  const ttlMs = faults.number('ttlMs', options.ttlMs, undefined, { least: 1 });
   const { tracing } = options;
-  if (tracing !== undefined && typeof tracing !== 'boolean') {
-    faults.push(`tracing: ${show(tracing)} is not true or false`);
+  if (tracing !== undefined && typeof tracing !== 'boolean') faults.add('tracing', tracing, 'true or false');
+  const tracingEnv = faults.flagFrom(env, 'DISTRIBUTED_TRACING_ENABLED');
+  if (options.url !== undefined && typeof options.url !== 'string') faults.add('url', options.url, 'a text');
+  if (system !== undefined && !has(system, 'spawn', 'refOf')) faults.add('system', system, 'an ActorSystem');
+  if (contracts !== undefined && !has(contracts, 'checkSent', 'checkReceived')) {
+    faults.add('contracts', contracts, 'a ContractRegistry');
   }
-  const tracingEnv = flagOf('DISTRIBUTED_TRACING_ENABLED', env, faults);
-  const url = options.url ?? (adapter === undefined ? env.MESSAGE_BROKER_URL : undefined) ?? '';
+  if (
+    adapter !== undefined &&
+    !has(adapter, 'open', 'accept', 'broadcast', 'listen', 'subscribe', 'settled', 'close')
+  ) {
+    faults.add('adapter', adapter, 'a BrokerAdapter');
+  }
+  const url = String(options.url ?? (adapter === undefined ? env['MESSAGE_BROKER_URL'] : undefined) ?? '');
   const scheme = adapter === undefined ? schemeOf(url) : 'custom';
-  if (adapter !== undefined && options.url !== undefined) faults.push('adapter and url: give one of them');
+  if (adapter !== undefined && options.url !== undefined) faults.found.push('adapter and url: give one of them');
   if (scheme === 'memory' && system === undefined) {
-    faults.push(
+    faults.found.push(
       'system: an embedded broker keeps its messages in the journal of an actor system: give it one, or set url (MESSAGE_BROKER_URL) to a Redis or NATS server',
     );
   }
@@ -138,19 +134,29 @@ export function resolveBrokerOptions(options: MessageBrokerOptions): ResolvedBro
     system,
     adapter,
     ttlMs: ttlMs ?? (ttlSeconds === undefined ? undefined : ttlSeconds * 1_000),
-    retry: { ...retry, maxAttempts },
-    contracts: options.contracts,
+    retry: { ...retry, maxAttempts: retry.maxAttempts ?? envAttempts ?? ATTEMPTS },
+    contracts,
     tracing: tracing ?? tracingEnv ?? true,
-    redrivesLimit: number('redrivesLimit', options.redrivesLimit, REDRIVES_LIMIT, 0),
-    deadLettersLimit: number('deadLettersLimit', options.deadLettersLimit, DEAD_LETTERS_LIMIT, 1),
-    rememberedLimit: number('rememberedLimit', options.rememberedLimit, REMEMBERED_LIMIT, 1),
-    drainTimeoutMs: number('drainTimeoutMs', options.drainTimeoutMs, DRAIN_TIMEOUT_MS, 0),
+    redrivesLimit: faults.number('redrivesLimit', options.redrivesLimit, REDRIVES_LIMIT, { least: 0, whole: true }),
+    deadLettersLimit: faults.number('deadLettersLimit', options.deadLettersLimit, DEAD_LETTERS_LIMIT, {
+      least: 1,
+      whole: true,
+    }),
+    rememberedLimit: faults.number('rememberedLimit', options.rememberedLimit, REMEMBERED_LIMIT, {
+      least: 1,
+      whole: true,
+    }),
+    drainTimeoutMs: faults.number('drainTimeoutMs', options.drainTimeoutMs, DRAIN_TIMEOUT_MS, {
+      least: 0,
+      endless: true,
+    }),
   };
-  if (faults.length > 0) {
-    const list = faults.map((line) => `  - ${line}`).join('\n');
+  const { found } = faults;
+  if (found.length > 0) {
+    const list = found.map((line) => `  - ${line}`).join('\n');
     throw new InvalidOptionsError(
-      `MessageBroker.start: ${faults.length} invalid option${faults.length > 1 ? 's' : ''}:\n${list}`,
-      { details: { faults } },
+      `MessageBroker.start: ${found.length} invalid option${found.length > 1 ? 's' : ''}:\n${list}`,
+      { details: { faults: found } },
     );
   }
   if (scheme === undefined) {
@@ -171,28 +177,12 @@ function schemeOf(url: string): 'memory' | 'redis' | 'nats' | undefined {
   return protocol === 'nats:' || protocol === 'tls:' ? 'nats' : undefined;
 }
 
-function flagOf(
-  name: string,
-  env: Readonly<Record<string, string | undefined>>,
-  faults: string[],
-): boolean | undefined {
-  const text = env[name]?.trim().toLowerCase();
-  if (text === undefined || text === '') return undefined;
-  if (['true', '1', 'yes', 'on'].includes(text)) return true;
-  if (['false', '0', 'no', 'off'].includes(text)) return false;
-  faults.push(`${name} (environment): ${show(env[name])} is not true or false`);
-  return undefined;
+/** Whether it has these methods. */
+function has(value: unknown, ...methods: readonly string[]): boolean {
+  return methods.every((method) => typeof (value as Readonly<Record<string, unknown>> | null)?.[method] === 'function');
 }
 
 /** A URL that may be shown. */
 export function withoutPassword(url: string): string {
   return url.replace(/^([a-z]+:\/\/[^/@:]*:)[^@]*@/, '$1***@');
-}
-
-function show(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return String(value);
-  }
 }

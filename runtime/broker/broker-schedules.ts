@@ -12,6 +12,7 @@ import type { Clock, Wait } from '../kernel/clock.ts';
 import { InvalidScheduleError } from '../kernel/errors.ts';
 import type { AdapterRecords } from './broker-adapter.ts';
 import type { MessageDraft } from './contract/message.ts';
+import { assertName, isPlainObject, show } from '../kernel/option-faults.ts';
 
 /** When. */
 export type ScheduleTime =
@@ -19,7 +20,7 @@ export type ScheduleTime =
   | { readonly cron: string; readonly timeZone?: string }
   /** At each multiple of this since 1970. */
   | { readonly everyMs: number }
-  /** Once. */
+  /** Once. A time that has passed already is now: asked again under the same name at a later start, the message is a duplicate. */
   | { readonly at: number | Date };
 
 /** A schedule, as it is kept. */
@@ -69,14 +70,16 @@ export class BrokerSchedules {
 
   /** @throws InvalidScheduleError */
   async put(name: string, time: ScheduleTime, draft: MessageDraft): Promise<void> {
+    assertName('schedule', 'name', name);
     const sinceMs = this.#ports.clock.now();
-    const schedule: StoredSchedule = { time: await checked(name, time), draft, sinceMs };
+    const schedule: StoredSchedule = { time: await checked(name, time, sinceMs), draft, sinceMs };
     await this.#ports.records.put(KIND, name, schedule);
     await this.#ports.records.put(FIRED, name, sinceMs);
     await this.#arm(name, schedule, sinceMs);
   }
 
   async remove(name: string): Promise<boolean> {
+    assertName('unschedule', 'name', name);
     this.#waits.get(name)?.cancel();
     this.#waits.delete(name);
     await this.#ports.records.delete(FIRED, name);
@@ -133,27 +136,37 @@ export class BrokerSchedules {
   }
 }
 
-async function checked(name: string, time: ScheduleTime): Promise<StoredSchedule['time']> {
-  if (typeof time !== 'object' || time === null) {
-    throw new InvalidScheduleError(`schedule "${name}": give { cron }, { everyMs } or { at }`);
+async function checked(name: string, time: ScheduleTime, nowMs: number): Promise<StoredSchedule['time']> {
+  const given = isPlainObject(time) ? Object.keys(time) : [];
+  const kinds = given.filter((key) => key === 'cron' || key === 'everyMs' || key === 'at');
+  const stray = given.find((key) => !['cron', 'timeZone', 'everyMs', 'at'].includes(key));
+  if (stray !== undefined) {
+    throw new InvalidScheduleError(`schedule "${name}": ${stray}: no such field (known: cron, timeZone, everyMs, at)`);
+  }
+  if (kinds.length !== 1 || (given.includes('timeZone') && kinds[0] !== 'cron')) {
+    const what = kinds.length === 0 ? 'no time' : given.join(' and ');
+    throw new InvalidScheduleError(
+      `schedule "${name}": ${what}: give one of { cron, timeZone }, { everyMs } or { at }`,
+    );
   }
   if ('cron' in time) {
     const { readSchedule } = await import('./schedule.ts');
-    readSchedule(time.cron, time);
-    return time;
+    if (readSchedule(time.cron, time).nextAfterMs(nowMs) !== undefined) return time;
+    throw new InvalidScheduleError(`schedule "${name}": cron expression ${show(time.cron)} is never due from now on`, {
+      details: { expression: time.cron },
+    });
   }
   if ('everyMs' in time) {
-    if (Number.isInteger(time.everyMs) && time.everyMs >= 10) return time;
+    if (Number.isSafeInteger(time.everyMs) && time.everyMs >= 10) return time;
     throw new InvalidScheduleError(
-      `schedule "${name}": everyMs: ${String(time.everyMs)} is not a whole number of 10 or more`,
+      `schedule "${name}": everyMs: ${show(time.everyMs)} is not a whole number of 10 or more`,
     );
   }
-  if (!('at' in time)) {
-    throw new InvalidScheduleError(`schedule "${name}": no time: give { cron, timeZone }, { everyMs } or { at }`);
-  }
-  const at = Number(time.at);
-  if (Number.isFinite(at)) return { at };
-  throw new InvalidScheduleError(`schedule "${name}": at: ${String(time.at)} is not a time`);
+  const at = time.at instanceof Date ? time.at.getTime() : time.at;
+  if (typeof at === 'number' && Number.isFinite(at)) return { at };
+  throw new InvalidScheduleError(
+    `schedule "${name}": at: ${show(time.at)} is not a time: give a Date, or milliseconds since 1970`,
+  );
 }
 
 /** The first time after `afterMs`. */

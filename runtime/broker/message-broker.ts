@@ -10,7 +10,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type Clock, systemClock } from '../kernel/clock.ts';
-import { BrokerClosedError, decodeError, InvalidOptionsError } from '../kernel/errors.ts';
+import { BrokerClosedError, BrokerUnavailableError, decodeError, InvalidMessageError } from '../kernel/errors.ts';
 import { type Random, systemRandom } from '../kernel/random.ts';
 import { Reference } from '../kernel/reference.ts';
 import { inProcessSpan, isObserved } from '../telemetry/messaging.ts';
@@ -40,6 +40,7 @@ import { actorHandler } from './actor-handler.ts';
 import type { Checked } from './contracts/contract-registry.ts';
 import { LocalSource } from './local-source.ts';
 import { messageIds } from './message-id.ts';
+import { assertName, isPlainObject, show } from '../kernel/option-faults.ts';
 import { publishOutgoing } from './outgoing-drafts.ts';
 import { type Header, MessageMaker } from './message-maker.ts';
 import { Delivery } from './delivery.ts';
@@ -47,7 +48,7 @@ import { MessagePublisher } from './message-publisher.ts';
 import { Requests, responseOf, type ResponsePayload } from './requests.ts';
 import type { BrokerStats } from './broker-stats.ts';
 import { BrokerSubscription } from './broker-subscription.ts';
-import { resolveSubscribeOptions } from './subscribe-options.ts';
+import { assertRetention, resolveSubscribeOptions } from './subscribe-options.ts';
 import type { Ending } from './runner-ports.ts';
 import { SubscriptionRunner } from './subscription-runner.ts';
 import { assertPattern, replySubject } from './subjects.ts';
@@ -72,6 +73,8 @@ export class MessageBroker implements Broker, AsyncDisposable {
   readonly #schedules: BrokerSchedules;
   #outgoing: SubscriptionRunner | undefined;
   #anonymous = 0;
+  /** Why the server cannot be reached, as long as it cannot. */
+  #down: Error | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(options: ResolvedBrokerOptions, adapter: BrokerAdapter, clock: Clock, random: Random) {
@@ -84,7 +87,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
     const newId = messageIds(nowMs, random);
     this.deadLetters = new BrokerDeadLetters(adapter, options.redrivesLimit, nowMs);
     this.#instance = newId();
-    this.#requests = new Requests(clock);
+    this.#requests = new Requests(clock, () => this.#down);
     this.#publisher = new MessagePublisher({
       adapter,
       clock,
@@ -136,8 +139,10 @@ export class MessageBroker implements Broker, AsyncDisposable {
   /** Asks and waits for the answer: `Broker.request`. */
   async request<TReply = unknown>(draft: MessageDraft, options: RequestOptions = {}): Promise<TReply> {
     this.#assertOpen();
+    if (!isPlainObject(draft))
+      throw new InvalidMessageError(`request: ${show(draft)} is not a message: give { type, payload }`);
     const cause = handling.getStore();
-    const what = `"${String(draft?.type)}"`;
+    const what = `"${String(draft.type)}"`;
     const answer = this.#requests.run(what, options, async (number, reply, signal) => {
       const asking: MessageDraft = {
         kind: draft.target === undefined && draft.kind === undefined ? 'QUERY' : (draft.kind ?? 'COMMAND'),
@@ -232,11 +237,12 @@ export class MessageBroker implements Broker, AsyncDisposable {
   /** How far a message has come: `Broker.receipt`. */
   async receipt(id: string): Promise<ReceiptState | undefined> {
     this.#assertOpen();
+    assertName('receipt', 'id', id);
     return this.#adapter.receipt(id);
   }
 
   /** Durable subscriptions by name, with their pattern, how many messages wait and how many were set aside. */
-  subscriptions(): ReturnType<BrokerAdapter['subscriptions']> {
+  async subscriptions(): ReturnType<BrokerAdapter['subscriptions']> {
     this.#assertOpen();
     return this.#adapter.subscriptions();
   }
@@ -245,15 +251,10 @@ export class MessageBroker implements Broker, AsyncDisposable {
    * Keeps messages of these subjects, durably, for subscriptions that begin in the past: `from: 'beginning'` and the like. Without
    * limits, all of them. Asked again, the limits are the new ones.
    */
-  retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number } = {}): Promise<void> {
+  async retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number } = {}): Promise<void> {
     this.#assertOpen();
     assertPattern(pattern);
-    for (const [limit, value] of Object.entries(limits)) {
-      if ((limit === 'messages' || limit === 'ageMs') && typeof value === 'number' && value >= 1) continue;
-      throw new InvalidOptionsError(
-        `retain: ${limit}: ${String(value)} is not a number above 0 of "messages" or "ageMs"`,
-      );
-    }
+    assertRetention(limits);
     return this.#adapter.retain(pattern, limits);
   }
 
@@ -273,13 +274,13 @@ export class MessageBroker implements Broker, AsyncDisposable {
   }
 
   /** Ends a schedule; whether there was one. */
-  unschedule(name: string): Promise<boolean> {
+  async unschedule(name: string): Promise<boolean> {
     this.#assertOpen();
     return this.#schedules.remove(name);
   }
 
   /** Schedules by name. */
-  schedules(): Promise<ReadonlyMap<string, StoredSchedule>> {
+  async schedules(): Promise<ReadonlyMap<string, StoredSchedule>> {
     this.#assertOpen();
     return this.#schedules.list();
   }
@@ -323,8 +324,13 @@ export class MessageBroker implements Broker, AsyncDisposable {
     await this.#adapter.open({
       dead: ({ messageId, subscription, reason, error, attempts }) =>
         this.#events.emit('dead_letter', { messageId, subscription, reason, attempts, error: decodeError(error) }),
-      connection: (state, error) =>
-        this.#events.emit('connection', { state, ...(error === undefined ? {} : { error }) }),
+      connection: (state, error) => {
+        this.#down = state === 'up' ? undefined : (error ?? this.#lost());
+        this.#events.emit(
+          'connection',
+          this.#down === undefined ? { state: 'up' } : { state: 'down', error: this.#down },
+        );
+      },
       failed: (error) => this.#failed(error),
     });
     this.#unlistenReplies = await this.#adapter.listen(`${replySubject(this.#instance)}.*`, undefined, (message) =>
@@ -427,6 +433,10 @@ export class MessageBroker implements Broker, AsyncDisposable {
     const response = decodeValue(payload) as ResponsePayload;
     if (this.#requests.answer(number, response)) return;
     this.#events.emit('late_reply', { message: { ...header, payload: response } });
+  }
+
+  #lost(): BrokerUnavailableError {
+    return new BrokerUnavailableError(`the connection to the broker's server (${this.#adapter.kind}) is lost`);
   }
 
   #failed(error: unknown): void {

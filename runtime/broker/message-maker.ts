@@ -9,6 +9,7 @@
 import { InvalidMessageError } from '../kernel/errors.ts';
 import type { TraceCarrier } from '../telemetry/trace-carrier.ts';
 import type { DeliveryGuarantee, Message, MessageDraft, MessageKind } from './contract/message.ts';
+import { isPlainObject, OptionFaults, show } from '../kernel/option-faults.ts';
 import { assertSubject, commandSubject, querySubject } from './subjects.ts';
 
 export interface MakerPorts {
@@ -72,6 +73,8 @@ export class MessageMaker {
     const kind = draft.kind ?? (target === undefined ? 'EVENT' : 'COMMAND');
     const subject = draft.subject ?? subjectOf(kind, target, type);
     this.#assertSubject(subject);
+    // One of the broker's own has a number of each request: it is not remembered.
+    if (replyTo !== undefined) assertSubject(replyTo);
     const ttlMs = draft.ttlMs ?? defaultTtlMs;
     const notBeforeMs = draft.notBeforeMs ?? (draft.delayMs === undefined ? undefined : timeMs + draft.delayMs);
     const carrier = draft.traceparent === undefined ? (trace() ?? cause) : draft;
@@ -157,26 +160,39 @@ function faultsOf(draft: MessageDraft): string[] | undefined {
   number('delayMs', 0);
   number('notBeforeMs', 0);
   number('contractVersion', 1);
-  if (retry !== undefined && (typeof retry !== 'object' || retry === null)) fault('retry', 'a retry policy');
-  else if (retry?.maxAttempts !== undefined && !(Number.isInteger(retry.maxAttempts) && retry.maxAttempts >= 1)) {
-    fault('retry', 'a retry policy with a whole number of 1 or more as maxAttempts');
+  if (draft.contractVersion !== undefined && !Number.isInteger(draft.contractVersion)) {
+    fault('contractVersion', 'a whole number of 1 or more');
   }
-  if (extensions !== undefined && (typeof extensions !== 'object' || extensions === null)) {
-    fault('extensions', 'an object of extension attributes');
+  const { traceparent, tracestate, delayMs, notBeforeMs, subject, target } = draft;
+  if (traceparent !== undefined && typeof traceparent !== 'string') fault('traceparent', 'a text');
+  if (tracestate !== undefined && typeof tracestate !== 'string') fault('tracestate', 'a text');
+  if (delayMs !== undefined && notBeforeMs !== undefined)
+    fault('notBeforeMs', 'needed beside delayMs: give one of them');
+  if (kind === 'COMMAND' && target === undefined && subject === undefined) {
+    fault(
+      'target',
+      'the id of a system: a COMMAND goes to one (or to a subject of your own); without either it is an EVENT',
+    );
+  }
+  if (retry !== undefined) {
+    const wrong = new OptionFaults();
+    wrong.retry('retry', retry);
+    if (wrong.found.length > 0) (faults ??= []).push(...wrong.found);
+  }
+  if (extensions !== undefined && !isExtensions(extensions)) {
+    fault('extensions', 'an object of extension attributes, each a text, a number or true or false');
   }
   return faults;
+}
+
+function isExtensions(value: unknown): boolean {
+  return (
+    isPlainObject(value) && Object.values(value).every((one) => ['string', 'number', 'boolean'].includes(typeof one))
+  );
 }
 
 function invalid(draft: MessageDraft, faults: readonly string[]): InvalidMessageError {
   const type: unknown = (draft as { type?: unknown } | null)?.type;
   const what = typeof type === 'string' && type !== '' ? `message "${type}"` : 'message';
   return new InvalidMessageError(`${what}: ${faults.join('; ')}`, { details: { faults } });
-}
-
-function show(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return String(value);
-  }
 }

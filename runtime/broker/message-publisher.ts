@@ -135,8 +135,8 @@ function assertTaken({ kind, type, target, subject }: Header): void {
     );
   }
   if (kind === 'QUERY') {
-    throw new NoHandlerError(`nobody answers query "${type}" of "${target ?? subject}": subscribe to ${subject}`, {
-      details,
-    });
+    const whose = target === undefined ? ', which names no target' : ` of "${target}"`;
+    const remedy = target === undefined ? ', or name the system that is meant' : '';
+    throw new NoHandlerError(`nobody answers query "${type}"${whose}: subscribe to ${subject}${remedy}`, { details });
   }
 }

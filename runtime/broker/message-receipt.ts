@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { RequestTimeoutError } from '../kernel/errors.ts';
 import type { Accepted, BrokerAdapter } from './broker-adapter.ts';
 import type { Receipt, ReceiptState } from './contract/receipt.ts';
+import { waitingFault } from '../kernel/option-faults.ts';
 
 export class MessageReceipt implements Receipt {
   readonly id: string;
@@ -23,6 +24,8 @@ export class MessageReceipt implements Receipt {
   }
 
   settled(options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {}): Promise<ReceiptState> {
+    const fault = waitingFault('settled', options);
+    if (fault !== undefined) return Promise.reject(fault);
     if (this.subscriptions === 0) return Promise.resolve(this.#nowhere());
     const { timeoutMs, signal } = options;
     if (timeoutMs === undefined && signal === undefined) {

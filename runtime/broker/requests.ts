@@ -13,11 +13,11 @@ import {
   encodeError,
   RemoteError,
   type EncodedError,
-  InvalidOptionsError,
   RequestTimeoutError,
 } from '../kernel/errors.ts';
 import type { ReceiptState } from './contract/receipt.ts';
 import type { RequestOptions } from './contract/broker-contract.ts';
+import { waitingFault } from '../kernel/option-faults.ts';
 
 /** Payload of a RESPONSE. */
 export interface ResponsePayload {
@@ -35,11 +35,14 @@ export const REQUEST_TIMEOUT_MS = 5_000;
 
 export class Requests {
   readonly #clock: Clock;
+  readonly #trouble: () => Error | undefined;
   readonly #pending = new Map<string, Pending>();
   #next = 1;
 
-  constructor(clock: Clock) {
+  /** `trouble`: why nothing can be heard of anybody at present. */
+  constructor(clock: Clock, trouble: () => Error | undefined) {
     this.#clock = clock;
+    this.#trouble = trouble;
   }
 
   get size(): number {
@@ -52,24 +55,15 @@ export class Requests {
     options: RequestOptions,
     send: (number: string, answer: (payload: ResponsePayload) => void, signal: AbortSignal) => Promise<unknown>,
   ): Promise<unknown> {
+    const fault = waitingFault('request', options);
+    if (fault !== undefined) return Promise.reject(fault);
     const { timeoutMs = REQUEST_TIMEOUT_MS, signal } = options;
-    if (!(typeof timeoutMs === 'number' && timeoutMs > 0)) {
-      return Promise.reject(new InvalidOptionsError(`timeoutMs: ${String(timeoutMs)} is not a number above 0`));
-    }
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     const number = String(this.#next++);
     const ending = new AbortController();
     return new Promise((resolve, reject) => {
       const abort = (): void => end(() => reject(signal?.reason as Error));
-      const wait = this.#clock.wait(timeoutMs, () =>
-        end(() =>
-          reject(
-            new RequestTimeoutError(
-              `no answer to ${what} within ${timeoutMs} ms; it may still be handled: repeat it with the same id`,
-            ),
-          ),
-        ),
-      );
+      const wait = this.#clock.wait(timeoutMs, () => end(() => reject(this.#timeoutOf(what, timeoutMs))));
       const end = (then: () => void): void => {
         if (!this.#pending.delete(number)) return;
         wait.cancel();
@@ -95,6 +89,19 @@ export class Requests {
     if (payload.error === undefined) pending.resolve(payload.value);
     else pending.reject(decodeError(payload.error));
     return true;
+  }
+
+  #timeoutOf(what: string, timeoutMs: number): RequestTimeoutError {
+    const cause = this.#trouble();
+    if (cause === undefined) {
+      return new RequestTimeoutError(
+        `no answer to ${what} within ${timeoutMs} ms; it may still be handled: repeat it with the same id`,
+      );
+    }
+    return new RequestTimeoutError(
+      `no answer to ${what} within ${timeoutMs} ms, and the connection to the broker's server is down: it may not even have left; repeat it with the same id`,
+      { cause, details: { connection: 'down' } },
+    );
   }
 
   close(error: BlocksError): void {

@@ -3,6 +3,7 @@ import { InvalidOptionsError } from '../kernel/errors.ts';
 import { Reference } from '../kernel/reference.ts';
 import type { StartFrom, SubscribeOptions } from './contract/broker-contract.ts';
 import type { RetryPolicy } from './contract/message.ts';
+import { isPlainObject, OptionFaults, show } from '../kernel/option-faults.ts';
 
 export interface ResolvedSubscribeOptions {
   readonly name: string | undefined;
@@ -35,60 +36,63 @@ export function resolveSubscribeOptions(
   handler: unknown,
   retry: RetryPolicy & { readonly maxAttempts: number },
 ): ResolvedSubscribeOptions {
-  const faults: string[] = [];
-  if (typeof options !== 'object' || options === null) {
-    throw new InvalidOptionsError(`subscribe: ${String(options)} is not an object of options`);
-  }
+  const faults = new OptionFaults();
+  if (!isPlainObject(options)) throw new InvalidOptionsError(`subscribe: ${show(options)} is not an object of options`);
   if (typeof handler !== 'function' && !(handler instanceof Reference)) {
-    faults.push(`handler: ${typeof handler} is neither a function nor a reference to an actor`);
+    faults.add('handler', handler, 'a function or a reference to an actor');
   }
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) faults.push(`${name}: no such option (known: ${[...KNOWN].join(', ')})`);
-  }
-  const number = (name: string, value: unknown, fallback: number, least: number): number => {
-    if (value === undefined) return fallback;
-    if (typeof value === 'number' && value >= least) return value;
-    faults.push(`${name}: ${JSON.stringify(value)} is not a number of ${least} or more`);
-    return fallback;
-  };
+  faults.unknown(options, KNOWN);
   const { name, queue, from = 'now', order = 'hold' } = options;
   for (const [what, value] of [['name', name] as const, ['queue', queue] as const]) {
     if (value !== undefined && (typeof value !== 'string' || !NAME.test(value))) {
-      faults.push(
-        `${what}: ${JSON.stringify(value)} is not 1 to 128 characters without spaces, "/" and "~", not beginning with "$"`,
-      );
+      faults.add(what, value, '1 to 128 characters without spaces, "/" and "~", not beginning with "$"');
     }
   }
   if (name !== undefined && queue !== undefined) {
-    faults.push('name and queue: subscriptions of one name share their messages already; give one of them');
+    faults.found.push('name and queue: subscriptions of one name share their messages already; give one of them');
   }
-  if (order !== 'hold' && order !== 'pass') faults.push(`order: ${JSON.stringify(order)} is not 'hold' or 'pass'`);
+  if (order !== 'hold' && order !== 'pass') faults.add('order', order, "'hold' or 'pass'");
   if (!isStart(from)) {
-    faults.push(`from: ${JSON.stringify(from)} is not 'now', 'beginning', { position } or { timeMs }`);
+    faults.add('from', from, "'now', 'beginning', { position } or { timeMs }");
   } else if (from !== 'now' && name === undefined) {
-    faults.push('from: only a subscription with a name can begin in the past');
+    faults.found.push('from: only a subscription with a name can begin in the past');
   }
+  const own = faults.retry('retry', options.retry);
   const resolved: ResolvedSubscribeOptions = {
     name,
     queue,
     from,
-    concurrency: number('concurrency', options.concurrency, 1, 1),
-    waitingLimit: number('waitingLimit', options.waitingLimit, WAITING_LIMIT, 1),
-    retry: {
-      ...retry,
-      ...options.retry,
-      maxAttempts: number('retry.maxAttempts', options.retry?.maxAttempts, retry.maxAttempts, 1),
-    },
+    concurrency: faults.number('concurrency', options.concurrency, 1, { least: 1, whole: true, endless: true }),
+    waitingLimit: faults.number('waitingLimit', options.waitingLimit, WAITING_LIMIT, {
+      least: 1,
+      whole: true,
+      endless: true,
+    }),
+    retry: { ...retry, ...own, maxAttempts: own.maxAttempts ?? retry.maxAttempts },
     order,
-    ackTimeoutMs: number('ackTimeoutMs', options.ackTimeoutMs, ACK_TIMEOUT_MS, 1),
+    ackTimeoutMs: faults.number('ackTimeoutMs', options.ackTimeoutMs, ACK_TIMEOUT_MS, { least: 1, endless: true }),
   };
-  if (faults.length === 0) return resolved;
-  throw new InvalidOptionsError(`subscribe: ${faults.join('; ')}`, { details: { faults } });
+  faults.throwIfAny('subscribe');
+  return resolved;
 }
 
 function isStart(from: unknown): from is StartFrom {
   if (from === 'now' || from === 'beginning') return true;
   if (typeof from !== 'object' || from === null) return false;
   const { position, timeMs } = from as { position?: unknown; timeMs?: unknown };
-  return (typeof position === 'number' && position >= 0) !== (typeof timeMs === 'number' && timeMs >= 0);
+  return (Number.isSafeInteger(position) && (position as number) >= 0) !== (typeof timeMs === 'number' && timeMs >= 0);
+}
+
+/** @throws InvalidOptionsError */
+export function assertRetention(limits: unknown): void {
+  const faults = new OptionFaults();
+  if (isPlainObject(limits)) {
+    faults.unknown(limits, ['messages', 'ageMs']);
+    const { messages, ageMs } = limits as { readonly messages?: unknown; readonly ageMs?: unknown };
+    faults.number('messages', messages, undefined, { least: 1, whole: true });
+    faults.number('ageMs', ageMs, undefined, { least: 1 });
+  } else {
+    faults.add('limits', limits, 'an object { messages, ageMs }');
+  }
+  faults.throwIfAny('retain');
 }

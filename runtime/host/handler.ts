@@ -168,6 +168,19 @@ export class Handler {
     }
   }
 
+  /** A message that no link carries. Whoever asked, or waits for what it answers, is told why; else it is a dead letter, without its content. */
+  refused(envelope: Envelope, error: BlocksError): void {
+    const { control, replyTo, to, from } = envelope;
+    if (control?.kind === 'reply') {
+      const failed = { kind: 'ask.failed', ask: control.ask, error: encodeError(error) } as const;
+      this.#ports.releaser.route({ to, message: undefined, control: failed, from }, -1, undefined);
+    } else if (replyTo?.kind === 'cell') {
+      this.undeliverable(envelope, 'undeliverable', error);
+    } else {
+      this.deadLetter(from ?? to, withoutContent(envelope), 'undeliverable', error, 0, this.#ports.clock.now());
+    }
+  }
+
   /** A message to an actor whose definition is not loaded. */
   undefinedReceiver(envelope: Envelope): void {
     const error = new UnknownDefinitionError(

@@ -6,7 +6,7 @@
  */
 import type { CellKey } from '../kernel/address.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { encodeError } from '../kernel/errors.ts';
+import { type BlocksError, encodeError } from '../kernel/errors.ts';
 import type { Envelope } from '../kernel/message.ts';
 import type { Random } from '../kernel/random.ts';
 import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts';
@@ -207,7 +207,7 @@ export class HostShell {
   }
 
   /** A message or answer of an actor in memory that cannot be carried. */
-  #refused(item: unknown, error: Error): void {
+  #refused(item: unknown, error: BlocksError): void {
     if (Array.isArray(item)) {
       if (item[0] === 'reply') this.#outside.push(['fail', item[1], encodeError(error)]);
       return;

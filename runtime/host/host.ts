@@ -12,7 +12,7 @@
  * X5. A fenced host runs nothing more.
  */
 import type { CellKey } from '../kernel/address.ts';
-import { encodeError } from '../kernel/errors.ts';
+import { type BlocksError, encodeError } from '../kernel/errors.ts';
 import { CELL_SLICE_TURNS } from '../kernel/limits.ts';
 import type { Envelope, SelfMessage } from '../kernel/message.ts';
 import type { Cell } from '../cell/cell.ts';
@@ -222,9 +222,8 @@ export class Host implements HostJournalEvents {
   }
 
   /** A message that a link could not carry. */
-  refuse(envelope: Envelope, error: Error): void {
-    const letter = { ...envelope, message: undefined };
-    this.#handler.deadLetter(envelope.from ?? envelope.to, letter, 'undeliverable', error, 0, this.#ports.clock.now());
+  refuse(envelope: Envelope, error: BlocksError): void {
+    this.#handler.refused(envelope, error);
     this.#wake();
   }
 

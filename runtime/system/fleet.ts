@@ -104,6 +104,7 @@ export class Fleet<TPort> {
    */
   start(modules: readonly string[]): Promise<void> {
     this.#modules.push(...modules);
+    for (const module of modules) this.#loads.set(module, Promise.resolve());
     const started = this.#startAll();
     this.#work = started.catch(() => {});
     return started;
@@ -138,12 +139,13 @@ export class Fleet<TPort> {
     if (known !== undefined) return known;
     const load = this.#load(module);
     this.#loads.set(module, load);
+    // Whoever wants it next tries again.
+    load.catch(() => this.#loads.delete(module));
     return load;
   }
 
   async #load(module: string): Promise<void> {
-    if (this.#modules.includes(module)) return;
-    this.#modules.push(module);
+    if (!this.#modules.includes(module)) this.#modules.push(module);
     await this.#work;
     await Promise.all(this.#alive().map((handle) => handle.load([module])));
   }

@@ -186,6 +186,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
 
   settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    if (this.#shared === undefined) return Promise.reject(new BrokerClosedError('the broker is closed'));
     const known = token as Token | undefined;
     return new Promise((resolve, reject) => {
       const end = new MessageEnd(id, resolve, reject, this.#waiting);

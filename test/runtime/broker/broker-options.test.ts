@@ -10,7 +10,7 @@ import type { ActorHost } from '../../../runtime/kernel/actor-host.ts';
 import type { BlocksError } from '../../../runtime/kernel/errors.ts';
 import { seededRandom } from '../../../runtime/kernel/random.ts';
 
-const system = {} as ActorHost;
+const system = { spawn: () => {}, refOf: () => {} } as unknown as ActorHost;
 const faultsOf = (run: () => unknown): readonly string[] => {
   try {
     run();
@@ -115,7 +115,7 @@ describe('messages', () => {
         undefined,
       ),
     );
-    for (const what of ['type', 'kind', 'delivery', 'ttlMs', 'id', 'retry', 'colour']) {
+    for (const what of ['type', 'kind', 'delivery', 'ttlMs', 'id', 'retry.maxAttempts', 'colour']) {
       expect(faults.some((fault) => fault.startsWith(`${what}:`))).toBe(true);
     }
     expect(faultsOf(() => maker.header(null as never, undefined))).toHaveLength(1);

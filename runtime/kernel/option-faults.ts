@@ -1,0 +1,123 @@
+/**
+ * What is wrong with options, collected: a caller hears of everything at once.
+ *
+ * Owns: the checks that options of brokers, subscriptions, messages and dead letters share, and their wording.
+ */
+import type { Backoff } from './backoff.ts';
+import type { Environment } from './environment.ts';
+import { InvalidOptionsError } from './errors.ts';
+
+export interface NumberBounds {
+  readonly least: number;
+  readonly whole?: boolean;
+  /** Whether it may be `Infinity`. */
+  readonly endless?: boolean;
+}
+
+type RetryPolicy = Backoff & { readonly maxAttempts?: number };
+
+const RETRY: readonly (keyof RetryPolicy)[] = ['maxAttempts', 'initialMs', 'maxMs', 'factor', 'jitter'];
+
+export class OptionFaults {
+  readonly found: string[] = [];
+
+  add(name: string, value: unknown, expected: string): void {
+    this.found.push(`${name}: ${show(value)} is not ${expected}`);
+  }
+
+  /** Names that are no options. */
+  unknown(given: object, known: Iterable<string>, what = 'option', prefix = ''): void {
+    const names = [...known];
+    for (const name of Object.keys(given)) {
+      if (!names.includes(name)) this.found.push(`${prefix}${name}: no such ${what} (known: ${names.join(', ')})`);
+    }
+  }
+
+  number<T>(name: string, value: unknown, fallback: T, bounds: NumberBounds): number | T {
+    if (value === undefined) return fallback;
+    const { least, whole = false, endless = false } = bounds;
+    if (typeof value === 'number' && value >= least) {
+      if (value === Number.POSITIVE_INFINITY ? endless : !whole || Number.isSafeInteger(value)) return value;
+    }
+    this.add(name, value, `a ${whole ? 'whole ' : ''}number of ${least} or more`);
+    return fallback;
+  }
+
+  /** A policy of trying again, or nothing. */
+  retry(name: string, value: unknown): RetryPolicy {
+    if (value === undefined) return {};
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      this.add(name, value, `a retry policy { ${RETRY.join(', ')} }`);
+      return {};
+    }
+    this.unknown(value, RETRY, 'field of a retry policy', `${name}.`);
+    const { maxAttempts, initialMs, maxMs, factor, jitter } = value as { readonly [K in keyof RetryPolicy]: unknown };
+    this.number(`${name}.maxAttempts`, maxAttempts, undefined, { least: 1, whole: true, endless: true });
+    this.number(`${name}.initialMs`, initialMs, undefined, { least: 0 });
+    this.number(`${name}.maxMs`, maxMs, undefined, { least: 0, endless: true });
+    this.number(`${name}.factor`, factor, undefined, { least: 1 });
+    if (jitter !== undefined && jitter !== 'full' && jitter !== 'none')
+      this.add(`${name}.jitter`, jitter, "'full' or 'none'");
+    return value;
+  }
+
+  /** `true` or `false`, as the environment says it. */
+  flagFrom(env: Environment, name: string): boolean | undefined {
+    const text = env[name]?.trim().toLowerCase();
+    if (text === undefined || text === '') return undefined;
+    if (['true', '1', 'yes', 'on'].includes(text)) return true;
+    if (['false', '0', 'no', 'off'].includes(text)) return false;
+    this.add(`${name} (environment)`, env[name], 'true or false');
+    return undefined;
+  }
+
+  /** All of them in one; undefined: there are none. */
+  errorFor(where: string): InvalidOptionsError | undefined {
+    const faults = this.found;
+    if (faults.length === 0) return undefined;
+    return new InvalidOptionsError(`${where}: ${faults.join('; ')}`, { details: { faults } });
+  }
+
+  /** @throws InvalidOptionsError, if there are any */
+  throwIfAny(where: string): void {
+    const error = this.errorFor(where);
+    if (error !== undefined) throw error;
+  }
+}
+
+/** What is wrong with the deadline and the signal of whoever waits. */
+export function waitingFault(where: string, options: unknown): InvalidOptionsError | undefined {
+  const faults = new OptionFaults();
+  if (typeof options !== 'object' || options === null) {
+    faults.add('options', options, 'an object { timeoutMs, signal }');
+  } else {
+    faults.unknown(options, ['timeoutMs', 'signal']);
+    const { timeoutMs, signal } = options as { readonly timeoutMs?: unknown; readonly signal?: unknown };
+    if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs > 0)) {
+      faults.add('timeoutMs', timeoutMs, 'a number above 0');
+    }
+    if (signal !== undefined && !(signal instanceof AbortSignal)) faults.add('signal', signal, 'an AbortSignal');
+  }
+  return faults.errorFor(where);
+}
+
+/** A text that names something. @throws InvalidOptionsError */
+export function assertName(where: string, what: string, value: unknown): asserts value is string {
+  if (typeof value === 'string' && value !== '') return;
+  throw new InvalidOptionsError(`${where}: ${what}: ${show(value)} is not a text of 1 character or more`);
+}
+
+export function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A value, for a message about it. */
+export function show(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'number') return String(value);
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return String(value);
+  }
+}
