@@ -101,7 +101,7 @@ export class CommandDispatcher {
   }
 
   async #outcomeOf(command: PublishCommand): Promise<RunEvent> {
-    const { id, target, action, parameters, timeoutMs, about } = command;
+    const { id, target, action, parameters, timeoutMs, about, trace } = command;
     const { run, step, attempt, idempotencyKey } = about;
     const measured = this.#ports.meter.began(target, action);
     try {
@@ -117,6 +117,8 @@ export class CommandDispatcher {
         // Commands of one run do not wait for each other.
         key: idempotencyKey,
         correlationId: run,
+        ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
+        ...(trace?.tracestate === undefined ? {} : { tracestate: trace.tracestate }),
         // The run tries again by its own policy.
         retry: { maxAttempts: 1 },
         extensions: { workflowrun: run, workflowstep: step, workflowattempt: attempt },

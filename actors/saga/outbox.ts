@@ -10,6 +10,7 @@
 import { type CellKey, keyOf } from '../../runtime/kernel/address.ts';
 import type { Behavior } from '../../runtime/kernel/behavior.ts';
 import type { ReplyTo } from '../../runtime/kernel/message.ts';
+import type { TraceCarrier } from '../../runtime/telemetry/trace-carrier.ts';
 
 export const OUTBOX_DEFINITION = 'saga-outbox';
 export const OUTBOX_KEY: CellKey = keyOf(OUTBOX_DEFINITION, 'commands');
@@ -23,6 +24,8 @@ export interface PublishCommand {
   readonly action: string;
   readonly parameters: unknown;
   readonly timeoutMs: number;
+  /** Absent: the run was started in none. */
+  readonly trace?: TraceCarrier;
   readonly about: {
     readonly run: string;
     readonly step: string;

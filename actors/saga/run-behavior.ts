@@ -177,7 +177,8 @@ export const runBehavior: Behavior<SagaRun> = {
   view: (state): RunReport | null => {
     if (isDeleted(state)) return null;
     const { start, run, moves } = state;
-    return withMoves(reportOf(start.runId, workflowOf(start.bundle, start.workflow), run), moves);
+    const report = withMoves(reportOf(start.runId, workflowOf(start.bundle, start.workflow), run), moves);
+    return start.trace === undefined ? report : { ...report, traceparent: start.trace.traceparent };
   },
 };
 

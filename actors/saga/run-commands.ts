@@ -10,6 +10,7 @@
 import { assertCellId, assertDefinitionName, type CellKey, keyOf } from '../../runtime/kernel/address.ts';
 import type { Turn } from '../../runtime/kernel/behavior.ts';
 import { ContractViolationError, type EncodedError, encodeError } from '../../runtime/kernel/errors.ts';
+import type { TraceCarrier } from '../../runtime/telemetry/trace-carrier.ts';
 import { BOARD_KEY, type BoardMessage } from './adaptation-board.ts';
 import { watchOf } from './adaptation-data.ts';
 import { addCall, NO_CALLS } from './call-metrics.ts';
@@ -32,6 +33,8 @@ export interface RunStart {
   readonly bundle: RunBundle;
   readonly input: unknown;
   readonly context: Readonly<Record<string, unknown>>;
+  /** The trace that it was started in. */
+  readonly trace?: TraceCarrier;
   /** Rules of the engine concern it from its start. */
   readonly governed?: boolean;
   /** Of a child: whom to tell of its end, and which command it answers. */
@@ -116,6 +119,7 @@ function call(start: RunStart, command: RunCommand & { readonly type: 'call' }, 
     parameters,
     timeoutMs,
     about,
+    ...(start.trace === undefined ? {} : { trace: start.trace }),
   };
   turn.send(OUTBOX_KEY, publish);
 }
@@ -150,6 +154,7 @@ function spawnChild(
     input,
     context: {},
     ...(start.governed === true ? { governed: true } : {}),
+    ...(start.trace === undefined ? {} : { trace: start.trace }),
     ...(detached ? keptAs(start) : { parent: { key: turn.self, command: id } }),
     ...(start.secret === undefined ? {} : { secret: childSecret(start.secret, runId) }),
   };

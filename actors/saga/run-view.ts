@@ -45,6 +45,8 @@ export interface RunReport {
     | undefined;
   readonly steps: Readonly<Record<string, StepReport>>;
   readonly trace: readonly TraceEntry[];
+  /** Of the span that it was started in, by W3C Trace Context; absent without one. */
+  readonly traceparent?: string;
   /** What adaptation rules did; the latest 200. */
   readonly adaptations: readonly AdaptationDecision[];
 }

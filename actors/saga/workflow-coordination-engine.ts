@@ -55,6 +55,7 @@ import { refusal } from './run-refusal.ts';
 import type { StepState } from './run-state.ts';
 import type { RunReport } from './run-view.ts';
 import { sagaRun } from './saga-actors.ts';
+import { RunTelemetry } from './run-telemetry.ts';
 import { type MetricSources, TargetMeter } from './target-meter.ts';
 import { valueFaults } from './value-shape.ts';
 import type { WorkflowData } from './workflow-data.ts';
@@ -101,6 +102,7 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
   readonly #dispatcher: CommandDispatcher | undefined;
   readonly #meter: TargetMeter;
   readonly #adaptations: EngineAdaptations;
+  readonly #telemetry: RunTelemetry;
 
   /** @throws InvalidOptionsError with all faults, InvalidWorkflowError (adaptations) */
   constructor(host: ActorHost, options: WorkflowEngineOptions = {}) {
@@ -109,6 +111,10 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     this.#options = options;
     this.#random = options.random ?? systemRandom;
     const { broker, adaptations: rules = [], metrics: sources = {} } = options;
+    this.#telemetry = new RunTelemetry({
+      result: (runId, wait) => this.result(runId, wait),
+      query: (runId) => this.query(runId),
+    });
     this.#meter = new TargetMeter({ host, clock: this.clock, broker, sources });
     this.#adaptations = new EngineAdaptations({
       host,
@@ -278,6 +284,7 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
 
   /** Publishes no more commands. Runs are not stopped; what they ask of systems waits for the next engine. */
   async close(): Promise<void> {
+    this.#telemetry.close();
     this.#meter.close();
     await this.#dispatcher?.close();
   }
@@ -318,7 +325,12 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
   }
 
   /** Starts a run, or finds that it is there. */
-  async #spawn(given: RunStart): Promise<void> {
+  async #spawn(start: RunStart): Promise<void> {
+    await this.#telemetry.start(start, (given) => this.#spawnRun(given));
+  }
+
+  /** Resolves with whether it is a new one. */
+  async #spawnRun(given: RunStart): Promise<boolean> {
     const { runId, workflow, input, fork } = given;
     const governed = await this.#adaptations.concerns(workflow);
     const start: RunStart = governed ? { ...given, governed } : given;
@@ -326,10 +338,11 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
       await this.host.spawn(sagaRun, { id: runId, input: start, ifExists: 'refuse' });
       // A rule may have come while it was being started.
       if (!governed && (await this.#adaptations.concerns(workflow))) await this.#adaptations.govern([runId]);
+      return true;
     } catch (error) {
       if (encodeError(error).code !== 'ACTOR_ALREADY_EXISTS') throw error;
       const fingerprint = await this.#fingerprint(runId);
-      if (fingerprint === fingerprintOf(workflow, input, fork)) return;
+      if (fingerprint === fingerprintOf(workflow, input, fork)) return false;
       const was = fingerprint === undefined ? 'it is deleted, and its id is not used again' : `it was ${fingerprint}`;
       throw new RunConflictError(
         `run "${runId}" was started with another input, or is one of another workflow, or another fork: ${was}`,

@@ -56,6 +56,14 @@ export const INSTRUMENTS = {
   },
   'messaging.client.operation.duration': { kind: 'histogram', unit: 's', description: 'Time of sending a message' },
   'messaging.process.duration': { kind: 'histogram', unit: 's', description: 'Time of handling a message' },
+  'blocks.workflow.started': { kind: 'counter', unit: '{run}', description: 'Runs of workflows that were started' },
+  'blocks.workflow.ended': {
+    kind: 'counter',
+    unit: '{run}',
+    description: 'Runs of workflows that are over, by status',
+  },
+  'blocks.workflow.duration': { kind: 'histogram', unit: 's', description: 'From the start of a run to its end' },
+  'blocks.workflow.step_duration': { kind: 'histogram', unit: 's', description: 'Time of one try of a step' },
   'blocks.host.restarts': { kind: 'counter', unit: '{restart}', description: 'Hosts that were lost and replaced' },
   'blocks.host.loop_delay': { kind: 'gauge', unit: 's', description: 'How late the event loop of a host is' },
 } as const satisfies Readonly<Record<string, InstrumentSpec>>;

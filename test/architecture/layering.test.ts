@@ -34,6 +34,8 @@ const OPEN_TO_PLUGINS = [
   'runtime/broker/contract/**',
   // Messages as CloudEvents: what connectors speak over HTTP.
   'runtime/broker/cloud-event*.ts',
+  // Spans and metrics of what a plug-in does.
+  'runtime/telemetry/**',
   'runtime/streams/*contract.ts',
   'runtime/streams/contract/**',
 ];
