@@ -115,6 +115,7 @@ function call(start: RunStart, command: RunCommand & { readonly type: 'call' }, 
     action,
     parameters,
     timeoutMs,
+    ...(command.listens === true ? { listens: true } : {}),
     about,
   };
   turn.send(OUTBOX_KEY, publish);

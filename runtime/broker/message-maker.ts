@@ -158,7 +158,9 @@ function faultsOf(draft: MessageDraft): string[] | undefined {
   number('notBeforeMs', 0);
   number('contractVersion', 1);
   if (retry !== undefined && (typeof retry !== 'object' || retry === null)) fault('retry', 'a retry policy');
-  else if (retry?.maxAttempts !== undefined && !(Number.isInteger(retry.maxAttempts) && retry.maxAttempts >= 1)) {
+  else if (retry?.whenExhausted !== undefined && !['letter', 'answer'].includes(retry.whenExhausted)) {
+    fault('retry', "a retry policy whose whenExhausted is 'letter' or 'answer'");
+  } else if (retry?.maxAttempts !== undefined && !(Number.isInteger(retry.maxAttempts) && retry.maxAttempts >= 1)) {
     fault('retry', 'a retry policy with a whole number of 1 or more as maxAttempts');
   }
   if (extensions !== undefined && (typeof extensions !== 'object' || extensions === null)) {
