@@ -74,13 +74,15 @@ export type {
   SubscribeOptions,
   Subscription,
 } from './broker/contract/broker-contract.ts';
-export type {
-  DeliveryGuarantee,
-  Message,
-  MessageDraft,
-  MessageExtensions,
-  MessageKind,
-  RetryPolicy,
+export {
+  type DeliveryGuarantee,
+  type FailureReply,
+  failureOf,
+  type Message,
+  type MessageDraft,
+  type MessageExtensions,
+  type MessageKind,
+  type RetryPolicy,
 } from './broker/contract/message.ts';
 export type { DeliveryStatus, Receipt, ReceiptState } from './broker/contract/receipt.ts';
 export type { Compatibility } from './broker/contracts/compatibility.ts';

@@ -11,6 +11,7 @@ import type { Message, MessageDraft } from '../../runtime/broker/contract/messag
 import type { Receipt } from '../../runtime/broker/contract/receipt.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import { AckTimeoutError, InvalidOptionsError, NoHandlerError } from '../../runtime/kernel/errors.ts';
+import { heartbeatDraft, lastHeartbeat } from '../saga/heartbeat-message.ts';
 import { assertWord } from './system-id.ts';
 import { timedCall } from './timed-call.ts';
 
@@ -23,6 +24,13 @@ export interface HandlerContext<TPayload = unknown> {
   readonly signal: AbortSignal;
   /** Publishes as a consequence of this message: correlation, causation and trace follow on. */
   publish(draft: MessageDraft): Promise<Receipt>;
+  /**
+   * Says that a command of a workflow is being worked on, and how far it is: see `heartbeatTimeoutMs` of its step. Of any other message: nothing.
+   * `ackTimeoutMs` of the connector's commands must be as long as the work.
+   */
+  heartbeat(details?: unknown): Promise<void>;
+  /** What the handler of an earlier try of the same step has said last; undefined: nothing. */
+  readonly lastHeartbeat: unknown;
 }
 
 /** What it returns is the reply; what it throws is tried again by policy (commands, events) or is the caller's error (queries). */
@@ -86,7 +94,17 @@ export function runHandler(
   const { attempt } = context;
   return timedCall(
     async (signal) =>
-      handler(message.payload, { message, attempt, signal, publish: (draft) => context.publish(draft) }),
+      handler(message.payload, {
+        message,
+        attempt,
+        signal,
+        publish: (draft) => context.publish(draft),
+        heartbeat: async (details: unknown = null) => {
+          const draft = heartbeatDraft(message, details);
+          if (draft !== undefined) await context.publish(draft);
+        },
+        lastHeartbeat: lastHeartbeat(message),
+      }),
     {
       clock,
       timeoutMs,

@@ -7,17 +7,21 @@
  * CD1. A command is published under the key `<run>/<step>/<attempt>`, as often as it takes; the broker drops what it has seen.
  * CD2. A command leaves the outbox after its run has been told, and not before.
  */
-import type { Broker } from '../../runtime/broker/contract/broker-contract.ts';
+import type { Broker, Subscription } from '../../runtime/broker/contract/broker-contract.ts';
+import { failureOf } from '../../runtime/broker/contract/message.ts';
 import type { ReceiptState } from '../../runtime/broker/contract/receipt.ts';
 import type { ActorHandle, ActorHost } from '../../runtime/kernel/actor-host.ts';
 import { delayMs } from '../../runtime/kernel/backoff.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import { AskTimeoutError, decodeError, encodeError, RequestTimeoutError } from '../../runtime/kernel/errors.ts';
 import type { Random } from '../../runtime/kernel/random.ts';
-import { OUTBOX_KEY, type OutboxEntry, type PublishCommand } from './outbox.ts';
+import { heartbeat } from './heartbeat.ts';
+import { HEARTBEAT_SUBJECT, heartbeatExtension, type HeartbeatPayload } from './heartbeat-message.ts';
+import { OUTBOX_KEY, type OutboxEntry, type PublishCommand, type Taker, type TakeRequest } from './outbox.ts';
 import { isUnknownOutcome } from './run-behavior.ts';
 import type { RunEvent } from './run-state.ts';
 import type { TargetMeter } from './target-meter.ts';
+import { assertFits } from './value-size.ts';
 
 export interface DispatcherPorts {
   readonly host: ActorHost;
@@ -25,6 +29,16 @@ export interface DispatcherPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly meter: TargetMeter;
+}
+
+/** Lives of actor systems, and how many dispatchers each has had. */
+const systems = new WeakMap<ActorHost, { readonly name: string; dispatchers: number }>();
+
+function takerOf(host: ActorHost, random: Random): Taker {
+  const part = (): string => random.next().toString(36).slice(2);
+  const system = systems.get(host) ?? { name: `${part()}${part()}`, dispatchers: 0 };
+  systems.set(host, system);
+  return { system: system.name, number: ++system.dispatchers };
 }
 
 /** How long one take waits for commands. */
@@ -37,6 +51,8 @@ const PATIENCE = { initialMs: 50, maxMs: 5_000 };
 export class CommandDispatcher {
   readonly #ports: DispatcherPorts;
   readonly #outbox: ActorHandle;
+  readonly #taker: Taker;
+  readonly #heartbeats: Promise<Subscription | undefined>;
   readonly #closing = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
   readonly #loop: Promise<void>;
@@ -44,6 +60,8 @@ export class CommandDispatcher {
   constructor(ports: DispatcherPorts) {
     this.#ports = ports;
     this.#outbox = ports.host.refOf(OUTBOX_KEY);
+    this.#taker = takerOf(ports.host, ports.random);
+    this.#heartbeats = this.#hear();
     this.#loop = this.#run();
   }
 
@@ -51,6 +69,29 @@ export class CommandDispatcher {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#loop;
+    await (await this.#heartbeats)?.close();
+    try {
+      await this.#outbox.tell({ type: 'leave', taker: this.#taker });
+    } catch {
+      // The system is being stopped: its next life has another name.
+    }
+  }
+
+  /** Heartbeats of handlers, from any process. Those of other systems' runs are none of ours. */
+  async #hear(): Promise<Subscription | undefined> {
+    const { broker, host } = this.#ports;
+    for (let failures = 0; !this.#closing.signal.aborted; ) {
+      try {
+        return await broker.subscribe<HeartbeatPayload>(HEARTBEAT_SUBJECT, async ({ payload }) => {
+          const { run, step, attempt, details } = payload;
+          // A try that is over hears of it by its answer, and needs none here.
+          await heartbeat(host, { run, step, attempt, idempotencyKey: '' }, details).catch(() => {});
+        });
+      } catch {
+        await this.#wait(++failures);
+      }
+    }
+    return undefined;
   }
 
   async #run(): Promise<void> {
@@ -59,7 +100,7 @@ export class CommandDispatcher {
     for (let failures = 0; !signal.aborted; ) {
       try {
         const entries = await this.#outbox.ask<readonly OutboxEntry[]>(
-          { type: 'take', after },
+          { type: 'take', after, taker: this.#taker } satisfies TakeRequest,
           { timeoutMs: TAKE_TIMEOUT_MS, signal },
         );
         failures = 0;
@@ -105,6 +146,8 @@ export class CommandDispatcher {
     const { run, step, attempt, idempotencyKey } = about;
     const measured = this.#ports.meter.began(target, action);
     try {
+      // Nobody is to speak before he can be heard.
+      if (command.listens === true) await this.#heartbeats;
       const receipt = await this.#ports.broker.publish({
         id: idempotencyKey,
         idempotencyKey,
@@ -120,13 +163,18 @@ export class CommandDispatcher {
         ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
         ...(trace?.tracestate === undefined ? {} : { tracestate: trace.tracestate }),
         // The run tries again by its own policy.
-        retry: { maxAttempts: 1 },
-        extensions: { workflowrun: run, workflowstep: step, workflowattempt: attempt },
+        retry: { maxAttempts: 1, whenExhausted: 'answer' },
+        extensions: {
+          workflowrun: run,
+          workflowstep: step,
+          workflowattempt: attempt,
+          ...heartbeatExtension(about.heartbeat),
+        },
       });
-      const state = await receipt.settled({ timeoutMs, signal: this.#closing.signal });
-      const result = replyOf(state, idempotencyKey);
+      const settled = await receipt.settled({ timeoutMs, signal: this.#closing.signal });
+      const result = replyOf(settled, idempotencyKey);
       measured?.('done');
-      return { type: 'done', id, result };
+      return resultEvent(id, result);
     } catch (thrown) {
       const { name, code, message, details } = encodeError(thrown);
       const error = { name, code, message, ...(details === undefined ? {} : { details }) };
@@ -152,12 +200,27 @@ export class CommandDispatcher {
   }
 }
 
+/** A result that no message holds fails its step, which was done: it is undone as one of which nobody knows. */
+function resultEvent(id: string, result: unknown): RunEvent {
+  try {
+    assertFits(result, `the result of "${id}"`);
+    return { type: 'done', id, result };
+  } catch (thrown) {
+    const { name, code, message, details = {} } = encodeError(thrown);
+    return { type: 'failed', id, error: { name, code, message, details }, unknown: true };
+  }
+}
+
 /** What the system has answered. Throws its error when the message is dead. */
 function replyOf({ subscriptions, status }: ReceiptState, id: string): unknown {
   const outcomes = Object.values(subscriptions);
   const dead = outcomes.find((one) => one.status === 'dead');
   if (dead !== undefined) throw decodeError(dead.error);
   const handled = outcomes.find((one) => one.status === 'handled');
-  if (handled !== undefined) return handled.reply ?? null;
+  if (handled !== undefined) {
+    const failure = failureOf(handled.reply);
+    if (failure !== undefined) throw decodeError(failure);
+    return handled.reply ?? null;
+  }
   throw new RequestTimeoutError(`command "${id}" is ${status}, and nobody has handled it`);
 }

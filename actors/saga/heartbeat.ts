@@ -23,9 +23,6 @@ export interface WorkflowTry {
   readonly heartbeat?: unknown;
 }
 
-/** Event that carries heartbeats of systems behind a broker to the engine. */
-export const HEARTBEAT_SUBJECT = '$workflow.heartbeat';
-
 /**
  * From a behavior: the run hears of it when the turn is committed. An answer does not come: what is not needed any more is asked for no
  * more, or cancelled.

@@ -111,6 +111,7 @@ function commandOf(
     action: made.data.action,
     parameters: made.parameters.evaluate(variables),
     timeoutMs: (name.undo ? undefined : adapted(draft, name.step, 'attemptTimeoutMs')) ?? made.data.attemptTimeoutMs,
+    ...(silenceOf(draft, name) === undefined ? {} : { listens: true }),
     ...(heartbeat === undefined ? {} : { heartbeat: heartbeat.details }),
   };
 }

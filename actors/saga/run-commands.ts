@@ -118,6 +118,7 @@ function call(start: RunStart, command: RunCommand & { readonly type: 'call' }, 
     action,
     parameters,
     timeoutMs,
+    ...(command.listens === true ? { listens: true } : {}),
     about,
     ...(start.trace === undefined ? {} : { trace: start.trace }),
   };

@@ -205,6 +205,8 @@ export type RunCommand =
       readonly action: string;
       readonly parameters: unknown;
       readonly timeoutMs: number;
+      /** Its handler may not be silent for long. */
+      readonly listens?: boolean;
       /** What the handler of an earlier try has said last. */
       readonly heartbeat?: unknown;
     }

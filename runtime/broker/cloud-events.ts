@@ -350,18 +350,21 @@ function retryPolicy(text: string | undefined): RetryPolicy | undefined {
   }
   if (typeof policy !== 'object' || policy === null || Array.isArray(policy))
     throw malformed('retrypolicy', 'it is no object');
-  const { factor, initialMs, jitter, maxAttempts, maxMs } = policy as Record<string, unknown>;
+  const { factor, initialMs, jitter, maxAttempts, maxMs, whenExhausted } = policy as Record<string, unknown>;
   for (const [name, value] of Object.entries({ factor, initialMs, maxAttempts, maxMs }))
     if (value !== undefined && (typeof value !== 'number' || value < 0))
       throw malformed('retrypolicy', `${name} is no number from 0 on`);
   if (jitter !== undefined && jitter !== 'full' && jitter !== 'none')
     throw malformed('retrypolicy', 'jitter must be full or none');
+  if (whenExhausted !== undefined && whenExhausted !== 'letter' && whenExhausted !== 'answer')
+    throw malformed('retrypolicy', 'whenExhausted must be letter or answer');
   return {
     ...present('factor', factor as number | undefined),
     ...present('initialMs', initialMs as number | undefined),
     ...present('jitter', jitter),
     ...present('maxAttempts', maxAttempts as number | undefined),
     ...present('maxMs', maxMs as number | undefined),
+    ...present('whenExhausted', whenExhausted),
   };
 }
 

@@ -76,7 +76,9 @@ const version: Check = (value) =>
     : 'must be an integer from 1 on';
 const retry: Check = (value) => {
   if (!isObject(value)) return 'must be an object';
-  const { jitter, ...numbers } = value;
+  const { jitter, whenExhausted, ...numbers } = value;
+  if (whenExhausted !== undefined && whenExhausted !== 'letter' && whenExhausted !== 'answer')
+    return 'has a whenExhausted that is neither letter nor answer';
   if (jitter !== undefined && jitter !== 'full' && jitter !== 'none')
     return 'has a jitter that is neither full nor none';
   const wrong = ['maxAttempts', 'initialMs', 'maxMs', 'factor'].find((name) => {

@@ -176,7 +176,10 @@ function faultsOf(draft: MessageDraft): string[] | undefined {
   }
   if (retry !== undefined) {
     const wrong = new OptionFaults();
-    wrong.retry('retry', retry);
+    const { whenExhausted, ...policy } = retry ?? {};
+    wrong.retry('retry', typeof retry === 'object' && retry !== null && !Array.isArray(retry) ? policy : retry);
+    if (whenExhausted !== undefined && whenExhausted !== 'letter' && whenExhausted !== 'answer')
+      wrong.add('retry.whenExhausted', whenExhausted, "'letter' or 'answer'");
     if (wrong.found.length > 0) (faults ??= []).push(...wrong.found);
   }
   if (extensions !== undefined && !isExtensions(extensions)) {

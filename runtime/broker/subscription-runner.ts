@@ -24,7 +24,7 @@ import {
 } from '../kernel/errors.ts';
 import { decodeValue, encodeValue } from '../wire/value-codec.ts';
 import { type DeadReason, type HandOut, type Outcome, SUSPECT_AFTER_LOST } from './broker-adapter.ts';
-import type { Message } from './contract/message.ts';
+import type { FailureReply, Message } from './contract/message.ts';
 import type { Header } from './message-maker.ts';
 import type { MessageSource, RunnerPorts } from './runner-ports.ts';
 
@@ -286,9 +286,25 @@ export class SubscriptionRunner {
       this.#giveBack(lane, handOut);
       this.#next(lane);
     } else if (error instanceof CheckFailure) this.#bury(lane, handOut, 'contract', error.cause);
+    else if ((isFinal || handOut.attempt >= policy.maxAttempts) && this.#answerFailure(handOut, error))
+      this.#next(lane);
     else if (isFinal) this.#bury(lane, handOut, 'refused', error);
     else if (handOut.attempt >= policy.maxAttempts) this.#bury(lane, handOut, 'attempts', error);
     else this.#again(lane, handOut, delayMs(policy, handOut.attempt, this.#ports.random.next()), error);
+  }
+
+  /** Whether its sender wants the error instead of a dead letter; who has asked is told anyway. */
+  #answerFailure(handOut: HandOut, error: unknown): boolean {
+    const { retry, replyTo } = handOut.message.header;
+    if (retry?.whenExhausted !== 'answer' || replyTo !== undefined) return false;
+    try {
+      const reply = encodeValue({ failure$: encodeError(error) } satisfies FailureReply);
+      this.#settle(handOut, { kind: 'handled', reply });
+      return true;
+    } catch {
+      // An error that cannot be carried is for whoever looks at dead letters.
+      return false;
+    }
   }
 
   #again(lane: Lane, handOut: HandOut, waitMs: number, error: unknown): void {

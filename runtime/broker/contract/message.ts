@@ -9,6 +9,7 @@
  * BM2. `correlationId` is the same for all messages that follow from one; `causationId` is the id of the message that one follows from.
  */
 import type { Backoff } from '../../kernel/backoff.ts';
+import type { EncodedError } from '../../kernel/errors.ts';
 
 /** What a message asks of its receiver. */
 export type MessageKind =
@@ -37,6 +38,24 @@ export type DeliveryGuarantee =
 export interface RetryPolicy extends Backoff {
   /** Tries in all. Default 3 (`MAX_RETRY_ATTEMPTS`). */
   readonly maxAttempts?: number;
+  /**
+   * What becomes of a message whose last try has failed: a dead `letter` (default), or an `answer`: its receipt says handled, with the error
+   * as `failureOf(reply)` reads it, and nothing is set aside. For senders that wait for the receipt, and try again by a policy of their own.
+   * One that expires, or breaks its contract, is a dead letter all the same.
+   */
+  readonly whenExhausted?: 'letter' | 'answer';
+}
+
+/** The reply of a message whose tries were used up, with `whenExhausted: 'answer'`. */
+export interface FailureReply {
+  readonly failure$: EncodedError;
+}
+
+/** The error in a reply; undefined: it is what the handler returned. */
+export function failureOf(reply: unknown): EncodedError | undefined {
+  return typeof reply === 'object' && reply !== null && 'failure$' in reply
+    ? (reply as FailureReply).failure$
+    : undefined;
 }
 
 /** Extension attributes of CloudEvents that are none of ours. */

@@ -3,7 +3,9 @@ import { expect, test } from 'vitest';
 import { defineSaga } from '../../../actors/saga/define-saga.ts';
 import { workflowActors } from '../../../actors/saga/saga-actors.ts';
 import { WorkflowCoordinationEngine } from '../../../actors/saga/workflow-coordination-engine.ts';
+import { SystemConnector } from '../../../actors/connector/system-connector.ts';
 import { MessageBroker } from '../../../runtime/broker/message-broker.ts';
+import { ContractViolationError } from '../../../runtime/kernel/errors.ts';
 import { ActorSystem } from '../../../runtime/system/actor-system.ts';
 
 const order = defineSaga('order')
@@ -72,4 +74,76 @@ test('a saga over two systems: done, tried again, undone, and a system that is n
   );
   const alone = engine.executeWorkflow('nobody', null, { timeoutMs: 20_000 });
   await expect(alone).rejects.toMatchObject({ details: { error: { code: 'NO_SUBSCRIBER' } } });
+});
+
+test('a try that failed is the run’s to try again, and no dead letter', async () => {
+  await using system = await ActorSystem.start({ threads: 1, actors: [workflowActors] });
+  await using broker = await MessageBroker.start({ system });
+  await broker.subscribe(
+    '$command.stock.*',
+    ({ type }) => {
+      throw type === 'reserve'
+        ? new ContractViolationError('no such sku', { details: { sku: 'x' } })
+        : new Error('busy');
+    },
+    { name: 'stock' },
+  );
+  await using engine = new WorkflowCoordinationEngine(system, { broker });
+  engine.defineWorkflow(
+    defineSaga('two')
+      .step('a', { systemTarget: 'stock', action: 'count', retryPolicy: { initialMs: 1 }, onFailure: 'continue' })
+      .step('b', { systemTarget: 'stock', action: 'reserve', dependencies: ['a'] }),
+  );
+  await expect(engine.executeWorkflow('two', null, { runId: 'r', timeoutMs: 20_000 })).rejects.toMatchObject({
+    details: {
+      step: 'b',
+      error: { code: 'CONTRACT_VIOLATION', name: 'ContractViolationError', details: { sku: 'x' } },
+    },
+  });
+  expect((await engine.query('r')).steps).toMatchObject({
+    a: { attempts: 3, error: { message: 'busy' } },
+    b: { attempts: 1 },
+  });
+  expect((await broker.deadLetters.list()).letters).toEqual([]);
+  // Whoever publishes by himself has his dead letter, unless he says otherwise.
+  const send = async (retry: { maxAttempts: number; whenExhausted?: 'answer' }) =>
+    (await (await broker.publish({ type: 'count', target: 'stock', delivery: 'EXACTLY_ONCE', retry })).settled())
+      .status;
+  expect(await send({ maxAttempts: 1, whenExhausted: 'answer' })).toBe('handled');
+  expect(await send({ maxAttempts: 1 })).toBe('dead');
+  expect((await broker.deadLetters.list()).letters).toHaveLength(1);
+  await expect(send({ maxAttempts: 1, whenExhausted: 'never' as 'answer' })).rejects.toThrow(/whenExhausted/);
+});
+
+test('the handler of a connector is heard of, and the next try knows what it said', async () => {
+  await using system = await ActorSystem.start({ threads: 1, actors: [workflowActors] });
+  await using broker = await MessageBroker.start({ system });
+  await using mill = await SystemConnector.start('mill', { broker });
+  const seen: unknown[] = [];
+  await mill.onCommand('grind', async (_payload, { attempt, heartbeat, lastHeartbeat, signal }) => {
+    seen.push({ attempt, lastHeartbeat });
+    if (lastHeartbeat !== undefined) return 'flour';
+    await heartbeat({ sacks: 1 });
+    await heartbeat({ sacks: 2 });
+    // Silent from here on.
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    return null;
+  });
+  await using engine = new WorkflowCoordinationEngine(system, { broker });
+  engine.defineWorkflow(
+    defineSaga('bread').step('grind', {
+      systemTarget: 'mill',
+      action: 'grind',
+      heartbeatTimeoutMs: 500,
+      retryPolicy: { initialMs: 1 },
+    }),
+  );
+  expect(await engine.executeWorkflow('bread', null, { runId: 'r', timeoutMs: 25_000 })).toEqual({ grind: 'flour' });
+  expect(seen).toEqual([
+    { attempt: 1, lastHeartbeat: undefined },
+    { attempt: 1, lastHeartbeat: { sacks: 2 } },
+  ]);
+  expect((await engine.trace('r')).find(({ what }) => what === 'try failed')).toMatchObject({
+    error: { code: 'HEARTBEAT_TIMEOUT' },
+  });
 });

@@ -70,7 +70,9 @@ export class ScriptedBroker implements Broker {
     throw new Error('not scripted');
   }
 
-  subscribe(): Promise<Subscription> {
-    throw new Error('not scripted');
+  /** Of heartbeats, which nobody sends here. */
+  subscribe(pattern: string): Promise<Subscription> {
+    const end = (): Promise<void> => Promise.resolve();
+    return Promise.resolve({ name: '', pattern, close: end, delete: end, [Symbol.asyncDispose]: end });
   }
 }

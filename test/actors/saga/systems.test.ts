@@ -109,3 +109,51 @@ test('a command that was not answered before a restart is published again under 
     return (view as { waiting: number }).waiting === 0;
   });
 });
+
+test('two engines of one system: one publishes, the other stands by and takes over when the first closes', async () => {
+  let open = false;
+  const held: ((value: unknown) => void)[] = [];
+  const broker = new ScriptedBroker({
+    stock: () => (open ? null : new Promise((resolve) => held.push(resolve))),
+    payments: () => ({ receipt: 'r' }),
+  });
+  await using system = await start();
+  const engines = [1, 2, 3].map(() => new WorkflowCoordinationEngine(system, { broker }).defineWorkflow(order));
+  const [first, second, third] = engines as [
+    WorkflowCoordinationEngine,
+    WorkflowCoordinationEngine,
+    WorkflowCoordinationEngine,
+  ];
+  const runs = Array.from({ length: 30 }, (_, i) => `r${i}`);
+  for (const [i, runId] of runs.entries()) await engines[i % 3]?.start('order', { sku: 'x' }, { runId });
+  await until('all are published', () => held.length === runs.length);
+  const once = (): number => new Set(broker.published.map(({ id }) => id)).size;
+  expect(broker.published).toHaveLength(once());
+  await first.close();
+  await until('the next one has published what was not answered', () => broker.published.length === 2 * runs.length);
+  open = true;
+  for (const resolve of held) resolve({ ok: true });
+  for (const runId of runs) expect(await third.result(runId, { timeoutMs: 20_000 })).toBe('r');
+  // Each was handled once, and what came after the change of hands was published once.
+  expect(broker.handled.size).toBe(2 * runs.length);
+  expect(broker.published).toHaveLength(3 * runs.length);
+  await second.close();
+  expect(await third.executeWorkflow('order', { sku: 'x' }, { runId: 'last', timeoutMs: 20_000 })).toBe('r');
+  await third.close();
+});
+
+test('a result that no message holds fails its step, which is undone, and the others go on', async () => {
+  const broker = new ScriptedBroker({
+    stock: ({ type }) => (type === 'reserve' ? { big: 'x'.repeat(2 << 20) } : null),
+    payments: () => ({ receipt: 'r' }),
+  });
+  await using system = await start();
+  await using engine = new WorkflowCoordinationEngine(system, { broker });
+  engine.defineWorkflow(order).defineWorkflow(defineSaga('small').step('a', { systemTarget: 'payments', action: 'a' }));
+  const run = engine.executeWorkflow('order', { sku: 'x1' }, { runId: 'o', timeoutMs: 20_000 });
+  await expect(run).rejects.toMatchObject({
+    details: { step: 'reserve', error: { code: 'MESSAGE_TOO_LARGE' }, steps: { reserve: { compensation: 'undone' } } },
+  });
+  expect(broker.published.map(({ id }) => id)).toEqual(['o/reserve/1', 'o/reserve/undo/1']);
+  expect(await engine.executeWorkflow('small', null, { timeoutMs: 20_000 })).toEqual({ a: { receipt: 'r' } });
+});

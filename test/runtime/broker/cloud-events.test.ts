@@ -69,7 +69,7 @@ const MESSAGE: Message = {
   causationId: 'm-0',
   delivery: 'EXACTLY_ONCE',
   key: 'o-1',
-  retry: { maxAttempts: 5 },
+  retry: { maxAttempts: 5, whenExhausted: 'answer' },
   contractVersion: 2,
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   extensions: { tenant: 'größe "5" 50%' },
@@ -89,7 +89,7 @@ test('how a message looks as an event, and over HTTP', () => {
     correlationid: 'c-1',
     causationid: 'm-0',
     partitionkey: 'o-1',
-    retrypolicy: '{"maxAttempts":5}',
+    retrypolicy: '{"maxAttempts":5,"whenExhausted":"answer"}',
     contractversion: 2,
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     tenant: 'größe "5" 50%',
@@ -98,7 +98,7 @@ test('how a message looks as an event, and over HTTP', () => {
   const { body, headers } = binaryHttpOf(MESSAGE);
   expect(headers).toEqual({
     ...Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`ce-${name}`, String(value)])),
-    'ce-retrypolicy': '{%22maxAttempts%22:5}',
+    'ce-retrypolicy': '{%22maxAttempts%22:5,%22whenExhausted%22:%22answer%22}',
     'ce-tenant': 'gr%C3%B6%C3%9Fe%20%225%22%2050%25',
     'content-type': 'application/json',
   });
@@ -288,6 +288,7 @@ describe('CE3: malformed', () => {
     ['ours, published to a pattern', { ...ours, subject: 'a.*' }, 'subject'],
     ['ours, without a subject', { ...ours, subject: undefined }, 'subject'],
     ['ours, without a guarantee', { ...ours, delivery: 'SOMETIMES' }, 'delivery'],
+    ['ours, with a policy that ends unheard of', { ...ours, retrypolicy: '{"whenExhausted":"x"}' }, 'retrypolicy'],
     ['ours, with a policy that is none', { ...ours, retrypolicy: '{"maxAttempts":"many"}' }, 'retrypolicy'],
     ['ours, with a version that is none', { ...ours, contractversion: 0 }, 'contractversion'],
   ])('%s', (_what, event, attribute) => {
