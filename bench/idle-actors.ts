@@ -10,6 +10,8 @@ import type { Definition } from '../runtime/kernel/definition.ts';
 import { startSystem } from './own-system.ts';
 import { inFlight } from './pace.ts';
 
+/** Actors that stay when all that can are unloaded: those that all others share. */
+const FEW = 32;
 const SPAWNS_UNDER_WAY = 2_000;
 const SETTLE_MS = 100;
 const LOOK_EVERY_MS = 20;
@@ -19,22 +21,26 @@ export interface IdleOptions {
   readonly definition: Definition;
   /** Unloaded as soon as they are idle. */
   readonly passive: boolean;
+  /** Makes what starts one by its id. Default: it is spawned. */
+  readonly starter?: (system: ActorSystem) => (id: string) => Promise<unknown>;
 }
 
 export class IdleActors {
   readonly #system: ActorSystem;
   readonly #options: IdleOptions;
+  readonly #start: (id: string) => Promise<unknown>;
   #spawned = 0;
 
   private constructor(system: ActorSystem, options: IdleOptions) {
     this.#system = system;
     this.#options = options;
+    this.#start = options.starter?.(system) ?? ((id) => system.spawn(options.definition, { id }));
   }
 
   static async start(options: IdleOptions): Promise<IdleActors> {
     const system = await startSystem({
       threads: 0,
-      residentCellsLimit: options.passive ? 1 : 10_000_000,
+      residentCellsLimit: options.passive ? FEW : 10_000_000,
       ...(options.definition.durability === 'none' ? {} : { dataDir: options.dir }),
     });
     const idle = new IdleActors(system, options);
@@ -47,12 +53,12 @@ export class IdleActors {
     const { definition, passive } = this.#options;
     await inFlight(count, SPAWNS_UNDER_WAY, () => {
       this.#spawned += 1;
-      return this.#system.spawn(definition, { id: String(this.#spawned) });
+      return this.#start(String(this.#spawned));
     });
     if (definition.durability !== 'none') await this.#system.checkpoint();
     await setTimeout(SETTLE_MS);
     if (!passive) return;
-    while ((await this.#cells()) > 1) await setTimeout(LOOK_EVERY_MS);
+    while ((await this.#cells()) > FEW) await setTimeout(LOOK_EVERY_MS);
     await this.#system.checkpoint();
   }
 

@@ -4,7 +4,7 @@
  * Owns: starting the system the way a user would, and listening for what must not happen while measuring.
  */
 import { workflowActors } from '../actors/index.ts';
-import { ActorSystem, type SystemOptions } from '../runtime/index.ts';
+import { ActorSystem, brokerActors, type SystemOptions } from '../runtime/index.ts';
 import { keyOf, placementOf } from '../runtime/kernel/address.ts';
 
 const ACTORS = [
@@ -12,6 +12,7 @@ const ACTORS = [
     (name) => new URL(`actors/${name}.ts`, import.meta.url),
   ),
   workflowActors,
+  brokerActors,
 ];
 
 /** Starts a system; a host that dies or an actor that is blocked ends the process, since its figures would be wrong. */

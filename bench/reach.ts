@@ -48,6 +48,9 @@ const GOALS: readonly Goal[] = [
   { workload: 'broker-nats', ours: 'adapter', beside: 'confirmed-loop', reach: 0.7 },
   { workload: 'workflow-rate', ours: 'engine', reach: 5e3, aim: 20e3 },
   { workload: 'workflow-trip', ours: 'engine', metric: 'p50', reach: 2_000, aim: 1_000 },
+  { workload: 'workflow-saga', ours: 'engine', reach: 3e3 },
+  { workload: 'workflow-wake', ours: 'asleep', metric: 'first', reach: 3_000 },
+  { workload: 'workflow-restart', ours: 'engine', metric: 'all', reach: 2_000 },
   { workload: 'subject-match', ours: 'new-100000', metric: 'match', reach: 2 },
   { workload: 'subject-match', ours: 'known-100000', metric: 'match', reach: 2 },
 ];

@@ -23,7 +23,8 @@ import { spawnDurable, spawnInMemory } from './workloads/spawn.ts';
 import { subjectMatch } from './workloads/subject-match.ts';
 import { tellAcrossHosts } from './workloads/tell-across-hosts.ts';
 import { tellInHost } from './workloads/tell-in-host.ts';
-import { workflowRate, workflowTrip } from './workloads/workflow.ts';
+import { workflowAsleep, workflowRestart, workflowWake } from './workloads/workflow-left.ts';
+import { workflowRate, workflowSaga, workflowTrip } from './workloads/workflow.ts';
 
 export const WORKLOADS: readonly Workload[] = [
   tellInHost,
@@ -35,6 +36,10 @@ export const WORKLOADS: readonly Workload[] = [
   durableAsk,
   workflowRate,
   workflowTrip,
+  workflowSaga,
+  workflowAsleep,
+  workflowWake,
+  workflowRestart,
   spawnInMemory,
   spawnDurable,
   replay,

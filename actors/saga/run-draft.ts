@@ -1,7 +1,11 @@
 /**
  * The state of a run while one event is being planned.
  *
- * Owns: writing to a copy, and the commands that are asked for meanwhile. The state it began with is never changed.
+ * Owns: writing to a copy, and the commands that are asked for meanwhile.
+ *
+ * Invariants:
+ * RD1. The state it began with is never changed. The list of a step's units is copied once, however many of them change: of a loop
+ *      over 10,000 items it is as long.
  */
 import type { EncodedError } from '../../runtime/kernel/errors.ts';
 import type { RunAdaptation } from './adaptation-data.ts';
@@ -47,6 +51,8 @@ export class RunDraft {
   adaptation: RunAdaptation | undefined;
   readonly #before: RunState;
   readonly #steps: Record<string, StepState>;
+  /** Lists of units that are this draft's own, by step. */
+  readonly #units = new Map<string, UnitState[]>();
 
   constructor(workflow: CompiledWorkflow, before: RunState, turn: PlannerTurn) {
     this.workflow = workflow;
@@ -133,10 +139,23 @@ export class RunDraft {
     return this.step(step).units[index];
   }
 
+  addUnit(step: string, unit: UnitState): void {
+    this.#unitsOf(step).push(unit);
+  }
+
   setUnit(step: string, index: number, change: Partial<UnitState>): void {
-    const units = [...this.step(step).units];
+    const units = this.#unitsOf(step);
     units[index] = { ...(units[index] as UnitState), ...change };
-    this.setStep(step, { units });
+  }
+
+  #unitsOf(step: string): UnitState[] {
+    let units = this.#units.get(step);
+    if (units === undefined) {
+      units = [...this.step(step).units];
+      this.#units.set(step, units);
+      this.setStep(step, { units });
+    }
+    return units;
   }
 
   execution({ step, index, undo }: ExecutionName): ExecutionState | undefined {

@@ -147,9 +147,9 @@ function addUnits(draft: RunDraft, step: string, items: readonly unknown[]): voi
 }
 
 function addUnit(draft: RunDraft, step: string): void {
-  const { units } = draft.step(step);
-  draft.setStep(step, { units: [...units, { run: QUEUED, undo: undefined }] });
-  draft.queue.push(draft.idOf({ step, index: units.length, undo: false }));
+  const index = draft.step(step).units.length;
+  draft.addUnit(step, { run: QUEUED, undo: undefined });
+  draft.queue.push(draft.idOf({ step, index, undo: false }));
 }
 
 /** A step is over; what depends on it may become ready, or be skipped with it. */

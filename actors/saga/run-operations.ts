@@ -44,18 +44,8 @@ export class RunOperations {
   }
 
   /** Resolves with the result of a run once it is over. @throws as `executeWorkflow`; UnknownRunError */
-  async result<TResult = unknown>(runId: string, { timeoutMs, signal }: WaitOptions = {}): Promise<TResult> {
-    const endMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.clock.monotonicMs() + timeoutMs;
-    for (;;) {
-      const leftMs = endMs - this.clock.monotonicMs();
-      const waitMs = Math.max(1, Math.min(RESULT_WAIT_MS, leftMs));
-      try {
-        return await this.ask<TResult>(runId, { type: 'result' }, waitMs, signal);
-      } catch (error) {
-        if (!(error instanceof AskTimeoutError)) throw error;
-        if (leftMs <= RESULT_WAIT_MS) throw await this.#notOver(runId, timeoutMs, error);
-      }
-    }
+  result<TResult = unknown>(runId: string, options: WaitOptions = {}): Promise<TResult> {
+    return this.#result(runId, options, this.#endOf(options), undefined);
   }
 
   /** What is known of a run, step by step, with its trace; changes nothing. @throws UnknownRunError */
@@ -223,6 +213,47 @@ export class RunOperations {
   async #settle(token: string, outcome: PromiseOutcome): Promise<void> {
     const { runId, step } = readToken(token);
     await this.#tell(runId, { type: 'promise', step, token, outcome });
+  }
+
+  /** The result of a run whose start is on its way: the run finds the question when it begins, and both are one commit. */
+  protected async resultOfStart<TResult>(
+    runId: string,
+    options: WaitOptions,
+    started: Promise<unknown>,
+  ): Promise<TResult> {
+    const endMs = this.#endOf(options);
+    const early = this.#askResult<TResult>(runId, endMs, options.signal);
+    early.catch(() => {});
+    await started;
+    return this.#result(runId, options, endMs, early);
+  }
+
+  async #result<TResult>(
+    runId: string,
+    { timeoutMs, signal }: WaitOptions,
+    endMs: number,
+    early: Promise<TResult> | undefined,
+  ): Promise<TResult> {
+    for (let asked = early; ; asked = undefined) {
+      const leftMs = endMs - this.clock.monotonicMs();
+      try {
+        return await (asked ?? this.#askResult<TResult>(runId, endMs, signal));
+      } catch (error) {
+        // The early question was there before the run when the definition of runs had to be loaded first.
+        if (asked !== undefined && error instanceof UnknownRunError) continue;
+        if (!(error instanceof AskTimeoutError)) throw error;
+        if (leftMs <= RESULT_WAIT_MS) throw await this.#notOver(runId, timeoutMs, error);
+      }
+    }
+  }
+
+  #endOf({ timeoutMs }: WaitOptions): number {
+    return timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.clock.monotonicMs() + timeoutMs;
+  }
+
+  #askResult<TResult>(runId: string, endMs: number, signal: AbortSignal | undefined): Promise<TResult> {
+    const waitMs = Math.max(1, Math.min(RESULT_WAIT_MS, endMs - this.clock.monotonicMs()));
+    return this.ask<TResult>(runId, { type: 'result' }, waitMs, signal);
   }
 
   /** What to say of a run whose result was not there in time. */

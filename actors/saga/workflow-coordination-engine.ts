@@ -173,15 +173,9 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
    *   `spawn` throws
    */
   async start(id: string, input: unknown = null, context: WorkflowContext = {}): Promise<string> {
-    assertStartOptions(context);
-    const workflow = this.#workflow(id, context.version);
-    const faults = valueFaults(input, workflow.data.input, 'input');
-    if (faults.length > 0) throw invalidInput(id, faults);
-    const runId = context.runId ?? this.#newRunId();
-    assertCellId(runId);
-    const bundle = this.#bundle(workflow);
-    await this.#spawn({ runId, workflow: id, bundle, input, context: context.variables ?? {}, ...this.#ways(bundle) });
-    return runId;
+    const start = this.#startOf(id, input, context);
+    await this.#spawn(start);
+    return start.runId;
   }
 
   /**
@@ -221,7 +215,8 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     input: unknown = null,
     options: WorkflowContext & WaitOptions = {},
   ): Promise<TResult> {
-    return this.result<TResult>(await this.start(id, input, options), options);
+    const start = this.#startOf(id, input, options);
+    return this.resultOfStart<TResult>(start.runId, options, this.#spawn(start));
   }
 
   /**
@@ -291,6 +286,17 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #startOf(id: string, input: unknown, context: WorkflowContext): RunStart {
+    assertStartOptions(context);
+    const workflow = this.#workflow(id, context.version);
+    const faults = valueFaults(input, workflow.data.input, 'input');
+    if (faults.length > 0) throw invalidInput(id, faults);
+    const runId = context.runId ?? this.#newRunId();
+    assertCellId(runId);
+    const bundle = this.#bundle(workflow);
+    return { runId, workflow: id, bundle, input, context: context.variables ?? {}, ...this.#ways(bundle) };
   }
 
   #workflow(id: string, version: number | undefined): CompiledWorkflow {

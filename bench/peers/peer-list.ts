@@ -5,7 +5,7 @@
  * that a message is handled; what each server says of its settings is in its note. In memory means in memory for all.
  */
 import { sizeOf } from '../actors/messages.ts';
-import { P50, P99, type Workload } from '../contract.ts';
+import { type Contender, P50, P99, type Workload } from '../contract.ts';
 import { breakerCheck } from '../workloads/breaker-check.ts';
 import { ask } from '../workloads/ask.ts';
 import { askFromOutside } from '../workloads/durable-ask.ts';
@@ -13,9 +13,13 @@ import { brokerActor, brokerFunction, brokerTripFromOutside } from '../workloads
 import { turnsFromOutside } from '../workloads/durable-turns.ts';
 import { spawnInMemory } from '../workloads/spawn.ts';
 import { tellInHost } from '../workloads/tell-in-host.ts';
+import { underWay, workflowRestart } from '../workloads/workflow-left.ts';
+import { engineRate, engineSaga, engineTrip, workflowRate, workflowSaga, workflowTrip } from '../workloads/workflow.ts';
 import { bullmq, bullmqTrip } from './bullmq.ts';
+import { dbosDeclined, dbosLeft, dbosThree, dbosThreeTrip } from './dbos-workflows.ts';
 import { dbos, dbosTrip } from './dbos.ts';
 import { redisStreams, redisStreamsTrip } from './redis-streams.ts';
+import { restateDeclined, restateThree, restateThreeTrip } from './restate-workflows.ts';
 import { restate, restateTrip } from './restate.ts';
 
 const messageBytes = sizeOf('order');
@@ -65,7 +69,28 @@ const partOf = (workload: Workload, name: string, contenders: readonly string[])
   contenders: workload.contenders.filter((contender) => contenders.includes(contender.name)),
 });
 
+/** A workload of ours with other products in it. */
+const withPeers = (workload: Workload, contenders: readonly Contender[], what = workload.what): Workload => ({
+  ...workload,
+  name: `peer-${workload.name}`,
+  what,
+  conditions: { ...workload.conditions, durability: 'synced to disk' },
+  contenders,
+});
+
+const steps =
+  'From starting a workflow until its result is known and durable. Our steps are commands to a journaled actor on another thread, which ' +
+  'commits what it does; those of the others are functions whose results they record.';
+
 export const PEERS: readonly Workload[] = [
+  withPeers(workflowRate, [engineRate, restateThree, dbosThree], steps),
+  withPeers(workflowTrip, [engineTrip, restateThreeTrip, dbosThreeTrip], `${steps} The next one follows the result.`),
+  withPeers(
+    workflowSaga,
+    [engineSaga, restateDeclined, dbosDeclined],
+    `${steps} The third fails, and the first two are undone, in reverse order.`,
+  ),
+  withPeers(workflowRestart, [underWay, dbosLeft]),
   durableRate,
   durableTrip,
   brokerRate,

@@ -1,22 +1,11 @@
-/**
- * Restate: calls of a virtual object, through a server of its own with one node and its defaults.
- *
- * Owns: the server, from its npm package; the service, which lives in the contender's process; and the calls over HTTP.
- */
-import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { Agent, request } from 'node:http';
-import { createServer, type Http2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
-import { join } from 'node:path';
+/** Restate: calls of a virtual object. */
 import { type Order, order } from '../actors/messages.ts';
 import { NOTHING, type Tally, tally } from '../actors/tally.ts';
 import type { Contender } from '../contract.ts';
 import { inFlight, Pace, roundTrips } from '../pace.ts';
 import { latencies } from '../statistics.ts';
-import { folderOf, load, missingPackage, versioned } from './packages.ts';
-import { freePort, Server } from './server.ts';
+import { missingRestate as missing, type OwnRestate, startRestate, UNDER_WAY } from './restate-server.ts';
 
-const UNDER_WAY = 256;
 const KEYS = 100;
 
 interface ObjectContext {
@@ -24,62 +13,32 @@ interface ObjectContext {
   set(name: string, value: Tally): void;
 }
 
-interface Restate {
-  object(definition: {
-    readonly name: string;
-    readonly handlers: Readonly<Record<string, (context: ObjectContext, message: Order) => Promise<unknown>>>;
-  }): unknown;
-  createEndpointHandler(options: {
-    readonly services: readonly unknown[];
-  }): (request: Http2ServerRequest, response: Http2ServerResponse) => void;
-}
-
-const PLATFORM = `@restatedev/restate-server-${process.platform}-${process.arch}`;
-
-const missing = (): string | undefined =>
-  missingPackage('@restatedev/restate-sdk') ?? missingPackage('@restatedev/restate-server');
-
-interface OwnRestate {
-  readonly note: string;
-  /** Messages that handlers have handled. */
-  readonly handled: () => number;
-  /** Resolves when that many are handled. */
+interface OwnCounter extends OwnRestate {
+  /** Resolves when that many messages are handled. */
   whenHandled(count: number): Promise<void>;
-  call(path: string, body: unknown): Promise<unknown>;
-  stop(): Promise<void>;
 }
 
-async function startRestate(dir: string): Promise<OwnRestate> {
-  const [service, node, admin, ingress] = [await freePort(), await freePort(), await freePort(), await freePort()];
+/** The virtual object `counter`. */
+async function startCounter(dir: string): Promise<OwnCounter> {
   let handled = 0;
   let awaited: { readonly count: number; readonly resolve: () => void } | undefined;
-  const http2 = await serve(service, () => {
-    handled += 1;
-    if (awaited !== undefined && handled >= awaited.count) awaited.resolve();
-  });
-  const config = [
-    `base-dir = ${JSON.stringify(join(dir, 'data'))}`,
-    'node-name = "one"',
-    'cluster-name = "bench"',
-    `bind-address = "127.0.0.1:${node}"`,
-    `advertised-address = "http://127.0.0.1:${node}/"`,
-    'disable-telemetry = true',
-    'log-filter = "warn"',
-    `[admin]\nbind-address = "127.0.0.1:${admin}"`,
-    `[ingress]\nbind-address = "127.0.0.1:${ingress}"`,
-  ].join('\n');
-  await writeFile(join(dir, 'restate.toml'), config);
-  const agent = new Agent({ keepAlive: true, maxSockets: UNDER_WAY });
-  const post = poster(agent);
-  const server = await Server.start({
-    command: join(folderOf('@restatedev/restate-server'), '..', '..', PLATFORM, 'bin', 'restate-server'),
-    args: ['--config-file', join(dir, 'restate.toml')],
-    dir,
-    ready: () => deployed(post, admin, service),
-  });
+  const own = await startRestate<ObjectContext>(dir, (sdk) => [
+    sdk.object({
+      name: 'counter',
+      handlers: {
+        async add(context, message: Order) {
+          const state = tally((await context.get('state')) ?? NOTHING, message);
+          context.set('state', state);
+          handled += 1;
+          if (awaited !== undefined && handled >= awaited.count) awaited.resolve();
+          return state.handled;
+        },
+        report: async (context) => ((await context.get('state')) ?? NOTHING).handled,
+      },
+    }),
+  ]);
   return {
-    note: `${versioned('@restatedev/restate-server')}, ${versioned('@restatedev/restate-sdk')}, its defaults`,
-    handled: () => handled,
+    ...own,
     async whenHandled(count) {
       if (handled >= count) return;
       await new Promise<void>((resolve) => {
@@ -87,69 +46,7 @@ async function startRestate(dir: string): Promise<OwnRestate> {
       });
       awaited = undefined;
     },
-    call: (path, body) => post(ingress, path, body),
-    async stop() {
-      agent.destroy();
-      await server.stop();
-      http2.close();
-    },
   };
-}
-
-/** The virtual object `counter`, served in this process. */
-async function serve(port: number, count: () => void): Promise<Http2Server> {
-  process.env['RESTATE_LOGGING'] = 'ERROR';
-  const restate = load<Restate>('@restatedev/restate-sdk');
-  const counter = restate.object({
-    name: 'counter',
-    handlers: {
-      async add(context, message) {
-        const state = tally((await context.get('state')) ?? NOTHING, message);
-        context.set('state', state);
-        count();
-        return state.handled;
-      },
-      report: async (context) => ((await context.get('state')) ?? NOTHING).handled,
-    },
-  });
-  const server = createServer(restate.createEndpointHandler({ services: [counter] }));
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  return server;
-}
-
-type Post = (port: number, path: string, body: unknown) => Promise<unknown>;
-
-const poster =
-  (agent: Agent): Post =>
-  (port, path, body) =>
-    new Promise((resolve, reject) => {
-      const json = JSON.stringify(body);
-      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) };
-      const call = request({ host: '127.0.0.1', port, path, method: 'POST', agent, headers }, (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (part: string) => {
-          text += part;
-        });
-        response.on('end', () => {
-          const { statusCode = 0 } = response;
-          if (statusCode < 300) resolve(text === '' ? undefined : JSON.parse(text));
-          else reject(new Error(`${path}: ${statusCode} ${text.slice(0, 500)}`));
-        });
-      });
-      call.on('error', reject);
-      call.end(json);
-    });
-
-/** Whether the server is up and has taken our service. */
-async function deployed(post: Post, admin: number, service: number): Promise<boolean> {
-  try {
-    await post(admin, '/deployments', { uri: `http://127.0.0.1:${service}` });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** One-way calls of 100 objects, handled, a second. */
@@ -160,7 +57,7 @@ export const restate: Contender = {
   note: `${UNDER_WAY} under way, ${KEYS} objects`,
   missing,
   async open({ dir, sampleMs }) {
-    const own = await startRestate(dir);
+    const own = await startCounter(dir);
     let sent = 0;
     const pace = new Pace(
       sampleMs,
@@ -193,7 +90,7 @@ export const restateTrip: Contender = {
   label: 'Restate: a call of a virtual object',
   missing,
   async open({ dir, sampleMs }) {
-    const own = await startRestate(dir);
+    const own = await startCounter(dir);
     let id = 0;
     const trip = (): Promise<unknown> => own.call('/counter/k/add', order(id++));
     await roundTrips(sampleMs, 20, trip);

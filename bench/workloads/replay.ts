@@ -1,42 +1,14 @@
 /** Bringing one actor back from its turns alone, and a whole system from a long journal. */
-import { execFile } from 'node:child_process';
-import { cp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { lmdbScan } from '../baselines/lmdb-put.ts';
 import { packedFold } from '../baselines/packed-fold.ts';
 import { sizeOf } from '../actors/messages.ts';
 import { type Contender, type Setting, TURNS, type Workload } from '../contract.ts';
+import { comeBack, leaveBehind } from '../left-behind.ts';
 import { type Past, WRITER_ID } from '../past.ts';
 
-const run = promisify(execFile);
-
-const script = (name: string): string => fileURLToPath(new URL(`../${name}.ts`, import.meta.url));
-
-/** Writes a past into `dir`/past, in a process that then kills itself. */
-async function write(dir: string, past: Past): Promise<void> {
-  try {
-    await run(process.execPath, [script('past-writer'), join(dir, 'past'), JSON.stringify(past)]);
-  } catch (error) {
-    // It ends by SIGKILL, so that nothing is tidied up; anything else is a fault.
-    if ((error as { signal?: string }).signal !== 'SIGKILL') throw error;
-  }
-}
-
-/** Milliseconds of starting a system on a copy of the past, and of the first answer after that, in a fresh process. */
-async function restart(dir: string, past: Past): Promise<{ startMs: number; answerMs: number }> {
-  const copy = join(dir, 'copy');
-  await cp(join(dir, 'past'), copy, { recursive: true });
-  try {
-    // As an application's: without the compile cache that the harness gives its contenders.
-    const { NODE_COMPILE_CACHE: _, ...env } = process.env;
-    const { stdout } = await run(process.execPath, [script('past-reader'), copy, JSON.stringify(past)], { env });
-    return JSON.parse(stdout) as { startMs: number; answerMs: number };
-  } finally {
-    await rm(copy, { recursive: true, force: true });
-  }
-}
+/** Milliseconds of starting a system on what was left, and of the first answer after that. */
+const restart = (dir: string, past: Past): Promise<{ startMs: number; answerMs: number }> =>
+  comeBack('past-reader', dir, past);
 
 const turnsOfOne = ({ quick }: Setting): number => (quick ? 10_000 : 100_000);
 const turnsOfMany = ({ quick }: Setting): number => (quick ? 30_000 : 1_000_000);
@@ -58,7 +30,7 @@ export const replay: Workload = {
       label: 'load and replay',
       async open(setting) {
         const past: Past = { turns: turnsOfOne(setting), actors: 1, threads: 1, stored: false };
-        await write(setting.dir, past);
+        await leaveBehind('past-writer', setting.dir, past);
         return {
           sample: async () => ({ rate: past.turns / ((await restart(setting.dir, past)).answerMs / 1_000) }),
           close: async () => {},
@@ -86,7 +58,7 @@ export const restartOf = (
       stored: true,
       ...(checkpointEveryTurns === undefined ? {} : { checkpointEveryTurns }),
     };
-    await write(setting.dir, past);
+    await leaveBehind('past-writer', setting.dir, past);
     return {
       async sample() {
         const { answerMs, startMs } = await restart(setting.dir, past);

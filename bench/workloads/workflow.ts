@@ -1,101 +1,39 @@
-/** A workflow of three steps, one after another, each a command to an actor on the other host. */
-import { defineSaga, WorkflowCoordinationEngine } from '../../actors/index.ts';
+/** Workflows of three steps, one after another, each a command to an actor on the other host: completed ones, and ones that are undone. */
 import type { ActorSystem } from '../../runtime/index.ts';
-import { keyOf, placementOf } from '../../runtime/kernel/address.ts';
-import { echoDesk } from '../actors/echo-desk.ts';
-import { type Contender, P50, P99, RUNS, type Workload } from '../contract.ts';
-import { idsOn, startSystem } from '../own-system.ts';
-import { inFlight, Pace, roundTrips } from '../pace.ts';
-import { latencies } from '../statistics.ts';
+import { type Contender, P50, P99, RUNS, type Sample, type Setting, type Workload } from '../contract.ts';
+import { asksOf, declinedRuns, type DoOne, HOSTS, runsOf, threeSteps } from '../desk-workflows.ts';
+import { rateOf, tripOf } from '../numbered-work.ts';
+import { startSystem } from '../own-system.ts';
 
-const HOSTS = 2;
-/** Desks a host. */
-const DESKS = 16;
 /** Runs under way. */
 const UNDER_WAY = 256;
 
-const command = {
-  actor: { definition: echoDesk.name, id: '${input.desk}' },
-  action: 'DO',
-  parameters: { order: '${input.order}' },
-};
+type Who = Pick<Contender, 'name' | 'kind' | 'label'> & { readonly make: (system: ActorSystem) => DoOne };
+type Measure = (one: DoOne, setting: Setting) => Promise<() => Promise<Sample>>;
 
-const threeSteps = defineSaga('three-steps')
-  .step('a', command)
-  .step('b', { ...command, dependencies: ['a'] })
-  .step('c', { ...command, dependencies: ['b'] });
+const rate: Measure = (one, { sampleMs }) => rateOf(one, { sampleMs, underWay: UNDER_WAY });
+const trip: Measure = (one, { sampleMs }) => tripOf(one, { sampleMs });
 
-/** Does the work of one run, the number of which it is given. */
-type DoOne = (n: number) => Promise<unknown>;
-
-function runs(system: ActorSystem): DoOne {
-  const engine = new WorkflowCoordinationEngine(system).defineWorkflow(threeSteps);
-  const desks = [0, 1].map((slot) => idsOn(slot, HOSTS, echoDesk.name, DESKS));
-  return (n) => {
-    const runId = `r${n}`;
-    const slot = placementOf(keyOf('saga-run', runId), HOSTS);
-    return engine.executeWorkflow('three-steps', { desk: desks[1 - slot]?.[n % DESKS], order: n }, { runId });
-  };
-}
-
-/** What a run asks for, asked by the application: nothing is kept of how far it is. */
-function asks(system: ActorSystem): DoOne {
-  const refs = [0, 1].flatMap((slot) => idsOn(slot, HOSTS, echoDesk.name, DESKS)).map((id) => system.ref(echoDesk, id));
-  return async (n) => {
-    const ref = refs[n % refs.length];
-    for (let step = 0; step < 3; step++) await ref?.ask({ type: 'DO', order: n });
-  };
-}
-
-const rateOf = (
-  name: string,
-  kind: Contender['kind'],
-  label: string,
-  make: (system: ActorSystem) => DoOne,
-): Contender => ({
-  name,
-  kind,
-  label,
-  async open({ dir, sampleMs }) {
-    const system = await startSystem({ threads: HOSTS, dataDir: dir });
-    const one = make(system);
-    let begun = 0;
-    const pace = new Pace(
-      sampleMs,
-      async (size) => {
-        const first = begun;
-        begun += size;
-        await inFlight(size, UNDER_WAY, (i) => one(first + i));
-        return size;
-      },
-      { first: UNDER_WAY, most: 50_000 },
-    );
-    await pace.warmUp();
-    return { sample: async () => ({ rate: await pace.rate() }), close: () => system.stop() };
+const contender = ({ make, ...who }: Who, measure: Measure): Contender => ({
+  ...who,
+  async open(setting) {
+    const system = await startSystem({ threads: HOSTS, dataDir: setting.dir });
+    return { sample: await measure(make(system), setting), close: () => system.stop() };
   },
 });
 
-const tripOf = (
-  name: string,
-  kind: Contender['kind'],
-  label: string,
-  make: (system: ActorSystem) => DoOne,
-): Contender => ({
-  name,
-  kind,
-  label,
-  async open({ dir, sampleMs }) {
-    const system = await startSystem({ threads: HOSTS, dataDir: dir });
-    const one = make(system);
-    let n = 0;
-    const trip = (): Promise<unknown> => one(n++);
-    await roundTrips(sampleMs, 100, trip);
-    return { sample: async () => latencies(await roundTrips(sampleMs, 100, trip)), close: () => system.stop() };
-  },
-});
+const OURS = { name: 'engine', kind: 'ours', label: 'executeWorkflow from the application' } as const;
+const BARE = { name: 'asks', kind: 'baseline', label: 'the application asks the actors itself' } as const;
 
-const OURS = 'executeWorkflow from the application';
-const BARE = 'the application asks the three actors itself';
+const engine: Who = { ...OURS, make: (system) => runsOf(system, threeSteps) };
+const asks: Who = { ...BARE, make: (system) => asksOf(system, ['DO', 'DO', 'DO']) };
+const declined: Who = { ...OURS, make: declinedRuns };
+const declinedAsks: Who = { ...BARE, make: (system) => asksOf(system, ['DO', 'DO', 'DECLINE', 'UNDO', 'UNDO']) };
+
+export const engineRate: Contender = contender(engine, rate);
+export const engineTrip: Contender = contender(engine, trip);
+export const engineSaga: Contender = contender(declined, rate);
+
 const what =
   'The application executes a workflow; its three steps are commands to a journaled actor on the other host, one after another.';
 const conditions = { durability: 'journal, fsync', messageBytes: 20, hosts: HOSTS };
@@ -106,7 +44,7 @@ export const workflowRate: Workload = {
   what,
   conditions: { ...conditions, concurrency: `${UNDER_WAY} runs under way` },
   metrics: [RUNS],
-  contenders: [rateOf('engine', 'ours', OURS, runs), rateOf('asks', 'baseline', BARE, asks)],
+  contenders: [engineRate, contender(asks, rate)],
 };
 
 export const workflowTrip: Workload = {
@@ -115,5 +53,14 @@ export const workflowTrip: Workload = {
   what: `${what} The next one follows the result.`,
   conditions: { ...conditions, concurrency: '1 run under way' },
   metrics: [P50, P99],
-  contenders: [tripOf('engine', 'ours', OURS, runs), tripOf('asks', 'baseline', BARE, asks)],
+  contenders: [engineTrip, contender(asks, trip)],
+};
+
+export const workflowSaga: Workload = {
+  name: 'workflow-saga',
+  title: 'Sagas whose third step fails',
+  what: `${what} The third fails, and the first two are undone, in reverse order.`,
+  conditions: { ...conditions, concurrency: `${UNDER_WAY} runs under way` },
+  metrics: [RUNS],
+  contenders: [engineSaga, contender(declinedAsks, rate)],
 };

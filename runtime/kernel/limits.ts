@@ -69,6 +69,8 @@ export const ASK_TIMEOUT_MS = 5_000;
 export const TELL_TIMEOUT_MS = 30_000;
 /** Deadline of a call on the control plane. */
 export const CONTROL_TIMEOUT_MS = 10_000;
+/** Of the one that loads modules: on a machine that has other things to do, to read and compile them takes a while. */
+export const LOAD_TIMEOUT_MS = 60_000;
 /** How long a host has to finish its work on shutdown. */
 export const DRAIN_TIMEOUT_MS = 10_000;
 /** A host whose event loop has not turned for this long is taken for hung. */

@@ -70,6 +70,8 @@ export class ActorSystem implements AsyncDisposable {
   readonly #definitions = new DefinitionTable();
   readonly #listeners = new Map<string, Set<(event: never) => void>>();
   readonly #blocked: BlockedActors;
+  /** Every host has them. */
+  readonly #known = new WeakSet<Definition>();
   /** Hosts that have been told that the disk is full. */
   readonly #fullSlots = new Set<number>();
   readonly #refPorts: RefPorts;
@@ -139,13 +141,14 @@ export class ActorSystem implements AsyncDisposable {
   }
 
   /**
-   * Creates an actor and resolves with its reference once its first turn is on disk.
+   * Creates an actor and resolves with its reference once its first turn is on disk. But for the first one of a definition it is
+   * sent before this returns: messages sent to the actor afterwards come after it, even those that do not wait for it.
    *
    * @throws ActorAlreadyExistsError, InvalidDefinitionError, InvalidAddressError, HandlerError (its initial state threw)
    * @example const ref = await system.spawn(order, { id: 'o-42', input: { customer: 'c-7' } })
    */
   async spawn<D extends Definition>(definition: D, options: SpawnOptions<InputFor<D>>): Promise<RefOf<D>> {
-    await this.#know(definition);
+    if (!this.#known.has(definition)) await this.#know(definition);
     if (typeof options !== 'object' || options === null) throw new InvalidOptionsError('spawn: give it { id }');
     const ref = this.ref(definition, options.id);
     const ifExists = options.ifExists ?? 'refuse';
@@ -298,6 +301,7 @@ export class ActorSystem implements AsyncDisposable {
     }
     await this.#topology.load(definition.module);
     await this.#blocked.defined();
+    this.#known.add(definition);
   }
 
   #command(key: CellKey, make: (call: number) => Exclude<Inbound, Envelope>, timeoutMs: number): Promise<CellReport> {

@@ -10,7 +10,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Clock, Wait } from '../kernel/clock.ts';
 import { HostLostError } from '../kernel/errors.ts';
-import { CONTROL_TIMEOUT_MS } from '../kernel/limits.ts';
+import { CONTROL_TIMEOUT_MS, LOAD_TIMEOUT_MS } from '../kernel/limits.ts';
 import { ControlClient } from '../host/control-plane.ts';
 import type { HostStats } from '../host/host-ports.ts';
 import type { HostThreadData } from '../host/host-entry.ts';
@@ -98,7 +98,7 @@ export class HostThread implements HostHandle<MessagePort> {
   }
 
   load(modules: readonly string[]): Promise<void> {
-    return this.#control.call('load', [modules], { timeoutMs: CONTROL_TIMEOUT_MS });
+    return this.#control.call('load', [modules], { timeoutMs: LOAD_TIMEOUT_MS });
   }
 
   // These have no deadline: a host in a long turn answers after it, and one that never will is the watchdog's.

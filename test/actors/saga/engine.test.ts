@@ -54,6 +54,20 @@ test('a saga books what it is to book, and its result is there for whoever asks'
   expect(asked).toEqual(['BOOK flight Oslo r1/flight/1', 'BOOK hotel Oslo r1/hotel/1', 'BOOK car r1/car/1']);
 });
 
+test('a run and the question for its result are one commit', async () => {
+  const value = defineSaga('value').step('a', { value: 1 });
+  await using w = await world(value);
+  const commits = async () => (await w.system.stats()).journal.commits;
+  const costOf = async (work: () => Promise<unknown>) => {
+    const before = await commits();
+    await work();
+    await w.settle();
+    return (await commits()) - before;
+  };
+  const started = await costOf(() => w.engine.start('value'));
+  expect(await costOf(() => w.engine.executeWorkflow('value'))).toBe(started);
+});
+
 test('the same run id is the same run; another input or workflow is an error', async () => {
   await using w = await world(trip, defineSaga('other').step('a', { value: 1 }));
   const both = await Promise.all([1, 2].map(() => w.engine.executeWorkflow('trip', { to: 'Oslo' }, { runId: 'r1' })));

@@ -42,7 +42,7 @@ function referenceView(reference: ReferenceRun) {
 const SEED = fc.integer({ min: 0, max: 0x7fff_ffff });
 function runAgainstReference(seed: number, more = false): void {
   const random = seededRandom(seed, more ? 4 : 1);
-  const given = randomCase(random, 1_000, more);
+  const given = randomCase(random, 1_000, { more });
   const { data } = given.workflow;
   const answers = {
     condition: (id: string) => given.input[`c${id.slice(1)}`] === true,
@@ -182,7 +182,7 @@ test('with promises, heartbeats and single cancellations, all that is added to t
   const seen = new Set<string>();
   for (let seed = 0; seed < 200; seed++) {
     const random = seededRandom(seed, 4);
-    const driver = new Driver(randomCase(random, 1_000, true), random, moreOdds(random));
+    const driver = new Driver(randomCase(random, 1_000, { more: true }), random, moreOdds(random));
     for (let events = 0; !isOver(driver.state) && events < 500; events++) {
       const event = driver.next();
       const before = driver.state;

@@ -18,28 +18,41 @@ export interface Odds {
 }
 
 export interface Case {
+  readonly definition: WorkflowDefinition;
   readonly workflow: CompiledWorkflow;
   readonly input: Record<string, unknown>;
 }
 
-const call = { systemTarget: 's', action: 'a' };
+type Target = Pick<WorkflowStepOptions, 'systemTarget' | 'actor' | 'parameters'>;
 
-/** `more`: with promises and heartbeats. */
-export function randomCase(random: Random, parallelism: number, more = false): Case {
+interface CaseOptions {
+  /** With promises and heartbeats. */
+  readonly more?: boolean;
+  /** Who does the steps and undoes them. */
+  readonly target?: Target;
+  readonly id?: string;
+}
+
+export function randomCase(random: Random, parallelism: number, options: CaseOptions = {}): Case {
+  const { more = false, target = { systemTarget: 's' }, id: workflowId = 'w' } = options;
+  const call = { ...target, action: 'a' };
   const chance = (odds: number): boolean => random.next() < odds;
   const upTo = (limit: number): number => Math.floor(random.next() * limit);
   const count = 1 + upTo(9);
   const input: Record<string, unknown> = {};
-  const definition = new WorkflowDefinition('w', 'w', { parallelism, onFailure: chance(0.15) ? 'park' : 'compensate' });
+  const definition = new WorkflowDefinition(workflowId, workflowId, {
+    parallelism,
+    onFailure: chance(0.15) ? 'park' : 'compensate',
+  });
   const pivot = chance(0.3) ? upTo(count) : -1;
   for (let i = 0; i < count; i++) {
-    const id = `s${i}`;
+    const stepId = `s${i}`;
     const dependencies = Array.from({ length: i }, (_, j) => `s${j}`).filter(() => chance(Math.min(0.8, 2 / i)));
     input[`c${i}`] = chance(0.7);
     input[`l${i}`] = Array.from({ length: upTo(5) }, (_, j) => j);
-    const retryPolicy = { maxAttempts: 1 + upTo(3), jitter: 'none' as const, nonRetryable: ['FINAL'] };
+    const retryPolicy = { maxAttempts: 1 + upTo(3), initialMs: 5, jitter: 'none' as const, nonRetryable: ['FINAL'] };
     const step: WorkflowStepOptions = {
-      stepId: id,
+      stepId,
       ...call,
       dependencies,
       retryPolicy,
@@ -55,12 +68,12 @@ export function randomCase(random: Random, parallelism: number, more = false): C
     };
     if (more && chance(0.25)) {
       const { condition } = step;
-      const waits = { stepId: id, promise: true, dependencies, ...(condition === undefined ? {} : { condition }) };
+      const waits = { stepId, promise: true, dependencies, ...(condition === undefined ? {} : { condition }) };
       const { skipDependents = false, onFailure = 'fail', pivot = false } = step;
       definition.addStep({ ...waits, skipDependents, onFailure, pivot });
     } else definition.addStep(more && chance(0.3) ? { ...step, heartbeatTimeoutMs: 10 } : step);
   }
-  return { workflow: definition.compile(), input };
+  return { definition, workflow: definition.compile(), input };
 }
 
 /** Runs a case to its end, an event at a time, in random order. */

@@ -136,7 +136,7 @@ function plannerView(state: RunState) {
 
 function runBeside(seed: number, more = false): void {
   const random = seededRandom(seed, more ? 5 : 3);
-  const given = randomCase(random, 1_000, more);
+  const given = randomCase(random, 1_000, { more });
   const driver = new Driver(given, random, odds(random));
   const machine = createActor(machineOf({ compile: () => given.workflow }), { input: { input: given.input } }).start();
   tell(machine, { ...driver.state, steps: {} }, driver.state);

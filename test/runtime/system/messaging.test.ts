@@ -40,6 +40,14 @@ describe.each([0, 2])('threads: %i', (threads) => {
     }
   });
 
+  test('what is asked while an actor is being spawned comes after its start', async () => {
+    await using system = await start(threads);
+    await system.spawn(counter, { id: 'first', input: { start: 1 } });
+    const spawned = system.spawn(counter, { id: 'early', input: { start: 10 } });
+    expect(await system.ref(counter, 'early').ask({ type: 'ADD', by: 1 })).toBe(11);
+    await spawned;
+  });
+
   test('a reply that comes later, to everybody whose right to it was kept', async () => {
     await using system = await start(threads);
     const ref = await system.spawn(puppet, { id: 'p' });

@@ -1,0 +1,103 @@
+/**
+ * The real permit log: every case is a saga over the connectors of its departments; tries fail, answers are lost, departments refuse,
+ * and the process is killed. In the end the books of the departments say what the log says.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { seededRandom } from '../../../runtime/kernel/random.ts';
+import { tmpDir } from '../../support/tmp-dir.ts';
+import { hasPermitLog, PERMIT_LOG, type PermitCase, readPermitLog, refusedAt } from './permit-log.ts';
+
+/** One case in so many; `CB_PERMIT_EVERY=1` takes all of them. */
+const EVERY = Number(process.env['CB_PERMIT_EVERY'] ?? 24);
+const KILLS = 2;
+
+interface Entry {
+  readonly what: 'do' | 'undo';
+  readonly run: string;
+  readonly event: number;
+  readonly department: string;
+  readonly activity: string;
+}
+
+type Line = readonly [
+  what: Entry['what'],
+  id: string,
+  run: string,
+  event: number,
+  department: string,
+  activity: string,
+];
+type Outcomes = readonly (readonly string[])[];
+
+/** Runs the process; kills it so long after it is up, unless it is done before. */
+async function deal(files: readonly string[], killAfterMs: number | undefined): Promise<Outcomes | undefined> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'permit-process.ts'), ...files], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  let outcomes: Outcomes | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === 'up' && killAfterMs !== undefined) void pause(killAfterMs).then(() => child.kill('SIGKILL'));
+    if (line.startsWith('{')) ({ outcomes } = JSON.parse(line) as { outcomes: Outcomes });
+  }
+  await ended;
+  return outcomes;
+}
+
+function readBooks(path: string): ReadonlyMap<string, readonly Entry[]> {
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  const books = new Map<string, Entry[]>();
+  for (const line of lines) {
+    const [what, id, run, event, department, activity] = JSON.parse(line) as Line;
+    books.set(id, [...(books.get(id) ?? []), { what, run, event, department, activity }]);
+  }
+  return books;
+}
+
+/** What the books are to say of a case: all of it as in the log, after what was refused was undone from its end. */
+function expected(one: PermitCase): Entry[] {
+  const { id, events } = one;
+  const entries = (what: Entry['what'], run: string, count: number): Entry[] =>
+    events.slice(0, count).map((event, at) => ({ what, run, event: at, ...event }));
+  const refused = refusedAt(one);
+  if (refused === undefined) return entries('do', id, events.length);
+  return [
+    ...entries('do', id, refused),
+    ...entries('undo', id, refused).reverse(),
+    ...entries('do', `${id}-again`, events.length),
+  ];
+}
+
+test('the permit log, through failures and kills', { timeout: 600_000 }, async ({ skip }) => {
+  skip(!hasPermitLog(), `skipped: the log of real permits is not beside the project (${PERMIT_LOG})`);
+  const all = readPermitLog();
+  expect(all).toHaveLength(1_434);
+  expect(all.reduce((sum, { events }) => sum + events.length, 0)).toBe(8_577);
+  const cases = all.filter((_, at) => at % EVERY === 0);
+  expect(cases.filter((one) => refusedAt(one) !== undefined).length).toBeGreaterThan(cases.length / 10);
+
+  await using folder = await tmpDir('permits');
+  const files = [folder.at('data'), folder.at('books'), folder.at('cases.json')];
+  writeFileSync(folder.at('cases.json'), JSON.stringify(cases));
+  const random = seededRandom(11, 11);
+  let cutOff = 0;
+  for (let kills = 0; kills < KILLS; kills++) {
+    if ((await deal(files, random.next() * 400)) === undefined) cutOff++;
+  }
+  expect(cutOff, 'processes killed amid their work').toBeGreaterThan(0);
+
+  const outcomes = await deal(files, undefined);
+  expect(outcomes).toEqual(
+    cases.map((one) => (refusedAt(one) === undefined ? ['completed'] : ['WORKFLOW_FAILED', 'completed'])),
+  );
+  const books = readBooks(folder.at('books'));
+  for (const one of cases) {
+    expect(books.get(one.id) ?? [], one.id).toEqual(expected(one));
+  }
+  expect(books.size).toBe(cases.length);
+});
