@@ -1,5 +1,5 @@
 /** A workflow of three steps, one after another, each a command to an actor on the other host. */
-import { defineSaga, WorkflowCoordinationEngine } from '../../actors/index.ts';
+import { defineSaga, workflowActors, WorkflowCoordinationEngine } from '../../actors/index.ts';
 import type { ActorSystem } from '../../runtime/index.ts';
 import { keyOf, placementOf } from '../../runtime/kernel/address.ts';
 import { echoDesk } from '../actors/echo-desk.ts';
@@ -13,6 +13,8 @@ const HOSTS = 2;
 const DESKS = 16;
 /** Runs under way. */
 const UNDER_WAY = 256;
+
+const ACTORS = [workflowActors, new URL('../actors/echo-desk.ts', import.meta.url)];
 
 const command = {
   actor: { definition: echoDesk.name, id: '${input.desk}' },
@@ -57,7 +59,7 @@ const rateOf = (
   kind,
   label,
   async open({ dir, sampleMs }) {
-    const system = await startSystem({ threads: HOSTS, dataDir: dir });
+    const system = await startSystem({ threads: HOSTS, dataDir: dir }, ACTORS);
     const one = make(system);
     let begun = 0;
     const pace = new Pace(
@@ -85,7 +87,7 @@ const tripOf = (
   kind,
   label,
   async open({ dir, sampleMs }) {
-    const system = await startSystem({ threads: HOSTS, dataDir: dir });
+    const system = await startSystem({ threads: HOSTS, dataDir: dir }, ACTORS);
     const one = make(system);
     let n = 0;
     const trip = (): Promise<unknown> => one(n++);
