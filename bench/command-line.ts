@@ -17,8 +17,8 @@ export const HELP = `npm run bench -- [options]
                   Then nothing is written unless --json says where
   --json FILE     where to write the results (default: bench/results/latest.json, peers.json, growth.json,
                   with --quick quick.json, …-quick.json)
-  --rounds N      samples of each contender (default 5)
-  --sample-ms N   how long a sample takes (default 600, with --growth 300, with --quick 100)
+  --rounds N      samples of each contender (default 5, with --quick 3)
+  --sample-ms N   how long a sample takes (default 600, with --growth 300, with --quick 75)
   --against DIR   compare the library here with that of another checkout (or of a commit), on the workloads of --only:
                   --rounds starts of both (default 10) with two pairs of samples of --sample-ms (default 300) each;
                   writes nothing
@@ -31,7 +31,7 @@ export const HELP = `npm run bench -- [options]
 Each contender runs in a process of its own; rounds are interleaved. See bench/README.md for what is measured and what is not.
 `;
 
-const QUICK = { rounds: 5, sampleMs: 100 };
+const QUICK = { rounds: 3, sampleMs: 75 };
 const FULL = { rounds: 5, sampleMs: 600 };
 const GROWTH = { rounds: 5, sampleMs: 300 };
 const AGAINST = { rounds: 10, sampleMs: 300 };

@@ -3,13 +3,15 @@
  *
  * Owns: the definitions, and doing the work of one run: by the engine, or as far as an application could by itself.
  */
-import { defineSaga, WorkflowCoordinationEngine, type WorkflowDefinition } from '../actors/index.ts';
+import { defineSaga, workflowActors, WorkflowCoordinationEngine, type WorkflowDefinition } from '../actors/index.ts';
 import { type ActorSystem, WorkflowFailedError } from '../runtime/index.ts';
 import { keyOf, placementOf } from '../runtime/kernel/address.ts';
 import { type DeskCommand, echoDesk } from './actors/echo-desk.ts';
 import { idsOn } from './own-system.ts';
 
 export const HOSTS = 2;
+/** For `startSystem`. */
+export const WORKFLOW_ACTORS = [workflowActors, new URL('actors/echo-desk.ts', import.meta.url)];
 /** Desks a host. */
 const DESKS = 16;
 

@@ -4,8 +4,10 @@
  * Owns: the order of things, and what a result of a workload looks like. A contender that fails is left out with its reason; the
  * others go on.
  */
+import { availableParallelism } from 'node:os';
 import { type ClientOptions, ContenderClient } from './contender-client.ts';
 import type { Axis, Conditions, Contender, Metric, Point, Sample, Workload } from './contract.ts';
+import { inFlight } from './pace.ts';
 import { ratios, type Summary, summarize } from './statistics.ts';
 
 export interface ContenderResult {
@@ -71,13 +73,17 @@ async function measureTogether(
   options: MeasureOptions,
 ): Promise<ContenderResult[]> {
   const entries: Entry[] = [];
+  // A quick run spends its time on starting processes: on all cores, though they then disturb each other's warm-up.
+  const width = options.setting.quick ? availableParallelism() : 1;
   try {
-    for (const contender of contenders) entries.push(await enter(workload, contender, options));
+    await inFlight(contenders.length, width, async (i) => {
+      entries[i] = await enter(workload, contenders[i] as Contender, options);
+    });
     for (let round = 0; round < options.rounds; round++) {
       for (const entry of entries) await sampleOnce(entry, options);
     }
   } finally {
-    for (const entry of entries) await leave(entry, options);
+    await inFlight(entries.length, width, (i) => leave(entries[i] as Entry, options));
   }
   return entries.map(resultOf);
 }

@@ -3,27 +3,28 @@
  *
  * Owns: starting the system the way a user would, and listening for what must not happen while measuring.
  */
-import { workflowActors } from '../actors/index.ts';
-import { ActorSystem, brokerActors, type SystemOptions } from '../runtime/index.ts';
+import { ActorSystem, type SystemOptions } from '../runtime/index.ts';
 import { keyOf, placementOf } from '../runtime/kernel/address.ts';
 
-const ACTORS = [
-  ...['breaker', 'counter', 'driver', 'echo', 'echo-desk', 'relay'].map(
-    (name) => new URL(`actors/${name}.ts`, import.meta.url),
-  ),
-  workflowActors,
-  brokerActors,
-];
+const ACTORS = ['breaker', 'counter', 'driver', 'echo', 'relay'].map(
+  (name) => new URL(`actors/${name}.ts`, import.meta.url),
+);
 
-/** Starts a system; a host that dies or an actor that is blocked ends the process, since its figures would be wrong. */
-export async function startSystem(options: Omit<SystemOptions, 'actors'>): Promise<ActorSystem> {
+/**
+ * Starts a system; a host that dies or an actor that is blocked ends the process, since its figures would be wrong. `more`: modules of
+ * actors that few workloads have, and that would otherwise be loaded by every thread of all of them.
+ */
+export async function startSystem(
+  options: Omit<SystemOptions, 'actors'>,
+  more: readonly (string | URL)[] = [],
+): Promise<ActorSystem> {
   const system = await ActorSystem.start({
     askTimeoutMs: 120_000,
     tellTimeoutMs: 120_000,
     // On a machine that others use, a thread may stand still without being hung.
     hangAfterMs: 60_000,
     ...options,
-    actors: ACTORS,
+    actors: [...ACTORS, ...more],
   });
   const stop = (what: string) => (detail: unknown) => {
     throw new Error(`${what} while measuring`, { cause: detail });

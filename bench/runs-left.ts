@@ -3,7 +3,8 @@
  *
  * Owns: the workflows of both, and the words between the process that leaves them and the one that brings them back.
  */
-import { defineSaga } from '../actors/index.ts';
+import { defineSaga, workflowActors } from '../actors/index.ts';
+import { brokerActors } from '../runtime/index.ts';
 import { echoDesk } from './actors/echo-desk.ts';
 
 export interface RunsLeft {
@@ -13,6 +14,8 @@ export interface RunsLeft {
 }
 
 export const HOSTS = 2;
+/** For `startSystem`. */
+export const RUN_ACTORS = [workflowActors, brokerActors, new URL('actors/echo-desk.ts', import.meta.url)];
 /** The one run whose sleep is over when the others are asleep for long. */
 export const DUE = 'due';
 export const DUE_MS = 300;

@@ -6,7 +6,7 @@
 import { SystemConnector, WorkflowCoordinationEngine } from '../actors/index.ts';
 import { MessageBroker } from '../runtime/index.ts';
 import { startSystem } from './own-system.ts';
-import { DUE, HOSTS, idsOf, nap, type RunsLeft, SYSTEM, trip } from './runs-left.ts';
+import { DUE, HOSTS, idsOf, nap, RUN_ACTORS, type RunsLeft, SYSTEM, trip } from './runs-left.ts';
 
 const [dataDir = '', json = '{}'] = process.argv.slice(2);
 const left = JSON.parse(json) as RunsLeft;
@@ -14,7 +14,7 @@ const ids = idsOf(left);
 
 async function firstAwake(): Promise<number> {
   const startedMs = performance.now();
-  const system = await startSystem({ dataDir, threads: HOSTS });
+  const system = await startSystem({ dataDir, threads: HOSTS }, RUN_ACTORS);
   const engine = new WorkflowCoordinationEngine(system).defineWorkflow(nap);
   await engine.result(DUE);
   const tookMs = performance.now() - startedMs;
@@ -26,7 +26,7 @@ async function firstAwake(): Promise<number> {
 
 async function allOver(): Promise<number> {
   const startedMs = performance.now();
-  const system = await startSystem({ dataDir, threads: HOSTS });
+  const system = await startSystem({ dataDir, threads: HOSTS }, RUN_ACTORS);
   const broker = await MessageBroker.start({ system });
   const desk = new SystemConnector(SYSTEM, broker, { commands: { concurrency: ids.length } });
   for (const action of ['first', 'second', 'third']) await desk.onCommand(action, () => ({ ok: true }));

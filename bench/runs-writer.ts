@@ -7,7 +7,7 @@ import { SystemConnector, WorkflowCoordinationEngine } from '../actors/index.ts'
 import { MessageBroker } from '../runtime/index.ts';
 import { startSystem } from './own-system.ts';
 import { inFlight } from './pace.ts';
-import { DUE, DUE_MS, HOSTS, idsOf, LONG_MS, nap, type RunsLeft, SYSTEM, trip } from './runs-left.ts';
+import { DUE, DUE_MS, HOSTS, idsOf, LONG_MS, nap, RUN_ACTORS, type RunsLeft, SYSTEM, trip } from './runs-left.ts';
 
 const STARTS_UNDER_WAY = 1_000;
 
@@ -16,7 +16,7 @@ const left = JSON.parse(json) as RunsLeft;
 const ids = idsOf(left);
 
 async function fallAsleep(): Promise<void> {
-  const system = await startSystem({ dataDir, threads: HOSTS });
+  const system = await startSystem({ dataDir, threads: HOSTS }, RUN_ACTORS);
   const engine = new WorkflowCoordinationEngine(system).defineWorkflow(nap);
   await inFlight(ids.length, STARTS_UNDER_WAY, (i) =>
     engine.start(nap.id, { ms: LONG_MS }, { runId: ids[i] as string }),
@@ -26,7 +26,7 @@ async function fallAsleep(): Promise<void> {
 }
 
 async function getUnderWay(): Promise<void> {
-  const system = await startSystem({ dataDir, threads: HOSTS });
+  const system = await startSystem({ dataDir, threads: HOSTS }, RUN_ACTORS);
   const broker = await MessageBroker.start({ system });
   const desk = new SystemConnector(SYSTEM, broker, { commands: { concurrency: ids.length } });
   let waiting = 0;
@@ -51,5 +51,5 @@ async function getUnderWay(): Promise<void> {
 
 if (left.kind === 'under-way') await getUnderWay();
 else if (left.kind !== 'none') await fallAsleep();
-else await startSystem({ dataDir, threads: HOSTS });
+else await startSystem({ dataDir, threads: HOSTS }, RUN_ACTORS);
 process.kill(process.pid, 'SIGKILL');

@@ -186,7 +186,7 @@ const backlog: Contender = {
         const before = heapBytes();
         await inFlight(count, WIDTH, (i) => broker.publish({ type: 'orders.placed', payload: order(i) }));
         // Segments leave the memory when they have been idle for half a second.
-        await pause(3_000);
+        await pause(quick ? 1_000 : 3_000);
         const heap = Math.max(0, heapBytes() - before) / count;
         waiting = count;
         const startMs = performance.now();

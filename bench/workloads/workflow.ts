@@ -1,7 +1,7 @@
 /** Workflows of three steps, one after another, each a command to an actor on the other host: completed ones, and ones that are undone. */
 import type { ActorSystem } from '../../runtime/index.ts';
 import { type Contender, P50, P99, RUNS, type Sample, type Setting, type Workload } from '../contract.ts';
-import { asksOf, declinedRuns, type DoOne, HOSTS, runsOf, threeSteps } from '../desk-workflows.ts';
+import { asksOf, declinedRuns, type DoOne, HOSTS, runsOf, threeSteps, WORKFLOW_ACTORS } from '../desk-workflows.ts';
 import { rateOf, tripOf } from '../numbered-work.ts';
 import { startSystem } from '../own-system.ts';
 
@@ -17,7 +17,7 @@ const trip: Measure = (one, { sampleMs }) => tripOf(one, { sampleMs });
 const contender = ({ make, ...who }: Who, measure: Measure): Contender => ({
   ...who,
   async open(setting) {
-    const system = await startSystem({ threads: HOSTS, dataDir: setting.dir });
+    const system = await startSystem({ threads: HOSTS, dataDir: setting.dir }, WORKFLOW_ACTORS);
     return { sample: await measure(make(system), setting), close: () => system.stop() };
   },
 });

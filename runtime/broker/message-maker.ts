@@ -175,17 +175,24 @@ function faultsOf(draft: MessageDraft): string[] | undefined {
     );
   }
   if (retry !== undefined) {
-    const wrong = new OptionFaults();
-    const { whenExhausted, ...policy } = retry ?? {};
-    wrong.retry('retry', typeof retry === 'object' && retry !== null && !Array.isArray(retry) ? policy : retry);
-    if (whenExhausted !== undefined && whenExhausted !== 'letter' && whenExhausted !== 'answer')
-      wrong.add('retry.whenExhausted', whenExhausted, "'letter' or 'answer'");
-    if (wrong.found.length > 0) (faults ??= []).push(...wrong.found);
+    const wrong = retryFaults(retry);
+    if (wrong.length > 0) (faults ??= []).push(...wrong);
   }
   if (extensions !== undefined && !isExtensions(extensions)) {
     fault('extensions', 'an object of extension attributes, each a text, a number or true or false');
   }
   return faults;
+}
+
+function retryFaults(retry: unknown): readonly string[] {
+  const wrong = new OptionFaults();
+  const isObject = isPlainObject(retry);
+  const { whenExhausted, ...policy }: { readonly whenExhausted?: unknown } = isObject ? retry : {};
+  wrong.retry('retry', isObject ? policy : retry);
+  if (whenExhausted !== undefined && whenExhausted !== 'letter' && whenExhausted !== 'answer') {
+    wrong.add('retry.whenExhausted', whenExhausted, "'letter' or 'answer'");
+  }
+  return wrong.found;
 }
 
 function isExtensions(value: unknown): boolean {

@@ -76,15 +76,22 @@ export class CommitQueue {
 
   /** Writes turns of a cell that happen at `nowMs`. */
   recorderOf(cell: Cell, nowMs: number): Recorder {
+    const { book, definition, key } = cell;
+    const { durability, version } = definition;
     return (outcome, envelope, intents, state) => {
-      const { version, durability } = cell.definition;
-      const record = { key: cell.key, sequence: cell.sequence + 1, version, timeMs: nowMs, envelope, outcome, intents };
-      const obliged = cell.book.obliged || intents.some(obliges);
-      if (durability === 'snapshot' && outcome === 'handled' && cell.behavior !== undefined) {
-        this.write({ ...record, obliged, state: cell.behavior.save(state) });
-      } else {
-        this.write({ ...record, obliged });
-      }
+      const { behavior } = cell;
+      const isStored = durability === 'snapshot' && outcome === 'handled' && behavior !== undefined;
+      this.write({
+        key,
+        sequence: cell.sequence + 1,
+        version,
+        timeMs: nowMs,
+        envelope,
+        outcome,
+        intents,
+        obliged: book.obliged || (intents.length > 0 && intents.some(obliges)),
+        state: isStored ? behavior.save(state) : undefined,
+      });
     };
   }
 

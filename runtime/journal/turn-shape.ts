@@ -135,14 +135,14 @@ function extrasOf(envelope: Envelope, atHome: boolean): Shape | null {
   if (
     atHome &&
     control === undefined &&
-    from === undefined &&
     replyTo === undefined &&
     idempotencyKey === undefined &&
     expiresAtMs === undefined &&
     unstashed === undefined &&
     traceparent === undefined
-  )
-    return null;
+  ) {
+    return from === undefined ? null : [from];
+  }
   const extras: unknown[] = [from ?? null, replyTo === undefined ? null : replyShape(replyTo), control ?? null];
   extras.push(idempotencyKey ?? null, expiresAtMs ?? null, traceparent ?? null, unstashed ?? null);
   if (!atHome) extras.push(envelope.to);

@@ -367,9 +367,9 @@ describe('command line', () => {
 
   test.each([
     [[], 'latest.json', 5],
-    [['--quick'], 'quick.json', 5],
+    [['--quick'], 'quick.json', 3],
     [['--peers'], 'peers.json', 5],
-    [['--growth', '--quick'], 'growth-quick.json', 5],
+    [['--growth', '--quick'], 'growth-quick.json', 3],
     [['--rounds', '7'], 'latest.json', 7],
     [['--json', 'there.json', '--only', 'ask'], 'there.json', 5],
     [['--only', 'ask'], undefined, 5],
