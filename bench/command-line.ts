@@ -12,7 +12,7 @@ export const HELP = `npm run bench -- [options]
 
   --peers         what users would otherwise pick, beside us; installs it into .tmp/peers first, starts servers of its own
   --growth        how cost grows: with size, batch, actors, hosts, length of the log
-  --quick         a run of under two minutes: short samples, small data sets
+  --quick         a run of two to three minutes: short samples, small data sets
   --only NAME     only this workload, or only its contender: NAME/CONTENDER; may be given several times.
                   Then nothing is written unless --json says where
   --json FILE     where to write the results (default: bench/results/latest.json, peers.json, growth.json,

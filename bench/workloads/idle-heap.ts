@@ -23,8 +23,8 @@ const idle = (
   beside,
   execArgv: ['--expose-gc'],
   async open({ dir, quick }) {
+    const count = quick ? 2_000 : 20_000;
     const actors = await IdleActors.start({ dir, definition, passive });
-    const count = quick ? 5_000 : 20_000;
     await actors.add(count);
     let before = heapBytes();
     return {
@@ -44,7 +44,7 @@ const idle = (
 export const idleHeap: Workload = {
   name: 'idle-heap',
   title: 'Heap of an idle actor',
-  what: 'Growth of the heap and of buffers by another 20,000 actors (quick: 5,000), after garbage collection, over their number.',
+  what: 'Growth of the heap and of buffers by another 20,000 actors (quick: 2,000), after garbage collection, over their number.',
   conditions: { durability: 'as said', messageBytes: 0, concurrency: 'idle', hosts: 1 },
   metrics: [{ name: 'heap', unit: 'B', better: 'lower' }],
   contenders: [

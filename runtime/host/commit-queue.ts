@@ -89,7 +89,7 @@ export class CommitQueue {
         envelope,
         outcome,
         intents,
-        obliged: book.obliged || (intents.length > 0 && intents.some(obliges)),
+        obliged: book.obliged || intents.some(obliges),
         state: isStored ? behavior.save(state) : undefined,
       });
     };
