@@ -56,9 +56,11 @@ export async function migrateRuns(
   what: string | RunFilter,
   bundle: RunBundle,
   options: MigrationOptions,
+  secret: string | undefined,
 ): Promise<MigrationReport> {
   const { to: _version, ...map } = options;
-  const answers = await askAll(ports, what, { type: 'migrate', bundle, map, isTrial: false });
+  const move = { type: 'migrate', bundle, map, isTrial: false, ...(secret === undefined ? {} : { secret }) } as const;
+  const answers = await askAll(ports, what, move);
   const of = (outcome: MoveAnswer['outcome']): string[] =>
     answers.filter((one) => one.answer.outcome === outcome).map(({ runId }) => runId);
   return { migrated: of('moved'), unchanged: of('unchanged'), refused: refusals(answers) };

@@ -187,8 +187,8 @@ function onMigrate(state: LiveRun, message: MoveMessage, turn: Turn): SagaRun {
   const { answer, next } = moveRun(state, message, { nowMs: turn.nowMs, random: () => turn.random() });
   turn.reply(answer);
   if (next === undefined) return state;
-  const { bundle, run, moves, commands } = next;
-  const moved: LiveRun = { ...state, start: { ...state.start, bundle }, run, moves };
+  const { run, moves, commands } = next;
+  const moved: LiveRun = { ...state, start: { ...state.start, ...next.start }, run, moves };
   for (const command of commands) perform(moved, command, turn, []);
   tellIndex(moved, turn);
   return apply(moved, { type: 'migrated' }, turn).state;

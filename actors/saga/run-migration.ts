@@ -52,6 +52,8 @@ export interface Move {
   readonly map: MigrationMap;
   /** Names that earlier moves have left behind. */
   readonly left: readonly string[];
+  /** Tokens of promises that are new. */
+  readonly tokenOf?: ((step: string) => string) | undefined;
 }
 
 /** The run under its new definition, or why it cannot be. */
@@ -61,7 +63,7 @@ export function migrateRun(run: RunState, move: Move, turn: PlannerTurn): Migrat
   const faults = [...mapFaults(run, move, names), ...runFaults(run, move), ...stepFaults(run, move, names)];
   if (faults.length > 0) return { kind: 'refused', faults };
   const context = { ...to.data.context, ...run.context, ...map.context };
-  const fresh = newRun(to, run.input, context, run.startedMs);
+  const fresh = newRun(to, run.input, context, run.startedMs, move.tokenOf);
   const kept = [...from.steps.keys()].filter((id) => isKept(run, to, id, names));
   const steps: Record<string, StepState> = { ...fresh.steps };
   for (const id of kept) {

@@ -4,7 +4,9 @@
  * Owns: the message and its answer, the record that stays with the run, and the trace of it. Whether it can be moved is
  * `run-migration.ts`.
  */
+import { childSecret, tokenOf } from './promise-token.ts';
 import { type RunBundle, workflowOf } from './run-bundle.ts';
+import type { RunStart } from './run-commands.ts';
 import { type MigrationMap, migrateRun } from './run-migration.ts';
 import type { PlannerTurn, RunCommand, RunState } from './run-state.ts';
 import type { TraceEntry } from './run-trace.ts';
@@ -16,6 +18,8 @@ export interface MoveMessage {
   readonly bundle: RunBundle;
   readonly map: MigrationMap;
   readonly isTrial: boolean;
+  /** For the tokens of promises, of runs that had none before. */
+  readonly secret?: string;
 }
 
 export interface MoveAnswer {
@@ -35,7 +39,7 @@ export interface MoveRecord {
 }
 
 interface Movable {
-  readonly start: { readonly workflow: string; readonly bundle: RunBundle };
+  readonly start: Pick<RunStart, 'runId' | 'workflow' | 'bundle' | 'secret'>;
   readonly run: RunState;
   readonly moves?: readonly MoveRecord[];
 }
@@ -44,7 +48,7 @@ export interface Moved {
   readonly answer: MoveAnswer;
   /** Absent: it stays as it is. */
   readonly next?: {
-    readonly bundle: RunBundle;
+    readonly start: Partial<Pick<RunStart, 'bundle' | 'secret'>>;
     readonly run: RunState;
     readonly moves: readonly MoveRecord[];
     readonly commands: readonly RunCommand[];
@@ -57,13 +61,16 @@ export function moveRun({ start, run, moves = [] }: Movable, message: MoveMessag
   const { version } = from.data;
   if (start.bundle.hash === bundle.hash) return { answer: { outcome: 'unchanged', version, faults: [] } };
   const left = moves.flatMap((move) => move.left);
-  const migration = migrateRun(run, { from, to, map, left }, turn);
+  const secret = start.secret ?? (message.secret === undefined ? undefined : childSecret(message.secret, start.runId));
+  const token = secret === undefined ? undefined : (step: string): string => tokenOf(start.runId, step, secret);
+  const migration = migrateRun(run, { from, to, map, left, tokenOf: token }, turn);
   if (migration.kind === 'refused') return { answer: { outcome: 'refused', version, faults: migration.faults } };
   const answer: MoveAnswer = { outcome: 'moved', version, faults: [] };
   if (isTrial) return { answer };
   const { commands, run: next } = migration;
   const record = { atMs: turn.nowMs, fromVersion: version, toVersion: to.data.version, left: migration.left };
-  return { answer, next: { bundle, run: next, commands, moves: [...moves, record] } };
+  const changed = { bundle, ...(secret === undefined ? {} : { secret }) };
+  return { answer, next: { start: changed, run: next, commands, moves: [...moves, record] } };
 }
 
 /** A report with the moves of its run in the trace. */

@@ -233,7 +233,8 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     const id = typeof what === 'string' ? (await this.query(what)).workflow : what.workflow;
     if (id === undefined)
       throw new InvalidOptionsError('migrate: the filter names no workflow, and a version is one of a workflow');
-    return migrateRuns(this.#moves, what, this.#bundle(this.#workflow(id, options.to)), options);
+    const bundle = this.#bundle(this.#workflow(id, options.to));
+    return migrateRuns(this.#moves, what, bundle, options, hasPromises(bundle) ? this.#newSecret() : undefined);
   }
 
   /**

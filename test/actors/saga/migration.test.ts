@@ -230,7 +230,7 @@ test('a move is in the trace, and the same definition again changes nothing', ()
   const rig = new PlanRig(BEFORE);
   const [from, to] = [compiled(BEFORE), compiled(BEFORE, { version: 2 })];
   const bundle = (data: typeof from.data) => bundleOf(data, () => undefined);
-  const start = { workflow: 'w', bundle: bundle(from.data) };
+  const start = { runId: 'r', workflow: 'w', bundle: bundle(from.data) };
   const message = { type: 'migrate', bundle: bundle(to.data), map: {}, isTrial: false } as const;
   const { answer, next } = moveRun({ start, run: rig.state }, message, turn);
   expect(answer).toEqual({ outcome: 'moved', version: 1, faults: [] });
@@ -241,7 +241,7 @@ test('a move is in the trace, and the same definition again changes nothing', ()
     detail: 'version 1 to 2',
   });
   expect(moveRun({ start, run: rig.state }, { ...message, isTrial: true }, turn).next).toBeUndefined();
-  const again = moveRun({ start: { ...start, bundle: next.bundle }, run: next.run, moves: next.moves }, message, turn);
+  const again = moveRun({ start: { ...start, ...next.start }, run: next.run, moves: next.moves }, message, turn);
   expect(again).toEqual({ answer: { outcome: 'unchanged', version: 2, faults: [] } });
 });
 
@@ -292,6 +292,22 @@ describe('an engine', () => {
     }
     const { asked } = await system.ref(desk, 'd').ask<{ asked: string[] }>({ type: 'STATE' });
     expect(asked).toHaveLength(2);
+  });
+
+  test('a promise that is new has a token, and can be settled', async () => {
+    await using system = await ActorSystem.start({ threads: 0, actors: [workflowActors, desk.module] });
+    const asking = defineSaga('trip', { version: 2, output: '${steps.yes.result}' })
+      .step('one', booking('one'))
+      .step('go', { signal: 'go', dependencies: ['one'] })
+      .step('yes', { promise: true, dependencies: ['go'] })
+      .step('told', { value: '${steps.yes.token}', dependencies: ['go'] });
+    await using engine = new WorkflowCoordinationEngine(system).defineWorkflow(v1).defineWorkflow(asking);
+    await engine.start('trip', null, { runId: 'r', version: 1 });
+    expect(await engine.migrate('r', { to: 2 })).toMatchObject({ migrated: ['r'] });
+    await engine.signal('r', 'go');
+    const token = (await engine.query('r')).steps['told']?.result;
+    await engine.resolvePromise(token as string, 'yes');
+    expect(await engine.result('r')).toBe('yes');
   });
 
   test('refuses what it is not meant to be given', async () => {
