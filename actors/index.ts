@@ -95,6 +95,8 @@ export type { BulkAction, BulkOptions, BulkReport } from './saga/bulk-operations
 export type { ForkFrom } from './saga/engine-options.ts';
 export { heartbeat, sendHeartbeat, type WorkflowTry } from './saga/heartbeat.ts';
 export type { HeartbeatReply } from './saga/run-heartbeats.ts';
+export { openWorkflowFromDocument, type OpenWorkflowOptions, parseOpenWorkflow } from './saga/open-workflow.ts';
+export type { CallTarget } from './saga/open-workflow-values.ts';
 export { RunOperations, type WaitOptions } from './saga/run-operations.ts';
 export { formatTrace, type TraceEntry } from './saga/run-trace.ts';
 export type { RunReport, RunStatus, StepReport } from './saga/run-view.ts';

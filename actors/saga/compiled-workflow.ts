@@ -239,6 +239,8 @@ class Compilation {
         return this.#template(work.until, where('until'), readable, names);
       case 'value':
         return this.#template(work.value, where('value'), readable, names);
+      case 'raise':
+        return this.#template(work.error, where('raise'), readable, names);
       case 'call':
       case 'signal':
       case 'promise':

@@ -86,6 +86,8 @@ function start(draft: RunDraft, plan: CompiledStep): void {
   switch (work.kind) {
     case 'value':
       return settle(draft, id, { status: 'completed', result: plan.operand?.evaluate(draft.variables(id)) });
+    case 'raise':
+      return failStep(draft, id, raisedError(plan.operand?.evaluate(draft.variables(id))));
     case 'sleep':
       return draft.setTimer(`sleep:${id}`, durationMs(plan.operand?.evaluate(draft.variables(id))));
     case 'until':
@@ -110,6 +112,20 @@ function start(draft: RunDraft, plan: CompiledStep): void {
     case 'workflow':
       return plan.items === undefined ? addUnit(draft, id) : startLoop(draft, plan);
   }
+}
+
+function raisedError(evaluated: unknown): EncodedError {
+  const {
+    code,
+    message = code,
+    details,
+  } = evaluated as {
+    code: unknown;
+    message?: unknown;
+    details?: Record<string, unknown>;
+  };
+  const error = { name: 'RaisedError', code: String(code), message: String(message) };
+  return details === undefined ? error : { ...error, details };
 }
 
 export function settlePromise(draft: RunDraft, id: string, outcome: PromiseOutcome): void {

@@ -63,7 +63,9 @@ export type WorkData =
   /** A template: a time, as a Date, text of ISO 8601, or milliseconds since 1970. */
   | { readonly kind: 'until'; readonly until: unknown }
   /** A template. */
-  | { readonly kind: 'value'; readonly value: unknown };
+  | { readonly kind: 'value'; readonly value: unknown }
+  /** A template of `{ code, message, details }`. */
+  | { readonly kind: 'raise'; readonly error: unknown };
 
 export interface StepData {
   readonly id: string;

@@ -97,6 +97,13 @@ export const workflowSchema = {
         sleep: { type: ['number', 'string'], minimum: 0, description: 'Milliseconds, or ${…}.' },
         until: { type: ['number', 'string'], minimum: 0, description: 'A time: ISO 8601, or ms since 1970, or ${…}.' },
         value: { description: 'The result; texts may have ${…}.' },
+        raise: {
+          type: 'object',
+          description: 'It fails with this error; texts may have ${…}.',
+          properties: { code: { type: 'string' }, message: { type: 'string' }, details: { type: 'object' } },
+          required: ['code'],
+          additionalProperties: false,
+        },
         dependencies: { type: 'array', items: { type: 'string' }, uniqueItems: true },
         join: { oneOf: [{ enum: ['all', 'any'] }, { type: 'integer', minimum: 1 }], default: 'all' },
         condition: { type: 'string' },
@@ -123,9 +130,11 @@ export const workflowSchema = {
       },
       required: ['stepId'],
       additionalProperties: false,
-      oneOf: ['systemTarget', 'actor', 'workflow', 'signal', 'promise', 'sleep', 'until', 'value'].map((kind) => ({
-        required: [kind],
-      })),
+      oneOf: ['systemTarget', 'actor', 'workflow', 'signal', 'promise', 'sleep', 'until', 'value', 'raise'].map(
+        (kind) => ({
+          required: [kind],
+        }),
+      ),
     },
   },
 } as const;

@@ -42,7 +42,7 @@ export interface WorkflowCallOptions {
 
 /**
  * What a step is: exactly one of a call (`systemTarget` or `actor`, with `action`), `workflow`, `signal`, `promise`, `sleep`, `until`,
- * `value`.
+ * `value`, `raise`.
  */
 export interface WorkflowStepOptions extends WorkflowCallOptions {
   /** Letters, digits, `_`, `-`, `.`; unique in its workflow. */
@@ -64,6 +64,12 @@ export interface WorkflowStepOptions extends WorkflowCallOptions {
   readonly until?: number | string;
   /** Calls nobody: the result is this, with its `${…}`. */
   readonly value?: unknown;
+  /** Fails with this error: texts may have `${…}`. With a `condition`, when it is true. */
+  readonly raise?: {
+    readonly code: string;
+    readonly message?: string;
+    readonly details?: Readonly<Record<string, unknown>>;
+  };
   /** Ids of steps that must be over before. Default: none, it starts at once. */
   readonly dependencies?: readonly string[];
   /** `all` (default): every dependency is over, completed or skipped. `any`, or a number: so many are completed. */
@@ -88,12 +94,12 @@ export interface WorkflowStepOptions extends WorkflowCallOptions {
 
 const STEP_OPTIONS: readonly string[] = (
   'stepId systemTarget actor action parameters retryPolicy attemptTimeoutMs heartbeatTimeoutMs workflow detached signal promise sleep until ' +
-  'value dependencies join condition skipDependents forEach timeoutMs pivot onFailure compensation result'
+  'value raise dependencies join condition skipDependents forEach timeoutMs pivot onFailure compensation result'
 ).split(' ');
 const CALL_OPTIONS: readonly string[] =
   'systemTarget actor action parameters retryPolicy attemptTimeoutMs heartbeatTimeoutMs'.split(' ');
 const RETRY_OPTIONS: readonly string[] = 'maxAttempts initialMs maxMs factor jitter nonRetryable'.split(' ');
-const KINDS = ['systemTarget', 'actor', 'workflow', 'signal', 'promise', 'sleep', 'until', 'value'] as const;
+const KINDS = ['systemTarget', 'actor', 'workflow', 'signal', 'promise', 'sleep', 'until', 'value', 'raise'] as const;
 
 const ATTEMPTS = 3;
 const ATTEMPT_TIMEOUT_MS = 30_000;
@@ -227,6 +233,17 @@ function workData(given: Partial<WorkflowStepOptions>, report: Report): WorkData
     }
     case 'value':
       return { kind, value: given.value };
+    case 'raise': {
+      const { raise } = given;
+      if (
+        !isRecord(raise) ||
+        typeof raise['code'] !== 'string' ||
+        (raise['details'] !== undefined && !isRecord(raise['details']))
+      )
+        return report('raise', `${JSON.stringify(raise)} is no error: give { code, message?, details? }`);
+      unknownOptions(raise, ['code', 'message', 'details'], 'raise.', report);
+      return { kind, error: raise };
+    }
   }
 }
 

@@ -17,7 +17,12 @@ const ALIASES_LIMIT = 100;
  * @example const checkout = await parseWorkflow(await readFile('checkout.yaml', 'utf8'))
  */
 export async function parseWorkflow(text: string): Promise<WorkflowDefinition> {
-  return workflowFromDocument(text.trimStart().startsWith('{') ? fromJson(text) : await fromYaml(text));
+  return workflowFromDocument(await documentOf(text));
+}
+
+/** What the text says. @throws as `parseWorkflow` */
+export async function documentOf(text: string): Promise<unknown> {
+  return text.trimStart().startsWith('{') ? fromJson(text) : await fromYaml(text);
 }
 
 function fromJson(text: string): unknown {

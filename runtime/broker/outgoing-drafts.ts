@@ -34,7 +34,9 @@ export function publishOutgoing(ports: OutgoingPorts): SubscriptionRunner | unde
     order: 'hold',
     ackTimeoutMs: Number.POSITIVE_INFINITY,
     invoke: async ({ id, source, payload }) => {
-      await publish({ id, source, ...(payload as MessageDraft) });
+      // A step of a workflow says beside the draft whose it is, as to every actor.
+      const { workflow: _step, ...draft } = payload as MessageDraft & { readonly workflow?: unknown };
+      await publish({ id, source, ...draft });
     },
     check: (message) => message,
   });

@@ -1,9 +1,11 @@
 /** Workflows on the embedded broker: commands to systems, their answers, their failures, and nobody there. */
 import { expect, test } from 'vitest';
+import { SystemConnector } from '../../../actors/connector/system-connector.ts';
 import { defineSaga } from '../../../actors/saga/define-saga.ts';
 import { workflowActors } from '../../../actors/saga/saga-actors.ts';
 import { WorkflowCoordinationEngine } from '../../../actors/saga/workflow-coordination-engine.ts';
-import { SystemConnector } from '../../../actors/connector/system-connector.ts';
+import { WorkflowDefinition } from '../../../actors/saga/workflow-definition.ts';
+import { WorkflowStep } from '../../../actors/saga/workflow-step.ts';
 import { MessageBroker } from '../../../runtime/broker/message-broker.ts';
 import { ContractViolationError } from '../../../runtime/kernel/errors.ts';
 import { ActorSystem } from '../../../runtime/system/actor-system.ts';
@@ -146,4 +148,53 @@ test('the handler of a connector is heard of, and the next try knows what it sai
   expect((await engine.trace('r')).find(({ what }) => what === 'try failed')).toMatchObject({
     error: { code: 'HEARTBEAT_TIMEOUT' },
   });
+});
+
+test('the snippet of the specification, in camel case, as written', async () => {
+  await using system = await ActorSystem.start({ threads: 1, actors: [workflowActors] });
+  await using broker = await MessageBroker.start({ system });
+  await using inventory = new SystemConnector('inventory', broker);
+  await using payments = new SystemConnector('payments', broker);
+  await using mail = new SystemConnector('mail', broker);
+  await inventory.onCommand('reserve', async ({ sku }: { sku: string }) => ({ reservation: `${sku}-1` }));
+  await payments.onCommand('charge', async ({ reservation }: { reservation: string }) => ({ paid: reservation }));
+  await mail.onCommand('thank', async () => null);
+
+  const workflow = new WorkflowDefinition('order', 'Order');
+  workflow.addStep(
+    new WorkflowStep({
+      stepId: 'reserve',
+      systemTarget: 'inventory',
+      action: 'reserve',
+      parameters: { sku: '${sku}' },
+      retryPolicy: { maxAttempts: 3 },
+      compensation: { systemTarget: 'inventory', action: 'release', parameters: { sku: '${sku}' } },
+      timeoutMs: 20_000,
+    }),
+  );
+  workflow.addStep(
+    new WorkflowStep({
+      stepId: 'charge',
+      systemTarget: 'payments',
+      action: 'charge',
+      parameters: { reservation: '${steps.reserve.result.reservation}' },
+      dependencies: ['reserve'],
+    }),
+  );
+  workflow.addStep(
+    new WorkflowStep({
+      stepId: 'thank',
+      systemTarget: 'mail',
+      action: 'thank',
+      dependencies: ['charge'],
+      condition: "${customer} == 'regular'",
+    }),
+  );
+
+  await using engine = new WorkflowCoordinationEngine(system, { broker });
+  engine.defineWorkflow(workflow);
+  const result = await engine.executeWorkflow('order', { sku: 's-1', customer: 'new' }, { runId: 'order-1' });
+
+  expect(result).toEqual({ reserve: { reservation: 's-1-1' }, charge: { paid: 's-1-1' }, thank: null });
+  expect(await engine.query('order-1')).toMatchObject({ status: 'completed', steps: { thank: { status: 'skipped' } } });
 });
