@@ -47,6 +47,8 @@ export interface SubscriptionSpec {
 /** A message that was handed to a consumer, and not settled yet. */
 export interface HandOut {
   readonly message: CarriedMessage;
+  /** Decodes the payload; default: `decodeValue` of it. */
+  readPayload?(): unknown;
   /** 1 for the first try. Where `lost` is known: one more than it has failed. */
   readonly attempt: number;
   /** How often it was handed out to a process that died before it was settled; undefined: the adapter counts such as attempts. */
@@ -113,7 +115,7 @@ export interface DeadLetterQuery {
 export interface Accepted {
   readonly duplicate: boolean;
   /** Of a duplicate: the id of the message that was accepted before. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** Names of the durable subscriptions that it is for. */
   readonly subscriptions: readonly string[];
   /** It has ended everywhere already: whoever handled it did so in the same commit, and has not answered. */
@@ -156,13 +158,26 @@ export interface BrokerAdapter {
 
   /** Keeps a message for every durable subscription whose pattern matches, and for retained subjects. */
   accept(message: CarriedMessage): Promise<Accepted>;
+  /**
+   * `accept` of a payload that is not bytes yet, for an adapter that packs it right into what it sends, in the call. Resolves with what
+   * `done` makes of the acceptance, which saves a promise a message.
+   */
+  acceptValue?<T>(
+    header: CarriedMessage['header'],
+    payload: unknown,
+    done: (header: CarriedMessage['header'], accepted: Accepted) => T,
+  ): Promise<T>;
   /** At most once: to whoever listens now, in any process. Resolves with how many heard it; undefined where that is not known. */
   broadcast(message: CarriedMessage): Promise<number | undefined>;
-  /** Hears what is broadcast, and what is accepted, from now on; of those with one `queue` only one hears each message. */
+  /**
+   * Hears what is broadcast, and what is accepted, from now on; of those with one `queue` only one hears each message. With `isOfKept:
+   * false` it may be left out where a message is accepted.
+   */
   listen(
     pattern: string,
     queue: string | undefined,
     hear: (message: CarriedMessage) => void,
+    isOfKept?: boolean,
   ): Promise<() => Promise<void>>;
 
   /** Joins a durable subscription, which is made when it is new. One that exists with another pattern is refused. */

@@ -4,31 +4,35 @@ import type { MessageDraft } from './contract/message.ts';
 import type { Receipt } from './contract/receipt.ts';
 import type { Header } from './message-maker.ts';
 import type { MessagePublisher } from './message-publisher.ts';
+import type { Attempt } from './runner-ports.ts';
 
 export class Delivery implements DeliveryContext {
-  readonly attempt: number;
-  readonly redrives: number;
   readonly subscription: string;
-  readonly #signal: () => AbortSignal;
-  /** Bound, since handlers take it out: `({ publish }) => …`. */
-  readonly publish: (draft: MessageDraft) => Promise<Receipt>;
+  readonly #attempt: Attempt;
+  readonly #cause: Header;
+  readonly #publisher: MessagePublisher;
 
-  constructor(
-    attempt: number,
-    redrives: number,
-    subscription: string,
-    signal: () => AbortSignal,
-    cause: Header,
-    publisher: MessagePublisher,
-  ) {
-    this.attempt = attempt;
-    this.redrives = redrives;
+  constructor(attempt: Attempt, subscription: string, cause: Header, publisher: MessagePublisher) {
     this.subscription = subscription;
-    this.#signal = signal;
-    this.publish = (draft) => publisher.publish(draft, cause);
+    this.#attempt = attempt;
+    this.#cause = cause;
+    this.#publisher = publisher;
+  }
+
+  get attempt(): number {
+    return this.#attempt.number;
+  }
+
+  get redrives(): number {
+    return this.#attempt.redrives;
   }
 
   get signal(): AbortSignal {
-    return this.#signal();
+    return this.#attempt.signal;
+  }
+
+  /** Bound, since handlers take it out: `({ publish }) => …`. */
+  get publish(): (draft: MessageDraft) => Promise<Receipt> {
+    return (draft) => this.#publisher.publish(draft, this.#cause);
   }
 }

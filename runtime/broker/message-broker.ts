@@ -49,7 +49,7 @@ import { Requests, responseOf, type ResponsePayload } from './requests.ts';
 import type { BrokerStats } from './broker-stats.ts';
 import { BrokerSubscription } from './broker-subscription.ts';
 import { assertRetention, resolveSubscribeOptions } from './subscribe-options.ts';
-import type { Ending } from './runner-ports.ts';
+import type { Attempt, Ending } from './runner-ports.ts';
 import { SubscriptionRunner } from './subscription-runner.ts';
 import { assertPattern, replySubject } from './subjects.ts';
 
@@ -180,7 +180,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
       order: resolved.order,
       ackTimeoutMs: resolved.ackTimeoutMs,
       retry: resolved.retry,
-      invoke: (message, attempt, redrives, signal) => this.#invoke(handle, message, name, attempt, redrives, signal),
+      invoke: (message, attempt) => this.#invoke(handle, message, name, attempt),
       check: (message) => this.#check(message),
       ended: (ending) => this.#ended(name, ending),
       failed: (error) => this.#failed(error),
@@ -220,7 +220,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
     } else {
       runner.begin(local);
     }
-    unlisten = await this.#adapter.listen(pattern, group, hear);
+    unlisten = await this.#adapter.listen(pattern, group, hear, !isDurable);
     const subscription = new BrokerSubscription(name, pattern, {
       close: async () => {
         this.#open.delete(subscription);
@@ -366,15 +366,8 @@ export class MessageBroker implements Broker, AsyncDisposable {
     return this.#publisher.publish(draft, cause);
   }
 
-  #invoke(
-    handle: MessageHandler,
-    message: Message,
-    subscription: string,
-    attempt: number,
-    redrives: number,
-    signal: () => AbortSignal,
-  ): unknown {
-    const context = new Delivery(attempt, redrives, subscription, signal, message, this.#publisher);
+  #invoke(handle: MessageHandler, message: Message, subscription: string, attempt: Attempt): unknown {
+    const context = new Delivery(attempt, subscription, message, this.#publisher);
     if (!this.#options.tracing || !isObserved()) return handling.run(message, handle, message, context);
     const run = (): unknown => handling.run(message, handle, message, context);
     const { id, subject, correlationId, traceparent, tracestate } = message;

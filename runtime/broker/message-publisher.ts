@@ -42,15 +42,28 @@ export class MessagePublisher {
     this.#ports.maker.header(draft, undefined);
   }
 
-  async publish(draft: MessageDraft, cause: Header | undefined): Promise<Receipt> {
-    const { maker, contracts } = this.#ports;
-    let header = maker.header(draft, cause);
+  publish(draft: MessageDraft, cause: Header | undefined): Promise<Receipt> {
+    const { maker, contracts, isTracing } = this.#ports;
+    try {
+      const header = maker.header(draft, cause);
+      const isChecked = this.#checking !== undefined || (contracts !== undefined && header.kind !== 'RESPONSE');
+      if (isChecked || (isTracing && isObserved())) return this.#publishSlowly(header, draft.payload);
+      return this.#send(header, draft.payload);
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** With a contract to check it against, or a span. */
+  async #publishSlowly(made: Header, payload: unknown): Promise<Receipt> {
+    const { contracts } = this.#ports;
+    let header = made;
     if (this.#checking !== undefined || (contracts !== undefined && header.kind !== 'RESPONSE')) {
-      const checked = this.#check(header, draft.payload);
+      const checked = this.#check(header, payload);
       const { version } = checked instanceof Promise ? await checked : checked;
       if (version !== undefined) header = { ...header, contractVersion: version };
     }
-    if (!this.#ports.isTracing || !isObserved()) return this.#send(header, draft.payload);
+    if (!this.#ports.isTracing || !isObserved()) return this.#send(header, payload);
     const { id, subject, correlationId, traceparent, tracestate } = header;
     // Every request has a reply subject of its own; spans are named by what is few.
     const destination = header.kind === 'RESPONSE' ? '$reply' : subject;
@@ -63,7 +76,7 @@ export class MessagePublisher {
       conversationId: correlationId,
       parent: isElsewhere ? { traceparent, tracestate } : undefined,
     };
-    return inSendSpan(operation, () => this.#send(inTrace(header, currentTrace()), draft.payload));
+    return inSendSpan(operation, () => this.#send(inTrace(header, currentTrace()), payload));
   }
 
   #check(header: Header, payload: unknown): Checked | Promise<Checked> {
@@ -84,18 +97,22 @@ export class MessagePublisher {
   }
 
   #send(header: Header, payload: unknown): Promise<Receipt> {
+    const { adapter } = this.#ports;
+    if (adapter.acceptValue !== undefined && header.delivery !== 'AT_MOST_ONCE') {
+      return adapter.acceptValue(header, payload, this.#accepted);
+    }
     return this.#accept({ header, payload: encodeValue(payload) }).then((accepted) => this.#accepted(header, accepted));
   }
 
-  #accepted(header: Header, accepted: Accepted): Receipt {
+  readonly #accepted = (header: Header, accepted: Accepted): Receipt => {
     const { adapter, clock } = this.#ports;
-    if (accepted.subscriptions.length === 0 && !accepted.duplicate && accepted.listeners === 0) assertTaken(header);
+    if (accepted.listeners === 0 && accepted.subscriptions.length === 0 && !accepted.duplicate) assertTaken(header);
     const receipt = new MessageReceipt(header.id, accepted, adapter, clock);
     if (accepted.ended === true && header.replyTo !== undefined) {
       void this.#respond(header, header.replyTo, receipt).catch(this.#ports.failed);
     }
     return receipt;
-  }
+  };
 
   async #respond(header: Header, subject: string, receipt: Receipt): Promise<void> {
     const payload = responseOf(await receipt.settled());

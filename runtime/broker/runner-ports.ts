@@ -27,6 +27,16 @@ export interface Ending {
   readonly error?: Error;
 }
 
+/** One try to handle a message. */
+export interface Attempt {
+  /** 1 for the first. */
+  readonly number: number;
+  /** How often the message was sent again from the dead letters. */
+  readonly redrives: number;
+  /** Made when it is asked for: most handlers do not. */
+  readonly signal: AbortSignal;
+}
+
 export interface RunnerPorts {
   readonly clock: Clock;
   readonly random: Random;
@@ -35,7 +45,7 @@ export interface RunnerPorts {
   readonly ackTimeoutMs: number;
   readonly retry: RetryPolicy & { readonly maxAttempts: number };
   /** Calls the handler. */
-  readonly invoke: (message: Message, attempt: number, redrives: number, signal: () => AbortSignal) => unknown;
+  readonly invoke: (message: Message, attempt: Attempt) => unknown;
   /** The message as handlers get it; throws for a payload that its contract does not allow. */
   readonly check: (message: Message) => Message | Promise<Message>;
   /** What came of a message is durable. */

@@ -26,26 +26,8 @@ import { decodeValue, encodeValue } from '../wire/value-codec.ts';
 import { type DeadReason, type HandOut, type Outcome, SUSPECT_AFTER_LOST } from './broker-adapter.ts';
 import type { FailureReply, Message } from './contract/message.ts';
 import type { Header } from './message-maker.ts';
+import { Job, type Lane } from './runner-job.ts';
 import type { MessageSource, RunnerPorts } from './runner-ports.ts';
-
-interface Lane {
-  readonly key: string;
-  busy: boolean;
-  /**
-   * Id of the message that is to be tried again, until that is settled: what comes meanwhile was on its way before, and is given back.
-   * When the message itself comes, all of that has come.
-   */
-  failing: string | undefined;
-  waiting: HandOut[];
-}
-
-interface Job {
-  readonly lane: Lane;
-  readonly handOut: HandOut;
-  readonly beganMs: number;
-  controller: AbortController | undefined;
-  isOver: boolean;
-}
 
 /** Work that is fetched ahead, as time: enough that no handler waits for the next message, little enough to share with others. */
 const AHEAD_MS = 50;
@@ -56,7 +38,12 @@ export class SubscriptionRunner {
   #source!: MessageSource;
   readonly #lanes = new Map<string, Lane>();
   #ready: Lane[] = [];
+  /** Those that have promised to return. */
   readonly #jobs = new Set<Job>();
+  /** Handlers that have not returned yet: one at most, but for those that let others be called. */
+  #calls = 0;
+  /** When the handler before this one returned, while they follow each other. */
+  #nowMs: number | undefined;
   #deadline: Wait | undefined;
   /** Requested, or here and not settled. */
   #outstanding = 0;
@@ -112,7 +99,7 @@ export class SubscriptionRunner {
     for (const lane of this.#lanes.values()) {
       for (const handOut of lane.waiting.splice(0)) this.#giveBack(lane, handOut);
     }
-    if (this.#jobs.size > 0) {
+    if (this.#jobs.size + this.#calls > 0) {
       await new Promise<void>((resolve) => {
         const wait = this.#ports.clock.wait(timeoutMs, resolve);
         this.#onIdle.push(() => {
@@ -137,7 +124,10 @@ export class SubscriptionRunner {
       const [next] = lane.waiting;
       const isTrial = next !== undefined && this.#isSuspect(next);
       // What is under way is finished first, and nothing more begins.
-      if (isTrial && this.#jobs.size > 0) return;
+      if (isTrial && this.#jobs.size > 0) {
+        this.#nowMs = undefined;
+        return;
+      }
       this.#ready.shift();
       if (next === undefined) continue;
       lane.waiting.shift();
@@ -146,6 +136,7 @@ export class SubscriptionRunner {
       if (isTrial) this.#try(lane, next);
       else this.#start(lane, next);
     }
+    this.#nowMs = undefined;
     this.#topUp();
   }
 
@@ -177,8 +168,8 @@ export class SubscriptionRunner {
 
   #start(lane: Lane, handOut: HandOut): void {
     const { clock, invoke, check } = this.#ports;
-    const { header, payload } = handOut.message;
-    const { attempt, lost = 0, redrives = 0 } = handOut;
+    const { header } = handOut.message;
+    const { attempt, lost = 0 } = handOut;
     if (header.expiresAtMs !== undefined && header.expiresAtMs <= clock.now()) {
       const expired = new MessageExpiredError(
         `message ${header.id} (${header.type}) waited longer than its time to live`,
@@ -204,7 +195,8 @@ export class SubscriptionRunner {
     }
     let message: Message;
     try {
-      message = { ...header, payload: decodeValue(payload) };
+      const value = handOut.readPayload === undefined ? decodeValue(handOut.message.payload) : handOut.readPayload();
+      message = { ...header, payload: value };
     } catch (error) {
       this.#bury(lane, handOut, 'undecodable', error);
       return;
@@ -216,39 +208,39 @@ export class SubscriptionRunner {
       this.#bury(lane, handOut, 'contract', error);
       return;
     }
-    const job: Job = { lane, handOut, beganMs: clock.monotonicMs(), controller: undefined, isOver: false };
-    this.#jobs.add(job);
-    const signal = (): AbortSignal => {
-      job.controller ??= new AbortController();
-      return job.controller.signal;
-    };
+    this.#nowMs ??= clock.monotonicMs();
+    const job = new Job(lane, handOut, this.#nowMs);
     let result: unknown;
+    this.#calls += 1;
     try {
       result = isThenable(checked)
         ? checked.then(
-            (read) => invoke(read, attempt, redrives, signal),
+            (read) => invoke(read, job),
             (error: unknown) => Promise.reject(new CheckFailure(error)),
           )
-        : invoke(checked, attempt, redrives, signal);
+        : invoke(checked, job);
     } catch (error) {
+      this.#calls -= 1;
       this.#thrown(job, error);
       return;
     }
-    if (isThenable(result)) {
-      this.#watch();
-      result.then(
-        (value) => {
-          this.#returned(job, value);
-          this.#pump();
-        },
-        (error: unknown) => {
-          this.#thrown(job, error);
-          this.#pump();
-        },
-      );
-    } else {
+    this.#calls -= 1;
+    if (!isThenable(result)) {
       this.#returned(job, result);
+      return;
     }
+    this.#jobs.add(job);
+    this.#watch();
+    result.then(
+      (value) => {
+        this.#returned(job, value);
+        this.#pump();
+      },
+      (error: unknown) => {
+        this.#thrown(job, error);
+        this.#pump();
+      },
+    );
   }
 
   #returned(job: Job, value: unknown): void {
@@ -380,10 +372,12 @@ export class SubscriptionRunner {
 
   #over(job: Job): void {
     job.isOver = true;
-    this.#jobs.delete(job);
-    const tookMs = this.#ports.clock.monotonicMs() - job.beganMs;
+    // Without a wait for it, it was called and has returned.
+    if (this.#jobs.size > 0) this.#jobs.delete(job);
+    this.#nowMs = this.#ports.clock.monotonicMs();
+    const tookMs = this.#nowMs - job.beganMs;
     this.#handlerMs = Number.isNaN(this.#handlerMs) ? tookMs : this.#handlerMs * 0.8 + tookMs * 0.2;
-    if (this.#jobs.size > 0 || !this.#closing) return;
+    if (this.#jobs.size + this.#calls > 0 || !this.#closing) return;
     for (const idle of this.#onIdle.splice(0)) idle();
   }
 

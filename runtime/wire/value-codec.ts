@@ -16,8 +16,8 @@
  *     anything much larger than the bytes.
  * X4. A refused value leaves no trace in the codec.
  */
-import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE } from 'msgpackr';
-import { MessageTooLargeError } from '../kernel/errors.ts';
+import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
+import { type FrameError, MessageTooLargeError } from '../kernel/errors.ts';
 import { MESSAGE_BYTES_LIMIT, MESSAGE_DEPTH_LIMIT } from '../kernel/limits.ts';
 import { ByteScan, refuse } from './byte-scan.ts';
 import {
@@ -31,6 +31,13 @@ import {
 } from './special-values.ts';
 import { unserializable } from './value-fault.ts';
 
+/** A part of a buffer that is somebody else's. */
+export interface BytesPart {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface ValueCodec {
   /**
    * `value` as bytes. They are never written to again, but are a part of a larger buffer: copy them before they are posted to
@@ -40,6 +47,10 @@ export interface ValueCodec {
   readonly decodeValue: (bytes: Uint8Array) => unknown;
   /** The length of what `encodeValue` gives. */
   readonly encodedSizeOf: (value: unknown) => number;
+  /** What `encodeValue` gives, where it lies until the next value is encoded: for one who copies it at once. A view of it costs as much as a short copy. */
+  readonly encodePart: (value: unknown) => BytesPart;
+  /** The value of the bytes from `start` to `end`; leaves a mark (a property) on `bytes`. */
+  readonly decodePart: (bytes: Uint8Array, start: number, end: number) => unknown;
 }
 
 export interface ValueCodecOptions {
@@ -77,62 +88,100 @@ export function createValueCodec(options: ValueCodecOptions = {}): ValueCodec {
   const plainScan = new ByteScan({ records: false, depthLimit });
   const recordsScan = new ByteScan({ records: true, depthLimit });
 
-  const scan = (bytes: Uint8Array): void => {
-    if (bytes[0] !== WITH_RECORDS) return plainScan.scan(bytes, 0);
+  const scan = (bytes: Uint8Array, start: number, end: number): void => {
+    if (bytes[start] !== WITH_RECORDS) return plainScan.scan(bytes, start, end);
     recordsScan.reset();
-    recordsScan.scan(bytes, 1);
+    recordsScan.scan(bytes, start + 1, end);
   };
 
-  const encode = (value: unknown, mode: number): Uint8Array => {
+  const encode = (value: unknown, mode: number): PackedPart => {
     const before = enterEncoding();
-    let bytes: Uint8Array;
+    let packed: PackedPart;
     try {
-      bytes = packPlainOrRecords(value, mode);
-      if (bytes.length <= bytesLimit) scan(bytes);
+      packed = packPlainOrRecords(value, mode | REUSE_BUFFER_MODE);
+      if (packed.end - packed.start <= bytesLimit) scan(packed, packed.start, packed.end);
     } catch (cause) {
       throw unserializable(value, depthLimit, cause);
     } finally {
       leaveEncoding(before);
     }
-    if (bytes.length > bytesLimit) throw tooLarge(bytes.length, bytesLimit);
-    return bytes;
+    const size = packed.end - packed.start;
+    if (size > bytesLimit) throw tooLarge(size, bytesLimit);
+    return packed;
+  };
+
+  const decode = (bytes: Uint8Array, start: number, end: number): unknown => {
+    const before = enterDecoding(reviveReference);
+    try {
+      scan(bytes, start, end);
+      const isPlain = bytes[start] !== WITH_RECORDS;
+      part.start = isPlain ? start : start + 1;
+      part.end = end;
+      return isPlain ? plain.unpack(bytes, part) : records.unpack(bytes, part);
+    } catch (fault) {
+      throw refuse('a value', fault);
+    } finally {
+      leaveDecoding(before);
+    }
   };
 
   return {
-    encodeValue: (value) => encode(value, 0),
-    encodedSizeOf: (value) => encode(value, RESET_BUFFER_MODE).length,
+    encodeValue(value) {
+      const packed = encode(value, 0);
+      return packed.subarray(packed.start, packed.end);
+    },
+
+    encodedSizeOf(value) {
+      const { start, end } = encode(value, RESET_BUFFER_MODE);
+      return end - start;
+    },
+
+    encodePart(value) {
+      const packed = encode(value, RESET_BUFFER_MODE);
+      encoded.bytes = packed;
+      encoded.start = packed.start;
+      encoded.end = packed.end;
+      return encoded;
+    },
 
     decodeValue(source) {
-      if (source.length > bytesLimit) {
-        throw refuse('a value', new Error(`it has ${source.length} bytes, the limit is ${bytesLimit}`));
-      }
+      if (source.length > bytesLimit) throw overLimit(source.length, bytesLimit);
       // msgpackr answers in the class of its source, and a Buffer's `slice` is no copy.
       const bytes =
         source.constructor === Uint8Array
           ? source
           : new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-      const before = enterDecoding(reviveReference);
-      try {
-        scan(bytes);
-        return bytes[0] === WITH_RECORDS ? records.unpack(bytes.subarray(1)) : plain.unpack(bytes);
-      } catch (fault) {
-        throw refuse('a value', fault);
-      } finally {
-        leaveDecoding(before);
-      }
+      return decode(bytes, 0, bytes.length);
+    },
+
+    decodePart(bytes, start, end) {
+      if (end - start > bytesLimit) throw overLimit(end - start, bytesLimit);
+      return decode(bytes, start, end);
     },
   };
 }
 
-function packPlainOrRecords(value: unknown, mode: number): Uint8Array {
+/** What msgpackr gives when it is not to make a view: its whole buffer, and from where to where the value is. */
+type PackedPart = Uint8Array & { readonly start: number; readonly end: number };
+
+/** Of the value being decoded: msgpackr looks into it at once. */
+const part = { start: 0, end: 0 };
+/** Of the value encoded last. */
+const encoded = { bytes: new Uint8Array(0) as Uint8Array, start: 0, end: 0 };
+
+function packPlainOrRecords(value: unknown, mode: number): PackedPart {
   try {
-    return plain.pack(value, mode);
+    return plain.pack(value, mode) as unknown as PackedPart;
   } catch (error) {
     if (error !== MAP_MET) throw error;
   }
-  const bytes = records.pack(value, mode | RESERVE_START_SPACE | 1);
-  bytes[0] = WITH_RECORDS;
-  return bytes;
+  const packed = records.pack(value, mode | RESERVE_START_SPACE | 1) as unknown as PackedPart;
+  packed[packed.start] = WITH_RECORDS;
+  return packed;
+}
+
+function overLimit(size: number, limit: number): FrameError {
+  return refuse('a value', new Error(`it has ${size} bytes, the limit is ${limit}`));
 }
 
 function tooLarge(size: number, limit: number): MessageTooLargeError {
@@ -150,3 +199,7 @@ export const encodeValue: (value: unknown) => Uint8Array = shared.encodeValue;
 export const decodeValue: (bytes: Uint8Array) => unknown = shared.decodeValue;
 /** `encodedSizeOf` of a codec with default options. */
 export const encodedSizeOf: (value: unknown) => number = shared.encodedSizeOf;
+/** `encodePart` of a codec with default options. */
+export const encodePart: ValueCodec['encodePart'] = shared.encodePart;
+/** `decodePart` of a codec with default options. */
+export const decodePart: ValueCodec['decodePart'] = shared.decodePart;

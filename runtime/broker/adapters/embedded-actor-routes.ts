@@ -12,14 +12,19 @@
 import type { ActorHandle, ActorHost } from '../../kernel/actor-host.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { encodeError, HandlerError, MessageExpiredError, NoReplyError } from '../../kernel/errors.ts';
-import { decodeValue, encodeValue } from '../../wire/value-codec.ts';
+import { decodePart, encodeValue } from '../../wire/value-codec.ts';
 import type { CarriedMessage } from '../broker-adapter.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
+import type { Acceptance } from './embedded-acceptance.ts';
+import { BatchBuilder, dedupeOf, NO_BYTES } from './embedded-batch.ts';
 import { REPLY_BYTES_LIMIT } from './embedded-end-recorder.ts';
 import type { OutgoingDraft } from './embedded-exchange.ts';
-import type { WireMessage } from './embedded-protocol.ts';
+import { MessagePacker } from './embedded-frame.ts';
+import type { ReadHandOut } from './embedded-hand-out.ts';
 import type { WireDead, WireHandled } from './embedded-record.ts';
-import type { Offering, Route } from './embedded-route.ts';
+import type { Route } from './embedded-route.ts';
+
+type Header = CarriedMessage['header'];
 
 export interface TellingPorts {
   readonly system: ActorHost;
@@ -34,38 +39,46 @@ interface End {
   readonly letter?: unknown;
 }
 
-const NO_BYTES = new Uint8Array(0);
-
 /** Gives a message to the actor of a subscription, and says what came of it. */
 export async function tellActor(
   route: Route,
   actor: ActorHandle,
-  message: CarriedMessage,
-  wire: WireMessage,
-  offering: Offering,
+  header: Header,
+  payload: unknown,
+  acceptance: Acceptance,
   { system, clock, failed }: TellingPorts,
 ): Promise<void> {
-  const { id } = message.header;
+  const { id, idempotencyKey, expiresAtMs = 0, notBeforeMs = 0 } = header;
   try {
-    const { wire: how, status, letter } = await endAt(actor, message, clock);
-    const [, key, dedupe, expiresAtMs, notBeforeMs] = wire;
-    const known = how.status === 'dead' ? wire : ([id, key, dedupe, expiresAtMs, notBeforeMs, NO_BYTES] as const);
-    const verdict = await route.recorder.record([known, how]);
-    route.ended(id, status);
-    offering.accepted(route, typeof verdict === 'string' ? verdict : undefined);
+    const { wire: how, status, letter } = await endAt(actor, header, payload, clock);
+    const bytes = how.status === 'dead' ? packedOf(header, payload) : NO_BYTES;
+    const key = header.key ?? header.source;
+    const verdict = await route.recorder.record([
+      [id, key, dedupeOf(idempotencyKey), expiresAtMs, notBeforeMs, bytes],
+      how,
+    ]);
+    route.endedById(id, status);
+    if (typeof verdict === 'string') acceptance.accepted(route, 0, verdict);
+    else acceptance.endedAtOnce(route, verdict, status);
     // It is set aside here: in two places it could be sent again twice.
     if (typeof letter === 'string') await system.deadLetters?.purge([letter]).catch(failed);
   } catch (error) {
-    offering.refused(error);
+    acceptance.refused(error);
   }
 }
 
+function packedOf(header: Header, payload: unknown): Uint8Array {
+  const builder = new BatchBuilder();
+  builder.add(new MessagePacker(), header, payload, false);
+  return builder.packedAt(0);
+}
+
 /** Throws what kept the message from the actor. */
-async function endAt(actor: ActorHandle, { header, payload }: CarriedMessage, clock: Clock): Promise<End> {
+async function endAt(actor: ActorHandle, header: Header, payload: unknown, clock: Clock): Promise<End> {
   const { id, idempotencyKey, expiresAtMs, traceparent } = header;
   try {
     const reply = await actor.ask(
-      { ...header, payload: decodeValue(payload) },
+      { ...header, payload },
       {
         idempotencyKey: idempotencyKey ?? id,
         timeoutMs: Number.POSITIVE_INFINITY,
@@ -97,8 +110,8 @@ async function endAt(actor: ActorHandle, { header, payload }: CarriedMessage, cl
 }
 
 /** A draft that an actor has sent, in the form that hand-outs have. */
-export function outgoingOf(bytes: Uint8Array): CarriedMessage {
-  const { id, from, draft } = decodeValue(bytes) as OutgoingDraft;
+export const readsDrafts: ReadHandOut = (block, start, end) => {
+  const { id, from, draft } = decodePart(block.bytes, start, end) as OutgoingDraft;
   const header = {
     id,
     kind: 'EVENT',
@@ -109,5 +122,6 @@ export function outgoingOf(bytes: Uint8Array): CarriedMessage {
     correlationId: id,
     delivery: 'EXACTLY_ONCE',
   } as const;
-  return { header, payload: encodeValue(draft) };
-}
+  const bytes = new Uint8Array(encodeValue(draft));
+  return { header, bytes, start: 0, end: bytes.length };
+};

@@ -23,11 +23,15 @@ import type {
   SubscriptionSpec,
 } from '../broker-adapter.ts';
 import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
+import { decodeValue } from '../../wire/value-codec.ts';
+import { encodePayload } from '../message-codec.ts';
 import { matchesSubject } from '../subjects.ts';
 import { Acceptance } from './embedded-acceptance.ts';
 import { EmbeddedConsumer } from './embedded-consumer.ts';
-import { outgoingOf, tellActor, type TellingPorts } from './embedded-actor-routes.ts';
-import { packMessage, unpackMessage } from './embedded-frame.ts';
+import { readsDrafts, tellActor, type TellingPorts } from './embedded-actor-routes.ts';
+import type { BatchBuilder } from './embedded-batch.ts';
+import { unpackMessage } from './embedded-frame.ts';
+import { type ReadHandOut, readsMessages } from './embedded-hand-out.ts';
 import { EmbeddedHub, type HubLimits } from './embedded-hub.ts';
 import {
   type LetterMessage,
@@ -36,10 +40,9 @@ import {
   type LettersPage,
   type RetentionLimits,
   type WireLetter,
-  type WireMessage,
 } from './embedded-protocol.ts';
 import type { QueueView } from './embedded-queue-state.ts';
-import { MessageEnd } from './embedded-message-end.ts';
+import { MessageEnd, Waiting } from './embedded-message-end.ts';
 import type { Route } from './embedded-route.ts';
 import { receiptStateOf } from '../receipt-state.ts';
 
@@ -62,10 +65,7 @@ const hubs = new WeakMap<ActorHost, Map<string, SharedHub>>();
 const LETTERS_A_PAGE = 64;
 const CALL_TIMEOUT_MS = 30_000;
 
-interface Token {
-  readonly routes: readonly Route[];
-  readonly ends: readonly number[];
-}
+type Header = CarriedMessage['header'];
 
 export class EmbeddedAdapter implements BrokerAdapter {
   readonly kind = 'embedded';
@@ -74,7 +74,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   #untell: (() => void) | undefined;
   #events: AdapterEvents | undefined;
   /** Those who wait for the end of a message. */
-  readonly #waiting = new Set<MessageEnd>();
+  readonly #waiting = new Waiting();
   readonly #telling: TellingPorts;
 
   constructor(ports: EmbeddedPorts) {
@@ -106,44 +106,52 @@ export class EmbeddedAdapter implements BrokerAdapter {
     });
   }
 
-  accept(message: CarriedMessage): Promise<Accepted> {
+  accept({ header, payload }: CarriedMessage): Promise<Accepted> {
+    return this.#offer(header, payload, true, (_, accepted) => accepted);
+  }
+
+  acceptValue<T>(header: Header, payload: unknown, done: (header: Header, accepted: Accepted) => T): Promise<T> {
+    return this.#offer(header, payload, false, done);
+  }
+
+  /** `isBytes`: the payload is what was made of a value. */
+  #offer<T>(
+    header: Header,
+    payload: unknown,
+    isBytes: boolean,
+    done: (header: Header, accepted: Accepted) => T,
+  ): Promise<T> {
     const hub = this.#hub;
-    const { header } = message;
     const routes = hub.routesOf(header.subject);
     const streams = hub.streamsOf(header.subject);
     const targets = streams.length === 0 ? routes : [...routes, ...streams];
-    if (targets.length === 0) {
-      return Promise.resolve({ duplicate: false, subscriptions: [], listeners: hub.broadcast(message) });
-    }
-    const wire: WireMessage = [
-      header.id,
-      header.key ?? header.source,
-      header.idempotencyKey === undefined ? null : `\0${header.idempotencyKey}`,
-      header.expiresAtMs ?? 0,
-      header.notBeforeMs ?? 0,
-      packMessage(message),
-    ];
-    const isLater = wire[4] > this.#ports.clock.now();
     return new Promise((resolve, reject) => {
-      const acceptance = new Acceptance(targets, (duplicateOf, error) => {
-        if (error !== undefined) {
-          reject(error);
-          return;
-        }
-        const isDuplicate = duplicateOf !== undefined;
-        resolve({
-          duplicate: isDuplicate,
-          ...(isDuplicate ? { id: duplicateOf } : {}),
-          subscriptions: routes.map(({ name }) => name),
-          ended: routes.length > 0 && routes.every((route) => route.actor !== undefined && !isLater),
-          listeners: isDuplicate ? 0 : hub.broadcast(message),
-          token: { routes, ends: acceptance.ends } satisfies Token,
-        });
-      });
+      if (targets.length === 0) {
+        const bytes = isBytes ? (payload as Uint8Array) : encodePayload(payload);
+        const listeners = hub.broadcast({ header, payload: bytes });
+        resolve(done(header, { duplicate: false, subscriptions: [], listeners }));
+        return;
+      }
+      const acceptance = new Acceptance(header, routes, targets.length, hub.told, { done, resolve, reject });
+      const isLater = (header.notBeforeMs ?? 0) > this.#ports.clock.now();
+      let packed: BatchBuilder | undefined;
+      let copied: { readonly value: unknown } | undefined;
       for (const route of targets) {
         // What has to wait waits in the queue, whoever handles it.
-        if (route.actor === undefined || isLater) route.offer(wire, acceptance);
-        else void tellActor(route, route.actor, message, wire, acceptance, this.#telling);
+        if (route.actor === undefined || isLater) {
+          if (packed !== undefined) {
+            route.offerPacked(packed, acceptance);
+            continue;
+          }
+          packed = route.offer(hub.packer, header, payload, isBytes, acceptance);
+          acceptance.packedIn(packed);
+        } else {
+          if (copied === undefined) {
+            copied = { value: isBytes ? decodeValue(payload as Uint8Array) : copyOf(payload) };
+            acceptance.copiedAs(copied.value);
+          }
+          void tellActor(route, route.actor, header, copied.value, acceptance as Acceptance, this.#telling);
+        }
       }
     });
   }
@@ -156,13 +164,14 @@ export class EmbeddedAdapter implements BrokerAdapter {
     pattern: string,
     queue: string | undefined,
     hear: (message: CarriedMessage) => void,
+    isOfKept = true,
   ): Promise<() => Promise<void>> {
-    const unlisten = this.#hub.listen(pattern, queue, hear);
+    const unlisten = this.#hub.listen({ pattern, queue, hear, isOfKept });
     return Promise.resolve(() => Promise.resolve(unlisten()));
   }
 
   async subscribe(spec: SubscriptionSpec, deliver: (handOuts: readonly HandOut[]) => void): Promise<AdapterConsumer> {
-    return this.#consumer(await this.#hub.join(spec), deliver, unpackMessage);
+    return this.#consumer(await this.#hub.join(spec), deliver, readsMessages());
   }
 
   unsubscribe(name: string): Promise<void> {
@@ -187,15 +196,10 @@ export class EmbeddedAdapter implements BrokerAdapter {
   settled(id: string, signal: AbortSignal | undefined, token?: unknown): Promise<ReceiptState> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     if (this.#shared === undefined) return Promise.reject(new BrokerClosedError('the broker is closed'));
-    const known = token as Token | undefined;
     return new Promise((resolve, reject) => {
-      const end = new MessageEnd(id, resolve, reject, this.#waiting);
-      if (known === undefined) {
-        for (const route of this.#hub.routes.values()) end.ask(route);
-      } else {
-        for (const [at, route] of known.routes.entries()) end.add(route, known.ends[at] ?? 0);
-      }
-      end.begin(signal);
+      const end = new MessageEnd(id, resolve, reject, this.#waiting, signal);
+      if (token instanceof Acceptance) end.waitFor(token);
+      else end.waitAnywhere(this.#hub.routes.values());
     });
   }
 
@@ -244,7 +248,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
 
   /** What actors have sent to the exchange. */
   outgoing(deliver: (handOuts: readonly HandOut[]) => void): AdapterConsumer {
-    return this.#consumer(this.#hub.exchange, deliver, outgoingOf);
+    return this.#consumer(this.#hub.exchange, deliver, readsDrafts);
   }
 
   readonly records: AdapterRecords = {
@@ -275,16 +279,12 @@ export class EmbeddedAdapter implements BrokerAdapter {
     hubs.get(this.#ports.system)?.delete(this.#ports.broker);
   }
 
-  #consumer(
-    route: Route,
-    deliver: (handOuts: readonly HandOut[]) => void,
-    unpack: (bytes: Uint8Array, redriven: boolean) => CarriedMessage,
-  ): EmbeddedConsumer {
+  #consumer(route: Route, deliver: (handOuts: readonly HandOut[]) => void, read: ReadHandOut): EmbeddedConsumer {
     return new EmbeddedConsumer({
       route,
       name: this.#hub.consumerName(),
       deliver,
-      unpack,
+      read,
       clock: this.#ports.clock,
       failed: (error) => this.#failed(error),
     });
@@ -297,7 +297,7 @@ export class EmbeddedAdapter implements BrokerAdapter {
   }
 
   #giveUp(error: Error): void {
-    for (const end of [...this.#waiting]) end.giveUp(error);
+    this.#waiting.giveUp(error);
   }
 
   async #statuses(routes: readonly Route[], id: string): Promise<Map<string, DeliveryStatus>> {
@@ -340,6 +340,23 @@ export class EmbeddedAdapter implements BrokerAdapter {
   }
 }
 
+/** What a sender may go on changing, as it is now. The link to the actor encodes it; what is no plain record of simple values is encoded here. */
+function copyOf(payload: unknown): unknown {
+  if (typeof payload !== 'object' || payload === null) {
+    return typeof payload === 'function' || typeof payload === 'symbol' ? decodeValue(encodePayload(payload)) : payload;
+  }
+  return isSimpleRecord(payload) ? { ...payload } : decodeValue(encodePayload(payload));
+}
+
+function isSimpleRecord(value: object): boolean {
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  for (const name in value) {
+    const field = (value as Record<string, unknown>)[name];
+    if (typeof field !== 'string' && typeof field !== 'number' && typeof field !== 'boolean') return false;
+  }
+  return true;
+}
+
 function splitLetterId(id: string): [subscription: string, own: string] {
   const at = id.lastIndexOf('/');
   return [id.slice(0, at), id.slice(at + 1)];
@@ -350,7 +367,7 @@ function recordOf(subscription: string, letter: WireLetter): DeadLetterRecord {
   return {
     id: `${subscription}/${id}`,
     subscription,
-    message: unpackMessage(bytes, false),
+    message: unpackMessage(bytes),
     reason,
     error,
     attempts,

@@ -148,7 +148,8 @@ export class Backlog {
 
   #seal(turn: Turn): void {
     const number = this.#free.pop() ?? this.#nextNumber++;
-    const entries = this.#tail.takeAll().map(saveEntry);
+    // It will be long until they come back: nobody keeps them until then.
+    const entries = this.#tail.takeAll().map((entry) => saveEntry({ ...entry, keptBy: 0 }));
     this.#segments.push({ number, messages: entries.length, fetch: 'none', entries: undefined });
     this.#stored += entries.length;
     turn.send(segmentKey(this.#owner, number), { type: 'PUT', entries } satisfies SegmentMessage);
@@ -176,5 +177,5 @@ export class Backlog {
 
 function isFull(entries: SortedEntries, next: Entry, messages: number, bytes: number): boolean {
   if (entries.length === 0) return false;
-  return entries.length >= messages || entries.bytes + next.bytes.length > bytes;
+  return entries.length >= messages || entries.bytes + next.size > bytes;
 }

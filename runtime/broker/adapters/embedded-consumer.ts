@@ -6,27 +6,22 @@
  * Invariants:
  * EC1. No more is asked for than `request` said. What a question did not bring is asked for again.
  * EC2. While messages are wanted and none are there, a question waits at the queue: a message needs no second one.
+ * EC3. Messages are delivered in the order in which the queue handed them out, also when it has to be asked for the bytes of some.
  */
 import type { Clock, Wait } from '../../kernel/clock.ts';
 import { BrokerClosedError, SystemStoppedError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
-import type { AdapterConsumer, CarriedMessage, HandOut, Outcome } from '../broker-adapter.ts';
+import type { AdapterConsumer, HandOut, Outcome } from '../broker-adapter.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
-import { type PackedHandOuts, unpackHandOuts } from './embedded-batch.ts';
-import { BATCH_MESSAGES, type WireHandOut, type WireOutcome } from './embedded-protocol.ts';
+import { addHandled, type PackedHandOuts, type PackedParts } from './embedded-batch.ts';
+import { type EmbeddedHandOut, handOutsOf, type ReadHandOut, withBytes } from './embedded-hand-out.ts';
+import { BATCH_MESSAGES, type WireOutcome } from './embedded-protocol.ts';
 import type { Route } from './embedded-route.ts';
-
-/** Its number in the queue, and the number of this hand-out. */
-type Token = readonly [seq: number, lease: number];
-
-interface Settling {
-  readonly handOut: HandOut;
-  readonly outcome: Outcome;
-}
 
 /** Outcomes that are said in one turn, and the promise of all of them. */
 class Settlings {
-  readonly all: Settling[] = [];
+  readonly handOuts: EmbeddedHandOut[] = [];
+  readonly outcomes: Outcome[] = [];
   readonly done: Promise<void>;
   resolve!: () => void;
   reject!: (error: unknown) => void;
@@ -44,7 +39,7 @@ export interface ConsumerPorts {
   readonly name: string;
   readonly deliver: (handOuts: readonly HandOut[]) => void;
   /** The message in what was packed. */
-  readonly unpack: (bytes: Uint8Array, redriven: boolean) => CarriedMessage;
+  readonly read: ReadHandOut;
   readonly clock: Clock;
   readonly failed: (error: Error) => void;
 }
@@ -55,6 +50,7 @@ const AGAIN_MS = 100;
 const PULLS = 4;
 /** Outcomes in one turn: most are two numbers. */
 const OUTCOMES = 2_048;
+const RELEASED: Outcome = { kind: 'released' };
 
 export class EmbeddedConsumer implements AdapterConsumer {
   readonly #ports: ConsumerPorts;
@@ -63,12 +59,15 @@ export class EmbeddedConsumer implements AdapterConsumer {
   #pulls = 0;
   /** Not on their way yet; the last one is being filled. */
   readonly #outcomes: Settlings[] = [];
+  /** What came while the bytes of something before it are asked for waits here. */
+  #asking: Promise<void> | undefined;
   #isScheduled = false;
   #pause: Wait | undefined;
   #closed = false;
 
   constructor(ports: ConsumerPorts) {
     this.#ports = ports;
+    ports.route.join();
   }
 
   request(count: number): void {
@@ -78,12 +77,13 @@ export class EmbeddedConsumer implements AdapterConsumer {
 
   settle(handOut: HandOut, outcome: Outcome): Promise<void> {
     let last = this.#outcomes.at(-1);
-    if (last === undefined || last.all.length >= OUTCOMES) {
+    if (last === undefined || last.handOuts.length >= OUTCOMES) {
       last = new Settlings();
       this.#outcomes.push(last);
       this.#schedule();
     }
-    last.all.push({ handOut, outcome });
+    last.handOuts.push(handOut as EmbeddedHandOut);
+    last.outcomes.push(outcome);
     return last.done;
   }
 
@@ -92,6 +92,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
     while (this.#outcomes.length > 0) this.#settle();
     this.#closed = true;
     this.#pause?.cancel();
+    this.#ports.route.leave();
     // With its system the queue is gone, which gives back at the next start what this one had.
     await this.#ports.route.say({ type: 'CLOSE', consumer: this.#ports.name }).catch((error: unknown) => {
       if (!(error instanceof SystemStoppedError)) throw error;
@@ -137,60 +138,97 @@ export class EmbeddedConsumer implements AdapterConsumer {
   #settle(): void {
     const settlings = this.#outcomes.shift();
     if (settlings === undefined) return;
+    const { handOuts, outcomes } = settlings;
     const handled: number[] = [];
     const other: WireOutcome[] = [];
-    for (const { handOut, outcome } of settlings.all) {
-      const [seq, lease] = handOut.token as Token;
-      switch (outcome.kind) {
-        case 'handled':
-          if (outcome.reply === undefined) handled.push(seq, lease);
-          else other.push([seq, lease, 'handled', outcome.reply]);
-          break;
-        case 'retry':
-          other.push([seq, lease, 'retry', outcome.delayMs, outcome.error]);
-          break;
-        case 'dead':
-          other.push([seq, lease, 'dead', outcome.reason, outcome.error]);
-          break;
-        case 'released':
-          other.push([seq, lease, 'released']);
-          break;
-      }
+    for (let at = 0; at < handOuts.length; at++) {
+      const { seq, lease } = handOuts[at] as EmbeddedHandOut;
+      const outcome = outcomes[at] as Outcome;
+      if (outcome.kind === 'handled' && outcome.reply === undefined) addHandled(handled, seq, lease);
+      else other.push(wireOf(seq, lease, outcome));
     }
     // A question that waits at the queue is not needed twice.
     const count = this.#pulls > 0 ? 0 : Math.min(this.#wanted, BATCH_MESSAGES);
     this.#wanted -= count;
     const { route, name } = this.#ports;
-    route.queue
-      .ask<PackedHandOuts>(
-        { type: 'SETTLE', consumer: name, handled, other, count },
-        { timeoutMs: Number.POSITIVE_INFINITY },
-      )
-      .then(
-        (found) => {
-          this.#found(found, count);
-          const nowMs = this.#ports.clock.now();
-          for (const { handOut, outcome } of settlings.all) {
-            const end = endOf(handOut, outcome, nowMs);
-            if (end !== undefined) route.ended(handOut.message.header.id, end);
-          }
-          settlings.resolve();
-        },
-        (error: unknown) => {
-          this.#wanted += count;
-          if (this.#mayComeBack(error)) this.#outcomes.unshift(settlings);
-          else settlings.reject(error);
-          this.#lost(error);
-        },
-      );
+    route.say<PackedHandOuts>({ type: 'SETTLE', consumer: name, handled, other, count }, Number.POSITIVE_INFINITY).then(
+      (found) => {
+        this.#found(found, count);
+        this.#ended(settlings);
+        settlings.resolve();
+      },
+      (error: unknown) => {
+        this.#wanted += count;
+        if (this.#mayComeBack(error)) this.#outcomes.unshift(settlings);
+        else settlings.reject(error);
+        this.#lost(error);
+      },
+    );
     if (this.#outcomes.length > 0) this.#schedule();
   }
 
+  /** Outcomes are durable: those that are ends are told. */
+  #ended({ handOuts, outcomes }: Settlings): void {
+    const { route, clock } = this.#ports;
+    const atMs = clock.now();
+    // The same for most: nobody changes it.
+    let handled: DeliveryStatus = { status: 'handled', atMs, attempt: 1 };
+    for (let at = 0; at < handOuts.length; at++) {
+      const { seq, header, attempt } = handOuts[at] as EmbeddedHandOut;
+      const outcome = outcomes[at] as Outcome;
+      if (outcome.kind === 'handled') {
+        const { reply } = outcome;
+        if (handled.attempt !== attempt) handled = { status: 'handled', atMs, attempt };
+        route.ended(seq, header.id, reply === undefined ? handled : { ...handled, reply: decodeValue(reply) });
+      } else if (outcome.kind === 'dead') {
+        route.ended(seq, header.id, { status: 'dead', atMs, attempt, error: outcome.error });
+      }
+    }
+  }
+
   #found(packed: PackedHandOuts, asked: number): void {
-    const found = unpackHandOuts(packed);
-    this.#wanted += asked - found.length;
+    const { route, read } = this.#ports;
+    const { handOuts, missing } = handOutsOf(packed, route.kept, read);
+    this.#wanted += asked - handOuts.length;
     if (this.#wanted > 0 && !this.#closed) this.#schedule();
-    if (found.length > 0) this.#ports.deliver(found.map((one) => handOutOf(one, this.#ports.unpack)));
+    if (this.#asking === undefined && missing.length === 0) {
+      if (handOuts.length > 0) this.#ports.deliver(handOuts);
+      return;
+    }
+    const asking = this.#deliverBehind(this.#asking, this.#complete(handOuts, missing));
+    this.#asking = asking;
+    void asking.then(() => {
+      if (this.#asking === asking) this.#asking = undefined;
+    });
+  }
+
+  async #deliverBehind(before: Promise<void> | undefined, complete: Promise<readonly HandOut[]>): Promise<void> {
+    await before;
+    this.#ports.deliver(await complete);
+  }
+
+  /** Asks the queue for the bytes of some. Those that are handed out no more, or cannot be had, are left out. */
+  async #complete(
+    handOuts: readonly EmbeddedHandOut[],
+    missing: readonly EmbeddedHandOut[],
+  ): Promise<readonly EmbeddedHandOut[]> {
+    const gone = new Set<EmbeddedHandOut>();
+    if (missing.length > 0) {
+      const { route, read } = this.#ports;
+      const leases = missing.flatMap(({ seq, lease }) => [seq, lease]);
+      try {
+        const parts = await route.say<PackedParts>({ type: 'BYTES', leases }, Number.POSITIVE_INFINITY);
+        for (const one of withBytes(missing, parts, read)) gone.add(one);
+      } catch (error) {
+        for (const one of missing) {
+          gone.add(one);
+          void this.settle(one, RELEASED).catch(() => {});
+        }
+        this.#lost(error);
+      }
+    }
+    this.#wanted += gone.size;
+    return gone.size === 0 ? handOuts : handOuts.filter((one) => !gone.has(one));
   }
 
   /** No hand-out is lost with a question that failed: it was refused before the queue had it. */
@@ -209,18 +247,15 @@ export class EmbeddedConsumer implements AdapterConsumer {
   }
 }
 
-function handOutOf(
-  [seq, lease, attempt, firstDeliveredMs, redrives, lost, bytes]: WireHandOut,
-  unpack: ConsumerPorts['unpack'],
-): HandOut {
-  const token: Token = [seq, lease];
-  return { message: unpack(bytes, redrives > 0), attempt, lost, redrives, firstDeliveredMs, token };
-}
-
-function endOf({ attempt }: HandOut, outcome: Outcome, atMs: number): DeliveryStatus | undefined {
-  if (outcome.kind === 'handled') {
-    const { reply } = outcome;
-    return { status: 'handled', atMs, attempt, ...(reply === undefined ? {} : { reply: decodeValue(reply) }) };
+function wireOf(seq: number, lease: number, outcome: Outcome): WireOutcome {
+  switch (outcome.kind) {
+    case 'handled':
+      return [seq, lease, 'handled', outcome.reply as Uint8Array];
+    case 'retry':
+      return [seq, lease, 'retry', outcome.delayMs, outcome.error];
+    case 'dead':
+      return [seq, lease, 'dead', outcome.reason, outcome.error];
+    case 'released':
+      return [seq, lease, 'released'];
   }
-  return outcome.kind === 'dead' ? { status: 'dead', atMs, attempt, error: outcome.error } : undefined;
 }

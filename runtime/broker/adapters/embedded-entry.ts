@@ -15,8 +15,13 @@ export interface Entry {
   readonly key: string;
   readonly dedupe: string | null;
   readonly expiresAtMs: number;
-  readonly bytes: Uint8Array;
+  /** What was packed is a part of this: it came with others. */
+  readonly block: Uint8Array;
+  readonly start: number;
+  readonly size: number;
   readonly redrives: number;
+  /** The run of the process (`QueueState.run`) whose consumers have these bytes until the first hand-out; 0: none. */
+  keptBy: number;
   /** Of its present hand-out; 0: it has none. */
   lease: number;
   /** How often it was handed out and begun; not those times when its process died. */
@@ -29,6 +34,9 @@ export interface Entry {
   /** Its place in the window, as long as it has one. */
   item: Remembered | undefined;
 }
+
+/** What was packed; a view. */
+export const bytesOf = ({ block, start, size }: Entry): Uint8Array => block.subarray(start, start + size);
 
 export type SavedEntry = readonly [
   seq: number,
@@ -43,19 +51,42 @@ export type SavedEntry = readonly [
   dueMs: number,
   lease: number,
   lost?: number,
+  keptBy?: number,
 ];
 
 export function saveEntry(entry: Entry): SavedEntry {
-  const { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost } = entry;
+  const { seq, id, key, dedupe, expiresAtMs, redrives, attempt, firstMs, dueMs, lease, lost, keptBy } = entry;
+  const bytes = bytesOf(entry);
+  if (keptBy > 0) {
+    return [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost, keptBy];
+  }
   if (lost > 0) return [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost];
   return [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease];
 }
 
 export function loadEntry(saved: SavedEntry, window: Window): Entry {
-  const [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost = 0] = saved;
+  const [seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost = 0, keptBy = 0] =
+    saved;
   const found = window.find(id, dedupe);
   const item = found?.id === id ? found : undefined;
-  return { seq, id, key, dedupe, expiresAtMs, bytes, redrives, attempt, firstMs, dueMs, lease, lost, item };
+  return {
+    seq,
+    id,
+    key,
+    dedupe,
+    expiresAtMs,
+    block: bytes,
+    start: 0,
+    size: bytes.length,
+    redrives,
+    keptBy,
+    lease,
+    attempt,
+    lost,
+    firstMs,
+    dueMs,
+    item,
+  };
 }
 
 /** Freed places at the front before the list is made anew. */
@@ -77,14 +108,14 @@ export class SortedEntries {
   /** One that is behind all others. */
   push(entry: Entry): void {
     this.#items.push(entry);
-    this.bytes += entry.bytes.length;
+    this.bytes += entry.size;
   }
 
   shift(): Entry | undefined {
     const entry = this.#items[this.#head];
     if (entry === undefined) return undefined;
     this.#head += 1;
-    this.bytes -= entry.bytes.length;
+    this.bytes -= entry.size;
     if (this.#head === this.#items.length) {
       this.#items = [];
       this.#head = 0;
@@ -102,7 +133,7 @@ export class SortedEntries {
     if (last === undefined) return;
     const own = this.#items.slice(this.#head);
     this.#head = 0;
-    for (const { bytes } of entries) this.bytes += bytes.length;
+    for (const { size } of entries) this.bytes += size;
     if (first === undefined || last.seq < first.seq) this.#items = [...entries, ...own];
     else this.#items = [...own, ...entries].sort((a, b) => a.seq - b.seq);
   }
@@ -116,7 +147,7 @@ export class SortedEntries {
       (isOut(entry) ? removed : kept).push(entry);
     }
     if (removed.length === 0) return removed;
-    for (const { bytes } of removed) this.bytes -= bytes.length;
+    for (const { size } of removed) this.bytes -= size;
     this.#items = kept;
     this.#head = 0;
     return removed;

@@ -25,11 +25,16 @@ import {
   type StreamMessage,
 } from './embedded-protocol.ts';
 import { patternsMeet, seed, type Seeding, seedingOf } from './embedded-seeding.ts';
+import type { Tell } from './embedded-acceptance.ts';
+import { MessagePacker } from './embedded-frame.ts';
 import type { LetterEvent } from './embedded-letters.ts';
 import { Route } from './embedded-route.ts';
 
-interface Listener {
+export interface Listener {
+  readonly pattern: string;
   readonly queue: string | undefined;
+  /** Whether it hears of messages that are kept, too. */
+  readonly isOfKept: boolean;
   readonly hear: (message: CarriedMessage) => void;
 }
 
@@ -60,6 +65,7 @@ const CALL_TIMEOUT_MS = 30_000;
 /** Drafts of actors that may wait for a broker. */
 const EXCHANGE_WAITING = 1_000_000;
 const NONE: readonly Route[] = [];
+const NOBODY: readonly Listener[] = [];
 
 export class EmbeddedHub {
   readonly #system: ActorHost;
@@ -76,6 +82,9 @@ export class EmbeddedHub {
   #exchange!: Route;
   readonly #joining = new Map<string, Promise<Route>>();
   readonly #listeners = new SubjectTrie<Listener>();
+  /** Those that hear of nothing that is kept. */
+  readonly #unkeptListeners = new SubjectTrie<Listener>();
+  readonly packer = new MessagePacker();
   /** Which of a group hears the next message. */
   readonly #turns = new Map<string, number>();
   readonly #subscribers = new Set<HubEvents>();
@@ -182,18 +191,20 @@ export class EmbeddedHub {
     await route.say({ type: 'DELETE' });
   }
 
-  listen(pattern: string, queue: string | undefined, hear: (message: CarriedMessage) => void): () => void {
-    const listener: Listener = { queue, hear };
-    this.#listeners.add(pattern, listener);
-    return () => void this.#listeners.remove(pattern, listener);
+  listen(listener: Listener): () => void {
+    const trie = listener.isOfKept ? this.#listeners : this.#unkeptListeners;
+    trie.add(listener.pattern, listener);
+    return () => void trie.remove(listener.pattern, listener);
   }
 
   /** Tells who listens; how many those are. */
   broadcast(message: CarriedMessage): number {
-    const found = this.#listeners.match(message.header.subject);
+    const { subject, delivery } = message.header;
+    const all = this.#listeners.match(subject);
+    const unkept = delivery === 'AT_MOST_ONCE' ? this.#unkeptListeners.match(subject) : NOBODY;
     let groups: Map<string, Listener[]> | undefined;
     let heard = 0;
-    for (const listener of found) {
+    for (const listener of unkept.length === 0 ? all : [...all, ...unkept]) {
       if (listener.queue === undefined) {
         this.#hear(listener, message);
         heard += 1;
@@ -212,6 +223,12 @@ export class EmbeddedHub {
     }
     return heard;
   }
+
+  /** `broadcast` of a message that is kept: mostly nobody listens, and then nobody needs its payload. */
+  readonly told: Tell = (header, payload) =>
+    this.#listeners.size === 0 || this.#listeners.match(header.subject).length === 0
+      ? 0
+      : this.broadcast({ header, payload: payload() });
 
   async list(kind: string): Promise<ReadonlyMap<string, unknown>> {
     return new Map(await this.#record<[string, unknown][]>({ type: 'LIST', kind }));
@@ -291,9 +308,8 @@ export class EmbeddedHub {
     try {
       for await (const event of this.lettersOf(route).events({ signal: this.#observing.signal })) {
         const letter = event as LetterEvent;
-        const { error, attempts } = letter;
-        const atMs = (letter as { deadMs?: number }).deadMs ?? 0;
-        route.ended(letter.messageId, { status: 'dead', atMs, attempt: attempts, error });
+        const { id, messageId, error, attempts, deadMs } = letter;
+        route.ended(Number(id), messageId, { status: 'dead', atMs: deadMs, attempt: attempts, error });
         for (const events of this.#subscribers) events.dead(route.name, letter);
       }
     } catch (error) {

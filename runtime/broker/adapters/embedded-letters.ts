@@ -21,7 +21,7 @@ import {
 } from './embedded-protocol.ts';
 
 /** What is told of a letter that no consumer has brought about. */
-export type LetterEvent = Pick<WireLetter, 'id' | 'messageId' | 'reason' | 'error' | 'attempts'>;
+export type LetterEvent = Pick<WireLetter, 'id' | 'messageId' | 'reason' | 'error' | 'attempts' | 'deadMs'>;
 
 interface Row {
   readonly slot: number;
@@ -56,8 +56,8 @@ function add(state: LettersState, letter: WireLetter, limit: number, turn: Turn)
   state.rows.set(letter.id, { slot, redrives: letter.redrives });
   toLetter(turn, slot, { type: 'PUT', letter });
   if (!letter.unasked) return;
-  const { id, messageId, reason, error, attempts } = letter;
-  turn.emit({ id, messageId, reason, error, attempts } satisfies LetterEvent);
+  const { id, messageId, reason, error, attempts, deadMs } = letter;
+  turn.emit({ id, messageId, reason, error, attempts, deadMs } satisfies LetterEvent);
 }
 
 function remove(state: LettersState, id: string, row: Row): void {

@@ -1,24 +1,47 @@
 /**
  * Waiting for a message to be handled or dead, everywhere.
  *
- * Owns: which subscriptions are still open, and giving up. What ended lately is known without a question; what is older is asked for.
+ * Owns: at how many subscriptions it is still open, and giving up. What ended lately is known without a question; what is older is asked for.
  *
  * Invariants:
  * EM1. Resolves or rejects once; then nobody keeps it any more.
  */
 import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
 import { receiptStateOf } from '../receipt-state.ts';
+import type { Acceptance } from './embedded-acceptance.ts';
 import { type EndWaiter, isEnd, type Route } from './embedded-route.ts';
 
+/** All that wait, for whoever ends them. */
+export class Waiting {
+  readonly #ends: MessageEnd[] = [];
+
+  add(end: MessageEnd): void {
+    end.place = this.#ends.length;
+    this.#ends.push(end);
+  }
+
+  remove(end: MessageEnd): void {
+    const last = this.#ends.pop();
+    if (last === undefined || last === end) return;
+    this.#ends[end.place] = last;
+    last.place = end.place;
+  }
+
+  giveUp(error: Error): void {
+    for (const end of [...this.#ends]) end.giveUp(error);
+  }
+}
+
 export class MessageEnd implements EndWaiter {
+  /** Among all that wait. */
+  place = -1;
   readonly #id: string;
   readonly #resolve: (state: ReceiptState) => void;
   readonly #reject: (error: Error) => void;
-  /** All that wait, for whoever ends them. */
-  readonly #waiting: Set<MessageEnd>;
-  /** Mostly of one subscription: the state is made once, when it is complete. */
+  readonly #waiting: Waiting;
   readonly #statuses: Record<string, DeliveryStatus> = {};
   readonly #open: Route[] = [];
+  #acceptance: Acceptance | undefined;
   #signal: AbortSignal | undefined;
   #abort: (() => void) | undefined;
   #isOver = false;
@@ -27,29 +50,54 @@ export class MessageEnd implements EndWaiter {
     id: string,
     resolve: (state: ReceiptState) => void,
     reject: (error: Error) => void,
-    waiting: Set<MessageEnd>,
+    waiting: Waiting,
+    signal: AbortSignal | undefined,
   ) {
     this.#id = id;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#waiting = waiting;
+    waiting.add(this);
+    if (signal === undefined) return;
+    this.#signal = signal;
+    this.#abort = () => this.giveUp(signal.reason);
+    signal.addEventListener('abort', this.#abort);
   }
 
-  /** A subscription that has the message since `ends` messages had ended there. */
-  add(route: Route, ends: number): void {
-    const end = route.recentEnd(this.#id);
-    if (end !== undefined) {
-      this.#statuses[route.name] = end;
-    } else if (route.remembersSince(ends)) {
-      this.#open.push(route);
-      route.wait(this.#id, this);
-    } else {
-      this.ask(route);
+  /** Waits for a message that was published here. */
+  waitFor(acceptance: Acceptance): void {
+    const { routes } = acceptance;
+    this.#acceptance = acceptance;
+    for (let at = 0; at < routes.length; at++) {
+      const route = routes[at] as Route;
+      const { number, ends, end } = acceptance.place(at);
+      const isRecent = route.remembersSince(ends);
+      const known = isRecent ? (end ?? route.recentEnd(number)) : undefined;
+      if (known !== undefined) this.#statuses[route.name] = known;
+      else if (isRecent && route.waitFor(number, this)) this.#open.push(route);
+      else this.#ask(route);
     }
+    if (this.#open.length === 0) this.#finish();
   }
 
-  /** A subscription that may have it. */
-  ask(route: Route): void {
+  /** Waits for one that any of `routes` may have. */
+  waitAnywhere(routes: Iterable<Route>): void {
+    for (const route of routes) this.#ask(route);
+    if (this.#open.length === 0) this.#finish();
+  }
+
+  ended(route: Route, status: DeliveryStatus): void {
+    if (this.#isOver) return;
+    this.#statuses[route.name] = status;
+    this.#acceptance?.endedLater(route, status);
+    this.#close(route);
+  }
+
+  giveUp(error: unknown): void {
+    if (this.#over()) this.#reject(error as Error);
+  }
+
+  #ask(route: Route): void {
     this.#open.push(route);
     route.wait(this.#id, this);
     route.status(this.#id).then(
@@ -61,34 +109,16 @@ export class MessageEnd implements EndWaiter {
     );
   }
 
-  begin(signal: AbortSignal | undefined): void {
-    if (this.#open.length === 0) {
-      this.#finish();
-      return;
-    }
-    this.#waiting.add(this);
-    if (signal === undefined) return;
-    this.#signal = signal;
-    this.#abort = () => this.giveUp(signal.reason);
-    signal.addEventListener('abort', this.#abort);
-  }
-
-  ended(route: Route, status: DeliveryStatus): void {
-    if (this.#isOver) return;
-    this.#statuses[route.name] = status;
-    this.#close(route);
-  }
-
-  giveUp(error: unknown): void {
-    if (this.#over()) this.#reject(error as Error);
-  }
-
   #close(route: Route): void {
     const at = this.#open.indexOf(route);
     if (this.#isOver || at === -1) return;
-    route.unwait(this.#id, this);
+    this.#unwait(route);
     this.#open.splice(at, 1);
     if (this.#open.length === 0) this.#finish();
+  }
+
+  #unwait(route: Route): void {
+    route.unwait(this.#acceptance?.numberOn(route) ?? 0, this.#id, this);
   }
 
   #finish(): void {
@@ -98,8 +128,8 @@ export class MessageEnd implements EndWaiter {
   #over(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    for (const route of this.#open) route.unwait(this.#id, this);
-    this.#waiting.delete(this);
+    for (const route of this.#open) this.#unwait(route);
+    this.#waiting.remove(this);
     if (this.#abort !== undefined) this.#signal?.removeEventListener('abort', this.#abort);
     return true;
   }

@@ -7,7 +7,7 @@
 import { type CellKey, keyOf } from '../../kernel/address.ts';
 import type { EncodedError } from '../../kernel/errors.ts';
 import type { DeadReason } from '../broker-adapter.ts';
-import type { PackedBatch } from './embedded-batch.ts';
+import type { HandledRuns, PackedBatch } from './embedded-batch.ts';
 import type { WireEnd } from './embedded-record.ts';
 
 export const QUEUE = 'broker-queue';
@@ -26,7 +26,7 @@ export const lettersKey = (queue: CellKey): CellKey => keyOf(LETTERS, queue.slic
 export const segmentKey = (owner: CellKey, number: number): CellKey => keyOf(SEGMENT, `${owner}.${number}`);
 export const letterKey = (letters: CellKey, slot: number): CellKey => keyOf(LETTER, `${letters}.${slot}`);
 
-/** A message for a queue: id, key, deduplication key if it is not the id, expiry and earliest time (0: none), what was packed. */
+/** A message for a queue on its own: id, key, deduplication key if it is not the id, expiry and earliest time (0: none), what was packed. */
 export type WireMessage = readonly [
   id: string,
   key: string,
@@ -38,18 +38,6 @@ export type WireMessage = readonly [
 
 /** What a queue says of a message: its number; 0 when there is no room; the id of the message that was accepted before it. */
 export type Verdict = number | string;
-
-/** A message on its way to a consumer. */
-export type WireHandOut = readonly [
-  seq: number,
-  /** Of this hand-out: no other has it. */
-  lease: number,
-  attempt: number,
-  firstMs: number,
-  redrives: number,
-  lost: number,
-  bytes: Uint8Array,
-];
 
 /** Outcomes that say more than that it was handled. */
 export type WireOutcome =
@@ -79,18 +67,21 @@ export type QueueMessage =
   /** `instance` is the run that consumers belong to: what those of another run have is handed out again. */
   | { readonly type: 'OPEN'; readonly instance: string; readonly spec: QueueSpec }
   | { readonly type: 'ACCEPT'; readonly messages: readonly WireMessage[] }
-  | { readonly type: 'BATCH'; readonly batch: PackedBatch }
+  /** `isKept`: whoever sends it keeps the bytes for its own consumers, until they are handed out. */
+  | { readonly type: 'BATCH'; readonly batch: PackedBatch; readonly isKept: boolean }
   /** What an actor took directly, and how it ended there. */
   | { readonly type: 'RECORD'; readonly ends: readonly WireEnd[] }
   | { readonly type: 'PULL'; readonly consumer: string; readonly count: number }
   | {
       readonly type: 'SETTLE';
       readonly consumer: string;
-      /** Number and lease of each that was handled and has no reply, one after the other. */
-      readonly handled: readonly number[];
+      /** Those that were handled and have no reply. */
+      readonly handled: HandledRuns;
       readonly other: readonly WireOutcome[];
       readonly count: number;
     }
+  /** The bytes of messages that are handed out, by number and lease, one after the other. */
+  | { readonly type: 'BYTES'; readonly leases: readonly number[] }
   | { readonly type: 'CLOSE'; readonly consumer: string }
   | { readonly type: 'STATE'; readonly ids: readonly string[] }
   | { readonly type: 'REQUEUE'; readonly letter: WireLetter }

@@ -24,6 +24,8 @@ export interface Pull {
 export interface QueueState {
   spec: QueueSpec;
   instance: string;
+  /** Counts instances: what was kept for one that is gone is not there. */
+  run: number;
   nextSeq: number;
   /** Hand-outs so far. */
   leases: number;
@@ -46,6 +48,7 @@ export interface QueueState {
 interface SavedQueue {
   readonly spec: QueueSpec;
   readonly instance: string;
+  readonly run: number;
   readonly nextSeq: number;
   readonly leases: number;
   readonly backlog: SavedBacklog;
@@ -74,6 +77,7 @@ export function newQueue(self: CellKey): QueueState {
   return {
     spec: UNOPENED,
     instance: '',
+    run: 1,
     nextSeq: 1,
     leases: 0,
     backlog: new Backlog(self),
@@ -93,6 +97,7 @@ export function saveQueue(state: QueueState): SavedQueue {
   return {
     spec: state.spec,
     instance: state.instance,
+    run: state.run,
     nextSeq: state.nextSeq,
     leases: state.leases,
     backlog: state.backlog.save(),
@@ -113,6 +118,7 @@ export function loadQueue(self: CellKey, value: unknown): QueueState {
   return {
     spec: saved.spec,
     instance: saved.instance,
+    run: saved.run,
     nextSeq: saved.nextSeq,
     leases: saved.leases,
     backlog: Backlog.load(self, saved.backlog, window),

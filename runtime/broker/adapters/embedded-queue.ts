@@ -3,7 +3,7 @@
  *
  * Owns: the behavior. One turn takes a batch of messages and hands them to whoever waits for some: a message costs one commit on its way
  * from publisher to handler. What waits is `embedded-backlog.ts`, who may have what `embedded-lanes.ts`, what is remembered
- * `embedded-window.ts`.
+ * `embedded-window.ts`, what is set aside `embedded-burial.ts`.
  *
  * The state is changed in place. That is sound because no method throws once it has begun to change it: what comes is made by the
  * adapter, and nothing else is asked of a turn than to note what is wanted.
@@ -15,10 +15,21 @@
  *      counted apart (`lost`), and what was lost twice is handed out alone (LN4): one that kills its process is found, and no other dies of it.
  */
 import type { Behavior, Turn } from '../../kernel/behavior.ts';
-import type { EncodedError } from '../../kernel/errors.ts';
-import type { DeadReason } from '../broker-adapter.ts';
-import { eachOfBatch, packHandOuts } from './embedded-batch.ts';
-import type { Entry, SavedEntry } from './embedded-entry.ts';
+import {
+  type Arrival,
+  arrivalOf,
+  eachHandled,
+  eachOfBatch,
+  HandOutBuilder,
+  type HandledRuns,
+  NO_BYTES,
+  NO_HAND_OUTS,
+  type PackedParts,
+  packParts,
+  packVerdicts,
+} from './embedded-batch.ts';
+import { bury, buryExpired, expire, sendLetters } from './embedded-burial.ts';
+import { bytesOf, type Entry, type SavedEntry } from './embedded-entry.ts';
 import { recordEnds } from './embedded-record.ts';
 import { isSuspect, Lanes } from './embedded-lanes.ts';
 import {
@@ -29,27 +40,13 @@ import {
   type QueueMessage,
   type QueueSpec,
   type Verdict,
-  type WireHandOut,
   type WireLetter,
-  type WireMessage,
   type WireOutcome,
 } from './embedded-protocol.ts';
 import { loadQueue, newQueue, type Pull, type QueueState, saveQueue, viewQueue } from './embedded-queue-state.ts';
 import { statusOf, Window } from './embedded-window.ts';
 
-/** Made without a stack: a turn gives the same at every replay. */
-const EXPIRED: EncodedError = {
-  name: 'MessageExpiredError',
-  code: 'MESSAGE_EXPIRED',
-  message: 'the message waited longer than its time to live',
-};
-
 const ALARM = 'alarm';
-/** What a letter has beside its message, with the stack of its error. */
-const LETTER_BYTES = 4 << 10;
-/** Expiries are looked at no more often: a look goes through all that is in memory. */
-const EXPIRY_STEP_MS = 50;
-
 export const queueBehavior: Behavior<QueueState> = {
   init: (_input, turn) => newQueue(turn.self),
 
@@ -58,15 +55,16 @@ export const queueBehavior: Behavior<QueueState> = {
     switch (told.type) {
       case 'ACCEPT': {
         const verdicts: Verdict[] = [];
-        for (const one of told.messages) verdicts.push(accept(state, one, turn));
-        turn.reply(verdicts);
+        for (const one of told.messages) verdicts.push(accept(state, arrivalOf(one), 0, turn));
+        turn.reply(packVerdicts(verdicts));
         serve(state, turn);
         break;
       }
       case 'BATCH': {
         const verdicts: Verdict[] = [];
-        eachOfBatch(told.batch, (one) => void verdicts.push(accept(state, one, turn)));
-        turn.reply(verdicts);
+        const keptBy = told.isKept ? state.run : 0;
+        eachOfBatch(told.batch, (one) => void verdicts.push(accept(state, one, keptBy, turn)));
+        turn.reply(packVerdicts(verdicts));
         serve(state, turn);
         break;
       }
@@ -79,8 +77,11 @@ export const queueBehavior: Behavior<QueueState> = {
       case 'SETTLE':
         settle(state, told.handled, told.other, turn);
         wake(state, turn);
-        turn.reply(packHandOuts(handOut(state, told.consumer, told.count, turn)));
+        turn.reply(handOut(state, told.consumer, told.count, turn).packed());
         serve(state, turn);
+        break;
+      case 'BYTES':
+        turn.reply(leasedBytes(state, told.leases));
         break;
       case 'OPEN':
         open(state, told.instance, told.spec, turn);
@@ -90,7 +91,7 @@ export const queueBehavior: Behavior<QueueState> = {
       case 'CLOSE':
         state.pulls = state.pulls.filter(({ consumer, handle }) => {
           if (consumer !== told.consumer) return true;
-          turn.replyTo(handle, packHandOuts([]));
+          turn.replyTo(handle, NO_HAND_OUTS);
           return false;
         });
         for (const entry of state.lanes.entriesOf(told.consumer)) release(state, entry);
@@ -135,8 +136,8 @@ export const queueBehavior: Behavior<QueueState> = {
   view: viewQueue,
 };
 
-function accept(state: QueueState, message: WireMessage, turn: Turn): Verdict {
-  const [id, key, dedupe, expiresAtMs, notBeforeMs, bytes] = message;
+function accept(state: QueueState, arrival: Arrival, keptBy: number, turn: Turn): Verdict {
+  const { id, key, dedupe, expiresAtMs, notBeforeMs, block, start, size } = arrival;
   const known = state.window.find(id, dedupe);
   if (known !== undefined) return known.id;
   const { backlog, lanes, delayed, window } = state;
@@ -149,8 +150,11 @@ function accept(state: QueueState, message: WireMessage, turn: Turn): Verdict {
     key,
     dedupe,
     expiresAtMs,
-    bytes,
+    block,
+    start,
+    size,
     redrives: 0,
+    keptBy,
     lease: 0,
     attempt: 0,
     lost: 0,
@@ -178,8 +182,11 @@ function requeue(state: QueueState, letter: WireLetter, turn: Turn): void {
     key,
     dedupe,
     expiresAtMs: 0,
-    bytes,
+    block: bytes,
+    start: 0,
+    size: bytes.length,
     redrives,
+    keptBy: 0,
     lease: 0,
     attempt: 0,
     lost: 0,
@@ -224,8 +231,8 @@ function wake(state: QueueState, turn: Turn): void {
 function pull(state: QueueState, consumer: string, count: number, turn: Turn): void {
   wake(state, turn);
   const found = handOut(state, consumer, count, turn);
-  const handle = found.length > 0 ? undefined : turn.takeReplyTo();
-  if (handle === undefined) turn.reply(packHandOuts(found));
+  const handle = found.count > 0 ? undefined : turn.takeReplyTo();
+  if (handle === undefined) turn.reply(found.packed());
   else state.pulls.push({ consumer, count, handle });
 }
 
@@ -235,34 +242,34 @@ function serve(state: QueueState, turn: Turn): void {
   const waiting: Pull[] = [];
   for (const pulled of state.pulls) {
     const found = handOut(state, pulled.consumer, pulled.count, turn);
-    if (found.length > 0) turn.replyTo(pulled.handle, packHandOuts(found));
+    if (found.count > 0) turn.replyTo(pulled.handle, found.packed());
     else waiting.push(pulled);
   }
   state.pulls = waiting;
 }
 
 /** Takes up to `count` messages that this consumer may have now. */
-function handOut(state: QueueState, consumer: string, count: number, turn: Turn): readonly WireHandOut[] {
+function handOut(state: QueueState, consumer: string, count: number, turn: Turn): HandOutBuilder {
   const { backlog, lanes, window } = state;
   const most = Math.min(count, BATCH_MESSAGES);
-  const found: WireHandOut[] = [];
+  const found = new HandOutBuilder();
   if (most <= 0 || lanes.isTrying) return found;
   backlog.restore(lanes.unparkFor(consumer));
-  let bytes = 0;
-  while (found.length < most) {
+  while (found.count < most) {
     const next = backlog.ready.first;
-    if (next === undefined || (found.length > 0 && bytes + next.bytes.length > BATCH_BYTES)) break;
+    if (next === undefined || (found.count > 0 && found.bytes + next.size > BATCH_BYTES)) break;
     // What is out comes back first. Nothing behind it is handed out before, or it would wait for ever.
     if (isSuspect(next) && lanes.leased > 0) break;
     backlog.ready.shift();
     if (next.expiresAtMs > 0 && next.expiresAtMs <= turn.nowMs) {
-      bury(state, next, 'expired', EXPIRED, turn.nowMs);
+      buryExpired(state, next, turn.nowMs);
     } else if (lanes.lease(next, consumer)) {
       next.lease = ++state.leases;
       next.attempt += 1;
       if (next.firstMs === 0) next.firstMs = turn.nowMs;
-      bytes += next.bytes.length;
-      found.push([next.seq, next.lease, next.attempt, next.firstMs, next.redrives, next.lost, next.bytes]);
+      found.add(next, next.keptBy === state.run);
+      // They keep it for one hand-out.
+      next.keptBy = 0;
       if (next.item !== undefined) {
         next.item.status = 'delivered';
         next.item.attempt = next.attempt;
@@ -276,11 +283,21 @@ function handOut(state: QueueState, consumer: string, count: number, turn: Turn)
   return found;
 }
 
-function settle(state: QueueState, handled: readonly number[], other: readonly WireOutcome[], turn: Turn): void {
-  for (let at = 0; at < handled.length; at += 2) {
-    const entry = state.lanes.leaseOf(handled[at] as number, handled[at + 1] as number);
-    if (entry !== undefined) complete(state, entry, turn.nowMs);
+/** Nothing for those that are not handed out any more. */
+function leasedBytes(state: QueueState, leases: readonly number[]): PackedParts {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < leases.length; at += 2) {
+    const entry = state.lanes.leaseOf(leases[at] as number, leases[at + 1] as number);
+    parts.push(entry === undefined ? NO_BYTES : bytesOf(entry));
   }
+  return packParts(parts);
+}
+
+function settle(state: QueueState, handled: HandledRuns, other: readonly WireOutcome[], turn: Turn): void {
+  eachHandled(handled, (seq, lease) => {
+    const entry = state.lanes.leaseOf(seq, lease);
+    if (entry !== undefined) complete(state, entry, turn.nowMs);
+  });
   for (const outcome of other) {
     const entry = state.lanes.leaseOf(outcome[0], outcome[1]);
     if (entry === undefined) continue;
@@ -302,7 +319,7 @@ function settle(state: QueueState, handled: readonly number[], other: readonly W
         break;
       case 'dead':
         state.backlog.restore(state.lanes.end(entry));
-        bury(state, entry, outcome[3], outcome[4], turn.nowMs);
+        bury(state, entry, outcome[3], outcome[4], turn.nowMs, false);
         break;
       case 'released':
         release(state, entry);
@@ -335,56 +352,14 @@ function unbegin(entry: Entry): void {
   if (entry.attempt === 0) entry.item.status = 'accepted';
 }
 
-function bury(state: QueueState, entry: Entry, reason: DeadReason, error: EncodedError, nowMs: number): void {
-  const { id: messageId, key, dedupe, bytes, attempt, firstMs, redrives, seq, item } = entry;
-  state.dead += 1;
-  if (item !== undefined) {
-    item.status = 'dead';
-    item.atMs = nowMs;
-    item.error = error;
-  }
-  state.letters.push({
-    id: String(seq),
-    messageId,
-    key,
-    dedupe,
-    bytes,
-    reason,
-    error,
-    attempts: attempt,
-    firstMs,
-    deadMs: nowMs,
-    redrives,
-    unasked: error === EXPIRED,
-  });
-}
-
-/** Sets aside what has expired, of that which is in memory. */
-function expire(state: QueueState, nowMs: number): void {
-  const isOut = ({ expiresAtMs }: Entry): boolean => expiresAtMs > 0 && expiresAtMs <= nowMs;
-  const expired = [...state.backlog.removeIf(isOut), ...state.lanes.removeParkedIf(isOut)];
-  const delayed = state.delayed.filter(isOut);
-  if (delayed.length > 0) state.delayed = state.delayed.filter((entry) => !isOut(entry));
-  for (const entry of delayed) state.backlog.restore(state.lanes.unhold(entry));
-  for (const entry of [...expired, ...delayed]) bury(state, entry, 'expired', EXPIRED, nowMs);
-  let next = 0;
-  const see = ({ expiresAtMs }: Entry): boolean => {
-    if (expiresAtMs > 0 && (next === 0 || expiresAtMs < next)) next = expiresAtMs;
-    return false;
-  };
-  state.backlog.removeIf(see);
-  state.lanes.removeParkedIf(see);
-  for (const entry of state.delayed) see(entry);
-  state.expiryMs = next === 0 ? 0 : Math.max(next, nowMs + EXPIRY_STEP_MS);
-}
-
 function open(state: QueueState, instance: string, spec: QueueSpec, turn: Turn): void {
   state.spec = spec;
   state.window.limit = spec.rememberedLimit;
   if (state.instance === instance) return;
   state.instance = instance;
+  state.run += 1;
   // They were asked by a process that is gone: nobody waits there, and the runtime lets the answers fall.
-  for (const { handle } of state.pulls) turn.replyTo(handle, packHandOuts([]));
+  for (const { handle } of state.pulls) turn.replyTo(handle, NO_HAND_OUTS);
   state.pulls = [];
   const lost = state.lanes.allLeased();
   for (const entry of lost) {
@@ -396,7 +371,7 @@ function open(state: QueueState, instance: string, spec: QueueSpec, turn: Turn):
 }
 
 function clear(state: QueueState, turn: Turn): void {
-  for (const { handle } of state.pulls) turn.replyTo(handle, packHandOuts([]));
+  for (const { handle } of state.pulls) turn.replyTo(handle, NO_HAND_OUTS);
   state.pulls = [];
   state.backlog.clear(turn);
   state.lanes = new Lanes();
@@ -406,26 +381,6 @@ function clear(state: QueueState, turn: Turn): void {
   state.dead = 0;
   state.expiryMs = 0;
   turn.send(lettersKey(turn.self), { type: 'CLEAR' } satisfies LettersMessage);
-}
-
-/** In parcels that a message can be as large as. */
-function sendLetters(state: QueueState, turn: Turn): void {
-  if (state.letters.length === 0) return;
-  const limit = state.spec.lettersLimit;
-  let letters: WireLetter[] = [];
-  let bytes = 0;
-  const send = (): void => turn.send(lettersKey(turn.self), { type: 'ADD', letters, limit } satisfies LettersMessage);
-  for (const letter of state.letters) {
-    if (letters.length > 0 && bytes + letter.bytes.length > BATCH_BYTES) {
-      send();
-      letters = [];
-      bytes = 0;
-    }
-    letters.push(letter);
-    bytes += letter.bytes.length + LETTER_BYTES;
-  }
-  send();
-  state.letters = [];
 }
 
 /** The end of every turn: letters leave, and the alarm is set. */

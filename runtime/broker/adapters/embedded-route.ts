@@ -7,26 +7,24 @@
  * Invariants:
  * ER1. Messages reach the queue in the order of `offer`.
  * ER2. A lone message leaves in the same turn of the event loop; while batches are under way the next ones collect.
+ * ER3. Ends are told by the number that the queue gave to a message, and, since a redriven one gets another, by its id to those who asked
+ *      for it so.
  */
 import type { ActorHandle } from '../../kernel/actor-host.ts';
 import { QueueFullError } from '../../kernel/errors.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
+import type { CarriedMessage } from '../broker-adapter.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
-import { packBatch } from './embedded-batch.ts';
+import { BatchBuilder, eachVerdict, packBatch, type PackedVerdicts } from './embedded-batch.ts';
 import { EndRecorder } from './embedded-end-recorder.ts';
-import {
-  BATCH_BYTES,
-  BATCH_MESSAGES,
-  type QueueMessage,
-  type Verdict,
-  type WireMessage,
-  type WireStatus,
-} from './embedded-protocol.ts';
+import type { MessagePacker } from './embedded-frame.ts';
+import { KeptMessages } from './embedded-kept.ts';
+import { BATCH_MESSAGES, type QueueMessage, type WireMessage, type WireStatus } from './embedded-protocol.ts';
 
 /** Whoever offered a message. */
 export interface Offering {
-  /** The queue has it: `duplicateOf` when it had it before. */
-  accepted(route: Route, duplicateOf: string | undefined): void;
+  /** The queue has it, by this number; or by the id of the message that it had before. */
+  accepted(route: Route, number: number, duplicateOf: string | undefined): void;
   refused(error: unknown): void;
 }
 
@@ -35,7 +33,10 @@ export interface EndWaiter {
   ended(route: Route, status: DeliveryStatus): void;
 }
 
-type EndWaiters = EndWaiter | Set<EndWaiter>;
+interface Batch {
+  readonly builder: BatchBuilder;
+  readonly offerings: Offering[];
+}
 
 /** Batches under way to one queue before messages collect. */
 const BATCHES_UNDER_WAY = 16;
@@ -52,18 +53,23 @@ export class Route {
   readonly name: string;
   readonly pattern: string;
   readonly queue: ActorHandle;
-  #messages: WireMessage[] = [];
-  #offerings: Offering[] = [];
+  /** What its consumers here need not be sent. */
+  readonly kept = new KeptMessages();
+  #consumers = 0;
+  /** In order; the last one is being filled. */
+  readonly #batches: Batch[] = [];
   #underWay = 0;
   #isScheduled = false;
   #isHeld = false;
   #questions: { id: string; answer: (status: DeliveryStatus | undefined) => void; fail: (error: unknown) => void }[] =
     [];
-  /** Mostly one for a message. */
-  readonly #waiters = new Map<string, EndWaiters>();
-  /** Two halves: the older one is dropped as a whole. */
-  #recent = new Map<string, DeliveryStatus>();
-  #older = new Map<string, DeliveryStatus>();
+  /** By the message's number: whoever has published it. */
+  readonly #waiters = new Map<number, EndWaiter>();
+  /** By the message's id. */
+  readonly #askers = new Map<string, Set<EndWaiter>>();
+  /** Ends that nobody waited for, by number. Two halves: the older one is dropped as a whole. */
+  #recent = new Map<number, DeliveryStatus>();
+  #older = new Map<number, DeliveryStatus>();
   /** How many messages have ended here, in this process. */
   ends = 0;
 
@@ -80,19 +86,47 @@ export class Route {
 
   release(): void {
     this.#isHeld = false;
-    if (this.#messages.length > 0) this.#schedule();
+    if (this.#batches.length > 0) this.#schedule();
+  }
+
+  /** Somebody here takes messages of it. */
+  join(): void {
+    this.#consumers += 1;
+  }
+
+  leave(): void {
+    this.#consumers -= 1;
+    if (this.#consumers === 0) this.kept.clear();
   }
 
   /** Gives older messages to the queue, past what is held. Resolves with how many it had no room for. */
   async fill(messages: readonly WireMessage[]): Promise<number> {
-    const verdicts = await this.say<readonly Verdict[]>({ type: 'BATCH', batch: packBatch(messages) });
-    return verdicts.filter((verdict) => verdict === 0).length;
+    const { others } = await this.say<PackedVerdicts>({ type: 'BATCH', batch: packBatch(messages), isKept: false });
+    return others.filter(([, verdict]) => verdict === 0).length;
   }
 
-  offer(message: WireMessage, offering: Offering): void {
-    this.#messages.push(message);
-    this.#offerings.push(offering);
-    this.#schedule();
+  /**
+   * Packs a message into the next batch; `isBytes`: its payload is bytes already. Returns where it is, for `offerPacked`.
+   *
+   * @throws UnserializableValueError, MessageTooLargeError
+   */
+  offer(
+    packer: MessagePacker,
+    header: CarriedMessage['header'],
+    payload: unknown,
+    isBytes: boolean,
+    offering: Offering,
+  ): BatchBuilder {
+    const batch = this.#filling();
+    batch.builder.add(packer, header, payload, isBytes);
+    return this.#offered(batch, offering);
+  }
+
+  /** Offers the last message of `builder`, which was packed for another. */
+  offerPacked(builder: BatchBuilder, offering: Offering): void {
+    const batch = this.#filling();
+    batch.builder.addLastOf(builder);
+    this.#offered(batch, offering);
   }
 
   /** How far a message has come; undefined for one that the queue does not remember. */
@@ -104,8 +138,8 @@ export class Route {
   }
 
   /** The end of a message, if it came lately. */
-  recentEnd(id: string): DeliveryStatus | undefined {
-    return this.#recent.get(id) ?? this.#older.get(id);
+  recentEnd(number: number): DeliveryStatus | undefined {
+    return this.#recent.get(number) ?? this.#older.get(number);
   }
 
   /** Whether an end since there were `ends` would be among the recent ones. */
@@ -113,33 +147,50 @@ export class Route {
     return this.ends - ends <= RECENT_ENDS;
   }
 
-  wait(id: string, waiter: EndWaiter): void {
-    const waiters = this.#waiters.get(id);
-    if (waiters === undefined) this.#waiters.set(id, waiter);
-    else if (waiters instanceof Set) waiters.add(waiter);
-    else this.#waiters.set(id, new Set([waiters, waiter]));
+  /** For whoever has published the message. False when somebody waits so already, or has: ask by its id then. */
+  waitFor(number: number, waiter: EndWaiter): boolean {
+    if (this.#waiters.has(number)) return false;
+    this.#waiters.set(number, waiter);
+    return true;
   }
 
-  unwait(id: string, waiter: EndWaiter): void {
-    const waiters = this.#waiters.get(id);
-    if (waiters === waiter) this.#waiters.delete(id);
-    else if (waiters instanceof Set && waiters.delete(waiter) && waiters.size === 0) this.#waiters.delete(id);
+  wait(id: string, waiter: EndWaiter): void {
+    const askers = this.#askers.get(id);
+    if (askers === undefined) this.#askers.set(id, new Set([waiter]));
+    else askers.add(waiter);
+  }
+
+  unwait(number: number, id: string, waiter: EndWaiter): void {
+    if (this.#waiters.get(number) === waiter) this.#waiters.delete(number);
+    if (this.#askers.size === 0) return;
+    const askers = this.#askers.get(id);
+    if (askers?.delete(waiter) === true && askers.size === 0) this.#askers.delete(id);
   }
 
   /** A message has ended, durably. */
-  ended(id: string, status: DeliveryStatus): void {
+  ended(number: number, id: string, status: DeliveryStatus): void {
     this.ends += 1;
-    if (this.#recent.size >= RECENT_ENDS) {
-      this.#older = this.#recent;
-      this.#recent = new Map();
+    const waiter = this.#waiters.get(number);
+    if (waiter === undefined) {
+      if (this.#recent.size >= RECENT_ENDS) {
+        this.#older = this.#recent;
+        this.#recent = new Map();
+      }
+      this.#recent.set(number, status);
+    } else {
+      this.#waiters.delete(number);
+      waiter.ended(this, status);
     }
-    this.#recent.set(id, status);
-    if (this.#waiters.size === 0) return;
-    const waiters = this.#waiters.get(id);
-    if (waiters === undefined) return;
-    this.#waiters.delete(id);
-    if (!(waiters instanceof Set)) waiters.ended(this, status);
-    else for (const waiter of waiters) waiter.ended(this, status);
+    this.endedById(id, status);
+  }
+
+  /** Tells those who have asked for it by its id. */
+  endedById(id: string, status: DeliveryStatus): void {
+    if (this.#askers.size === 0) return;
+    const askers = this.#askers.get(id);
+    if (askers === undefined) return;
+    this.#askers.delete(id);
+    for (const asker of askers) asker.ended(this, status);
   }
 
   /** Some messages are to be handled again: what is known of ends holds no more. */
@@ -153,29 +204,51 @@ export class Route {
     return this.queue.ask<TReply>(message, { timeoutMs });
   }
 
+  #filling(): Batch {
+    const last = this.#batches.at(-1);
+    if (last !== undefined && !last.builder.isFull) return last;
+    const batch: Batch = { builder: new BatchBuilder(), offerings: [] };
+    this.#batches.push(batch);
+    return batch;
+  }
+
+  #offered(batch: Batch, offering: Offering): BatchBuilder {
+    this.#schedule();
+    const split = batch.builder.splitLast();
+    if (split === undefined) {
+      batch.offerings.push(offering);
+      return batch.builder;
+    }
+    this.#batches.push({ builder: split, offerings: [offering] });
+    return split;
+  }
+
   #schedule(): void {
     if (this.#isScheduled || this.#isHeld || this.#underWay >= BATCHES_UNDER_WAY) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
-      while (this.#messages.length > 0 && !this.#isHeld && this.#underWay < BATCHES_UNDER_WAY) this.#flush();
+      while (!this.#isHeld && this.#underWay < BATCHES_UNDER_WAY) {
+        const batch = this.#batches.shift();
+        if (batch === undefined) break;
+        if (batch.offerings.length > 0) this.#send(batch);
+      }
     });
   }
 
-  /** Sends the first batch of what has collected. */
-  #flush(): void {
-    const count = this.#batch();
-    const messages = this.#messages.splice(0, count);
-    const offerings = this.#offerings.splice(0, count);
+  #send({ builder, offerings }: Batch): void {
     this.#underWay += 1;
-    this.say<readonly Verdict[]>({ type: 'BATCH', batch: packBatch(messages) }).then(
+    const isKept = this.#consumers > 0;
+    this.say<PackedVerdicts>({ type: 'BATCH', batch: builder.packed(), isKept }).then(
       (verdicts) => {
         this.#answered();
-        for (const [at, verdict] of verdicts.entries()) {
+        if (isKept) this.#keep(builder, verdicts);
+        eachVerdict(verdicts, offerings.length, (at, verdict) => {
           const offering = offerings[at] as Offering;
           if (verdict === 0) offering.refused(this.#full());
-          else offering.accepted(this, typeof verdict === 'string' ? verdict : undefined);
-        }
+          else if (typeof verdict === 'string') offering.accepted(this, 0, verdict);
+          else offering.accepted(this, verdict, undefined);
+        });
       },
       (error: unknown) => {
         this.#answered();
@@ -184,20 +257,15 @@ export class Route {
     );
   }
 
-  #batch(): number {
-    let bytes = 0;
-    let count = 0;
-    for (const message of this.#messages) {
-      bytes += message[5].length;
-      if (count > 0 && (count >= BATCH_MESSAGES || bytes > BATCH_BYTES)) break;
-      count += 1;
-    }
-    return count;
+  #keep(builder: BatchBuilder, { first, others }: PackedVerdicts): void {
+    if (this.#consumers === 0) return;
+    const unnumbered = others.length === 0 ? undefined : new Set(others.map(([at]) => at));
+    this.kept.keep(builder, first, unnumbered);
   }
 
   #answered(): void {
     this.#underWay -= 1;
-    if (this.#messages.length > 0) this.#schedule();
+    if (this.#batches.length > 0) this.#schedule();
   }
 
   #full(): QueueFullError {

@@ -63,7 +63,7 @@ export async function seed(route: Route, seeding: Seeding, ports: SeedingPorts):
       const messages = entries
         .filter(([at, atMs]) => at >= page.position && atMs >= Math.max(page.leastMs, seeding.fromMs))
         .map(([, , message]) => message)
-        .filter((message) => matchesSubject(route.pattern, unpackMessage(message[5], false).header.subject));
+        .filter((message) => matchesSubject(route.pattern, unpackMessage(message[5]).header.subject));
       await fill(route, messages);
       positions[pattern] = page.after;
       await ports.progress({ ...seeding, positions });

@@ -9,7 +9,7 @@
  * ES2. What is within the limits can be read. Whole segments are dropped; a reader sees nothing beyond the limits.
  */
 import type { Behavior, Turn } from '../../kernel/behavior.ts';
-import { eachOfBatch } from './embedded-batch.ts';
+import { type Arrival, eachOfBatch, packVerdicts } from './embedded-batch.ts';
 import {
   type RetentionLimits,
   segmentKey,
@@ -77,7 +77,7 @@ export const streamBehavior: Behavior<StreamState> = {
       case 'BATCH': {
         const verdicts: Verdict[] = [];
         eachOfBatch(told.batch, (one) => void verdicts.push(append(state, one, turn)));
-        turn.reply(verdicts);
+        turn.reply(packVerdicts(verdicts));
         trim(state, turn);
         break;
       }
@@ -112,20 +112,18 @@ export const streamBehavior: Behavior<StreamState> = {
   view: ({ next, segments, tail }) => ({ next, first: segments[0]?.first ?? next - tail.length }),
 };
 
-function append(state: StreamState, message: WireMessage, turn: Turn): Verdict {
-  const [id, , dedupe, , , bytes] = message;
+function append(state: StreamState, arrival: Arrival, turn: Turn): Verdict {
+  const { id, key, dedupe, expiresAtMs, notBeforeMs, block, start, size } = arrival;
   const known = state.window.find(id, dedupe);
   if (known !== undefined) return known.id;
   state.window.accept(id, dedupe, turn.nowMs);
-  if (
-    state.tail.length >= SEGMENT_MESSAGES ||
-    (state.tail.length > 0 && state.tailBytes + bytes.length > SEGMENT_BYTES)
-  ) {
+  if (state.tail.length >= SEGMENT_MESSAGES || (state.tail.length > 0 && state.tailBytes + size > SEGMENT_BYTES)) {
     seal(state, turn);
   }
   const position = state.next++;
+  const message: WireMessage = [id, key, dedupe, expiresAtMs, notBeforeMs, block.subarray(start, start + size)];
   state.tail.push([position, turn.nowMs, message]);
-  state.tailBytes += bytes.length;
+  state.tailBytes += size;
   return position;
 }
 

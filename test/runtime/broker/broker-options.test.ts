@@ -5,7 +5,14 @@ import { messageIds } from '../../../runtime/broker/message-id.ts';
 import { MessageMaker } from '../../../runtime/broker/message-maker.ts';
 import { resolveSubscribeOptions } from '../../../runtime/broker/subscribe-options.ts';
 import { patternsMeet } from '../../../runtime/broker/adapters/embedded-seeding.ts';
-import { packMessage, unpackMessage } from '../../../runtime/broker/adapters/embedded-frame.ts';
+import { BatchBuilder } from '../../../runtime/broker/adapters/embedded-batch.ts';
+import {
+  blockOf,
+  MessagePacker,
+  MessageReader,
+  unpackMessage,
+} from '../../../runtime/broker/adapters/embedded-frame.ts';
+import { decodeValue } from '../../../runtime/wire/value-codec.ts';
 import type { ActorHost } from '../../../runtime/kernel/actor-host.ts';
 import type { BlocksError } from '../../../runtime/kernel/errors.ts';
 import { seededRandom } from '../../../runtime/kernel/random.ts';
@@ -161,9 +168,13 @@ describe('messages', () => {
       },
       undefined,
     );
-    const payload = new Uint8Array([1, 2, 3]);
-    expect(unpackMessage(packMessage({ header, payload }), false)).toEqual({ header, payload });
-    expect(unpackMessage(packMessage({ header, payload }), true).header.expiresAtMs).toBeUndefined();
+    const builder = new BatchBuilder();
+    builder.add(new MessagePacker(), header, { some: 'thing' }, false);
+    const { header: read, payload } = unpackMessage(builder.packedAt(0));
+    expect(read).toEqual(header);
+    expect(decodeValue(payload)).toEqual({ some: 'thing' });
+    const block = blockOf(builder.packedAt(0));
+    expect(new MessageReader().read(block, 0, true).header.expiresAtMs).toBeUndefined();
   });
 });
 
