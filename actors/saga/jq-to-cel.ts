@@ -42,7 +42,7 @@ export function celCondition(source: string, scope: JqScope): string {
 }
 
 /** A member of a CEL value; null when it is not there. */
-export function celMember(of: string, name: string): string {
+function celMember(of: string, name: string): string {
   return `${dynamic(of)}${optional(name)}.orValue(null)`;
 }
 
