@@ -166,6 +166,7 @@ export class NatsConsumer implements AdapterConsumer {
       if (this.#session.isUp) {
         await this.#acks.send();
         await Promise.all(left.map((owned) => this.#tries.keep(owned, 'kept back')));
+        if (left.length > 0) await this.#acks.forgetPulls(this.#options.spec.name);
         for (const { delivery } of left) giveBack(this.#session.connection, delivery);
         await this.#session.connection.flush();
       }
