@@ -9,7 +9,7 @@ import { defineActor, exchangeOf, reply, replyError, replyTo, takeReplyTo } from
 import { isOverDuty } from './fate.ts';
 import type { AirportPlan } from './flight-log.ts';
 import { emptyPool, holds, isFull, leave, type Pool, take } from './pool.ts';
-import { landingEvent } from './systems.ts';
+import { landingEvent, serviceCommand } from './systems.ts';
 
 export interface AirportContext {
   readonly name: string;
@@ -30,7 +30,16 @@ interface OfFlight {
 }
 
 export type AirportEvent =
-  | ({ readonly type: 'TAKE_GATE' | 'RETURN_GATE' | 'RETURN_CREW' | 'BOOK_SLOT' | 'CANCEL_SLOT' | 'LAND' } & OfFlight)
+  | ({
+      readonly type:
+        | 'TAKE_GATE'
+        | 'RETURN_GATE'
+        | 'RETURN_CREW'
+        | 'BOOK_SLOT'
+        | 'CANCEL_SLOT'
+        | 'LAND'
+        | 'ORDER_SERVICE';
+    } & OfFlight)
   | ({ readonly type: 'TAKE_CREW'; readonly distance: number; readonly delay: number } & OfFlight)
   | ({ readonly type: 'DEPART'; readonly delay: number } & OfFlight)
   /** It has landed elsewhere. */
@@ -73,6 +82,11 @@ const airportMachine = setup({
       const { number, delay } = event;
       enqueue(sendTo(exchangeOf(), landingEvent({ number, delay, origin: context.name })));
     }),
+    // A flight does not wait for the ground service: its command is on disk, and the second with its key is the first.
+    orderService: enqueueActions(({ enqueue, event }) => {
+      enqueue(sendTo(exchangeOf(), serviceCommand(event.number)));
+      enqueue(reply());
+    }),
     refuseCrew: replyError(
       Object.assign(new Error('the crew would be on duty for too long'), { code: CREW_OVER_DUTY }),
     ),
@@ -97,6 +111,7 @@ const airportMachine = setup({
       on: {
         TAKE_GATE: { actions: { type: 'take', params: { of: 'gates' } } },
         RETURN_GATE: { actions: { type: 'leave', params: { of: 'gates', as: 'returned' } } },
+        ORDER_SERVICE: { actions: 'orderService' },
         DEPART: { actions: ['countDelay', { type: 'leave', params: { of: 'gates', as: 'used' } }] },
       },
     },

@@ -11,7 +11,7 @@
 import { defineSaga } from '../../actors/index.ts';
 import { CREW_OVER_DUTY } from './airport.ts';
 import { CANCELLED_FROM_MINUTES } from './fate.ts';
-import { GROUND, HUB } from './systems.ts';
+import { HUB } from './systems.ts';
 
 /** The workflow's id. */
 export const FLIGHT = 'flight';
@@ -67,15 +67,9 @@ export const flight = defineSaga(FLIGHT, {
     condition: `input.delay >= ${CANCELLED_FROM_MINUTES}`,
   })
   .step('service', {
-    systemTarget: GROUND,
-    action: 'service',
-    parameters: NUMBER,
+    ...ask('origin', 'ORDER_SERVICE'),
     dependencies: ['boarding', 'clearance'],
     condition: `\${input.origin} == '${HUB}'`,
-    attemptTimeoutMs: PATIENCE_MS,
-    // A flight does not wait for a ground service that refuses it: the command is a dead letter, and sent again when it works.
-    retryPolicy: { maxAttempts: 1 },
-    onFailure: 'continue',
   })
   .step('departure', { ...ask('origin', 'DEPART', DELAY), dependencies: ['service'], pivot: true })
   .step('flying', { sleep: FLYING_MS, dependencies: ['departure'] })

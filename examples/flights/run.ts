@@ -169,6 +169,14 @@ function say(message: RunMessage): void {
   process.send?.(message);
 }
 
+/** Resolves when it is written. The channel is closed next, which would drop what still waits for room in the pipe. */
+function sayLast(message: RunMessage): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (process.send === undefined) return resolve();
+    process.send(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
+  });
+}
+
 function trouble(message: string): void {
   say({ kind: 'trouble', message });
 }
@@ -187,7 +195,7 @@ async function flyAll(options: RunOptions): Promise<void> {
   const deadLetters = (await system.deadLetters.list()).length;
   await systems.stop();
   await system.stop();
-  say({ kind: 'finished', books, calledOff: run.operations.calledOff, statistics: counted, deadLetters });
+  await sayLast({ kind: 'finished', books, calledOff: run.operations.calledOff, statistics: counted, deadLetters });
 }
 
 // Whoever started this process is gone, and with it the reason to go on.

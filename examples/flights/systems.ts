@@ -29,6 +29,20 @@ export function landingEvent(landing: Landing): MessageDraft<Landing> {
   };
 }
 
+/** Orders the service of a flight. */
+export function serviceCommand(number: number): MessageDraft<{ readonly number: number }> {
+  const key = `service-${number}`;
+  return {
+    type: 'service',
+    kind: 'COMMAND',
+    target: GROUND,
+    payload: { number },
+    idempotencyKey: key,
+    key,
+    delivery: 'EXACTLY_ONCE',
+  };
+}
+
 /** The run of a flight, by the flight's place in the file. */
 export function runIdOf(number: number): string {
   return `f-${number}`;
