@@ -41,11 +41,6 @@ export function celCondition(source: string, scope: JqScope): string {
   return new Translation(scope).truth(parseJq(source));
 }
 
-/** A member of a CEL value; null when it is not there. */
-function celMember(of: string, name: string): string {
-  return `${dynamic(of)}${optional(name)}.orValue(null)`;
-}
-
 function optional(name: string): string {
   return /^[A-Za-z_]\w*$/.test(name) && !RESERVED.has(name) ? `.?${name}` : `[?${JSON.stringify(name)}]`;
 }
