@@ -41,6 +41,9 @@ export interface EngineAdaptationsPorts {
   list(filter: RunFilter, page: { readonly after: string }): Promise<readonly RunEntry[]>;
 }
 
+/** Rules of an engine as they are now. */
+export type KnownRules = readonly RuleData[];
+
 export class EngineAdaptations {
   readonly #ports: EngineAdaptationsPorts;
   readonly #board: ActorHandle;
@@ -56,20 +59,20 @@ export class EngineAdaptations {
 
   async adapt(given: AdaptationRule | AdaptationRuleOptions): Promise<void> {
     const rule = checkedRule(given);
-    const rules = await this.#known();
+    const rules = await this.#loaded();
     await this.#take(rules, rule);
     await this.#governAll(rule.workflow);
   }
 
   async forget(ruleId: string): Promise<boolean> {
-    const rules = await this.#known();
+    const rules = await this.#loaded();
     const at = rules.findIndex(({ id }) => id === ruleId);
     if (at !== -1) rules.splice(at, 1);
     return this.#board.ask<boolean>({ type: 'forget', ruleId } satisfies BoardMessage);
   }
 
   async list(): Promise<readonly AdaptationReport[]> {
-    await this.#known();
+    await this.#loaded();
     const { view } = await this.#board.snapshot();
     const { engineRules, holds } = view as BoardView;
     return engineRules.map(({ id, workflow, when }) => {
@@ -83,14 +86,13 @@ export class EngineAdaptations {
     });
   }
 
-  /** Whether a new run of this workflow has to ask the board. */
-  async concerns(workflow: string): Promise<boolean> {
-    const rules = await this.#known();
-    return rules.some((rule) => rule.workflow === undefined || rule.workflow === workflow);
+  /** Resolves with the rules once they are known. The list is kept up to date; the board is asked once an engine. */
+  known(): Promise<KnownRules> {
+    return this.#loaded();
   }
 
   /** What the board has, with what this engine was given. */
-  #known(): Promise<RuleData[]> {
+  #loaded(): Promise<RuleData[]> {
     this.#rules ??= this.#load().catch((error: unknown) => {
       this.#rules = undefined;
       throw error;
@@ -133,6 +135,11 @@ export class EngineAdaptations {
       after = page.at(-1) as string;
     }
   }
+}
+
+/** Whether a new run of this workflow has to ask the board. */
+export function concernRunsOf(rules: KnownRules, workflow: string): boolean {
+  return rules.some((rule) => rule.workflow === undefined || rule.workflow === workflow);
 }
 
 /** @throws InvalidWorkflowError with every fault */

@@ -26,7 +26,7 @@ import type { Reference } from '../../runtime/kernel/reference.ts';
 import type { AdaptationRule, AdaptationRuleOptions } from './adaptation-rule.ts';
 import { CommandDispatcher } from './command-dispatcher.ts';
 import type { CompiledWorkflow } from './compiled-workflow.ts';
-import { type AdaptationReport, EngineAdaptations } from './engine-adaptations.ts';
+import { type AdaptationReport, concernRunsOf, EngineAdaptations, type KnownRules } from './engine-adaptations.ts';
 import {
   type CheckReport,
   checkRuns,
@@ -174,7 +174,7 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
    */
   async start(id: string, input: unknown = null, context: WorkflowContext = {}): Promise<string> {
     const start = this.#startOf(id, input, context);
-    await this.#spawn(start);
+    await this.#spawn(start, await this.#adaptations.known());
     return start.runId;
   }
 
@@ -201,7 +201,7 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     const newId = options.runId ?? this.#newRunId();
     assertCellId(newId);
     const start = { runId: newId, workflow: id, bundle, input, context: {}, fork, past: shared };
-    await this.#spawn({ ...start, ...this.#ways(bundle) });
+    await this.#spawn({ ...start, ...this.#ways(bundle) }, await this.#adaptations.known());
     return newId;
   }
 
@@ -216,7 +216,8 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     options: WorkflowContext & WaitOptions = {},
   ): Promise<TResult> {
     const start = this.#startOf(id, input, options);
-    return this.resultOfStart<TResult>(start.runId, options, this.#spawn(start));
+    const rules = await this.#adaptations.known();
+    return this.resultOfStart<TResult>(start.runId, options, this.#spawn(start, rules));
   }
 
   /**
@@ -331,20 +332,20 @@ export class WorkflowCoordinationEngine extends RunOperations implements AsyncDi
     return bundleOf(data, (id) => (this.#workflows.has(id) ? this.#workflow(id, undefined).data : undefined));
   }
 
-  /** Starts a run, or finds that it is there. */
-  async #spawn(start: RunStart): Promise<void> {
-    await this.#telemetry.start(start, (given) => this.#spawnRun(given));
+  /** Starts a run, or finds that it is there. Its start is sent before this returns: what is asked of the run afterwards comes after it. */
+  async #spawn(start: RunStart, rules: KnownRules): Promise<void> {
+    await this.#telemetry.start(start, (given) => this.#spawnRun(given, rules));
   }
 
   /** Resolves with whether it is a new one. */
-  async #spawnRun(given: RunStart): Promise<boolean> {
+  async #spawnRun(given: RunStart, rules: KnownRules): Promise<boolean> {
     const { runId, workflow, input, fork } = given;
-    const governed = await this.#adaptations.concerns(workflow);
+    const governed = concernRunsOf(rules, workflow);
     const start: RunStart = governed ? { ...given, governed } : given;
     try {
       await this.host.spawn(sagaRun, { id: runId, input: start, ifExists: 'refuse' });
       // A rule may have come while it was being started.
-      if (!governed && (await this.#adaptations.concerns(workflow))) await this.#adaptations.govern([runId]);
+      if (!governed && concernRunsOf(rules, workflow)) await this.#adaptations.govern([runId]);
       return true;
     } catch (error) {
       if (encodeError(error).code !== 'ACTOR_ALREADY_EXISTS') throw error;

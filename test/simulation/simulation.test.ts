@@ -91,13 +91,14 @@ describe('the same seed gives the same trace, byte for byte', () => {
   });
 });
 
-test('every kind of fault strikes', async () => {
+/** Far more than it takes: the rarest kind, a failed disk under everything, strikes about once in eight seeds. */
+const SEEDS_OF_PLAN = 60;
+
+test.each(Object.keys(PLANS))('every kind of fault strikes that is planned: %s', async (plan) => {
+  const planned = Object.keys(PLANS[plan] as object).filter((name) => !name.endsWith('Ms'));
   const struck = new Set<string>();
-  const plans = ['power', 'disk', 'failures', 'everything'];
-  const names = new Set(Object.values(PLANS).flatMap((plan) => Object.keys(plan)));
-  const planned = [...names].filter((name) => !name.endsWith('Ms'));
-  for (let seed = 1; seed <= 60 && struck.size < planned.length; seed++) {
-    const { faults } = await runSeed(seed, { plan: plans[seed % plans.length] });
+  for (let seed = 1; seed === 1 || (seed <= SEEDS_OF_PLAN && struck.size < planned.length); seed++) {
+    const { faults } = await runSeed(seed, { plan });
     for (const kind of Object.keys(faults)) struck.add(kind);
   }
   expect([...struck].toSorted()).toEqual(planned.toSorted());
