@@ -172,8 +172,8 @@ function say(message: RunMessage): void {
 /** Resolves when it is written. The channel is closed next, which would drop what still waits for room in the pipe. */
 function sayLast(message: RunMessage): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (process.send === undefined) return resolve();
-    process.send(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
+    if (process.send === undefined) resolve();
+    else process.send(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
   });
 }
 

@@ -11,6 +11,23 @@ import { desk } from '../../support/actors/desk.ts';
 
 const [dataDir = '', count = '1'] = process.argv.slice(2);
 
+const busy = {
+  when: 'actors.desk.calls >= 30',
+  actor: 'desk',
+  action: 'BOOK',
+  change: { retryPolicy: { initialMs: 8 } },
+} as const;
+
+/** Keeps the desks busy before any of the runs begins: the rule is on then, whatever comes after. */
+const rush = defineSaga('rush')
+  .step('calls', {
+    actor: { definition: 'desk', id: 'rush' },
+    action: 'BOOK',
+    parameters: { what: '${string(index)}' },
+    forEach: { items: Array.from({ length: 40 }, (_, i) => i), concurrency: 8 },
+  })
+  .adapt('busy', busy);
+
 /** Every run has a desk of its own and one they share. `fails`: the last step fails for good. */
 const saga = defineSaga('trip', { parallelism: 4 })
   .step('own', {
@@ -51,16 +68,12 @@ const saga = defineSaga('trip', { parallelism: 4 })
     dependencies: ['left', 'right'],
   })
   // Runs ask the board before they start something, and what it said is repeated after each kill.
-  .adapt('busy', {
-    when: 'actors.desk.calls >= 30',
-    actor: 'desk',
-    action: 'BOOK',
-    change: { retryPolicy: { initialMs: 8 } },
-  });
+  .adapt('busy', busy);
 
 const system = await ActorSystem.start({ dataDir, threads: 2, actors: [workflowActors, desk.module] });
-const engine = new WorkflowCoordinationEngine(system).defineWorkflow(saga);
+const engine = new WorkflowCoordinationEngine(system).defineWorkflow(rush).defineWorkflow(saga);
 const runs = Array.from({ length: Number(count) }, (_, i) => i);
+await engine.executeWorkflow('rush', {}, { runId: 'rush' });
 process.stdout.write('up\n');
 const outcomes = await Promise.all(
   runs.map(async (i) => {
