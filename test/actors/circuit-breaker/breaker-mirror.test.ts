@@ -350,14 +350,18 @@ test('two mirrors, whatever is late: in the end they show what the actor is, and
         const actor = new CircuitActor();
         const threads = [await actor.mirror(options), await actor.mirror(options)];
         let recorded = 0;
+        // Whoever had no answer for as long as the circuit would have been open begins anew: what it had not told is forgotten.
+        let hasForgotten = false;
         for (const { thread: at, what } of steps) {
           const thread = threads[at] as MirrorThread;
+          const wasOpen = thread.mirror.state === 'open';
           if (what === 'deliver') await thread.deliver();
           else if (what === 'deliver late') await thread.deliver(true);
           else if (what === 'show') await thread.show();
           else if (what === 'wait') await actor.advance(60);
           else if (thread.passes) {
             recorded += 1;
+            hasForgotten ||= wasOpen;
             call(thread, what as CallOutcome);
           }
         }
@@ -380,7 +384,8 @@ test('two mirrors, whatever is late: in the end they show what the actor is, and
         const sum = told.reduce((total, calls) => total + calls, 0);
         expect(sum).toBeLessThanOrEqual(recorded);
         const all = threads.flatMap(reports).every(({ generation }) => generation === 1);
-        if (all && actor.view.context.generation === 1 && options !== THREE) expect(sum).toBe(recorded);
+        const isWhole = all && actor.view.context.generation === 1 && !hasForgotten;
+        if (isWhole && options !== THREE) expect(sum).toBe(recorded);
       },
     ),
     { numRuns: 60 },
