@@ -1,10 +1,8 @@
 /** kill -9 at any time: every run is over in the end, what failed is undone, and no actor was sent a command twice. */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../../runtime/kernel/random.ts';
+import { runThroughKills } from '../../support/killed-script.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 
 const RUNS = 60;
@@ -17,30 +15,14 @@ interface Report {
   readonly shared: { readonly booked: readonly string[]; readonly asked: readonly string[] };
 }
 
-/** Runs the process; kills it `killAfterMs` after it is up, unless it is done before. */
-async function runProcess(dataDir: string, killAfterMs: number | undefined): Promise<Report | undefined> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'killed-process.ts'), dataDir, String(RUNS)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  let report: Report | undefined;
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'up' && killAfterMs !== undefined) void pause(killAfterMs).then(() => child.kill('SIGKILL'));
-    if (line.startsWith('{')) report = JSON.parse(line) as Report;
-  }
-  await ended;
-  return report;
-}
-
 test('runs survive kills of the process', { timeout: 120_000 }, async () => {
   await using folder = await tmpDir('saga-kill');
   const random = seededRandom(7, 7);
-  let cutOff = 0;
-  for (let kills = 0; kills < KILLS; kills++) {
-    if ((await runProcess(folder.at('data'), random.next() * 60)) === undefined) cutOff++;
-  }
-  expect(cutOff, 'processes killed amid their work').toBeGreaterThan(0);
-  const report = await runProcess(folder.at('data'), undefined);
+  const report = await runThroughKills<Report>(
+    join(import.meta.dirname, 'killed-process.ts'),
+    [folder.at('data'), String(RUNS)],
+    { times: KILLS, afterMs: () => random.next() * 60 },
+  );
   expect(report).toBeDefined();
   const { outcomes, own, shared, adapted } = report as Report;
   const fails = (i: number): boolean => i % 4 === 1;

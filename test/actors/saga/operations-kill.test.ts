@@ -1,10 +1,8 @@
 /** kill -9 amid updates, promises, single cancellations, forks and deletions: each is done once, or not at all and then again. */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../../runtime/kernel/random.ts';
+import { runThroughKills } from '../../support/killed-script.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 
 const RUNS = 40;
@@ -16,29 +14,14 @@ interface Report {
   readonly listed: readonly string[];
 }
 
-async function runProcess(dataDir: string, killAfterMs: number | undefined): Promise<Report | undefined> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'operating-process.ts'), dataDir, String(RUNS)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  let report: Report | undefined;
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'up' && killAfterMs !== undefined) void pause(killAfterMs).then(() => child.kill('SIGKILL'));
-    if (line.startsWith('{')) report = JSON.parse(line) as Report;
-  }
-  await ended;
-  return report;
-}
-
 test('what is done with runs survives kills of the process', { timeout: 120_000 }, async () => {
   await using folder = await tmpDir('operations-kill');
   const random = seededRandom(11, 7);
-  let cutOff = 0;
-  for (let kills = 0; kills < KILLS; kills++) {
-    if ((await runProcess(folder.at('data'), random.next() * 120)) === undefined) cutOff++;
-  }
-  expect(cutOff, 'processes killed amid their work').toBeGreaterThan(0);
-  const report = await runProcess(folder.at('data'), undefined);
+  const report = await runThroughKills<Report>(
+    join(import.meta.dirname, 'operating-process.ts'),
+    [folder.at('data'), String(RUNS)],
+    { times: KILLS, afterMs: () => random.next() * 120 },
+  );
   expect(report).toBeDefined();
   const { outcomes, asked, listed } = report as Report;
   const all = Array.from({ length: RUNS }, (_, i) => i);

@@ -2,13 +2,11 @@
  * The real permit log: every case is a saga over the connectors of its departments; tries fail, answers are lost, departments refuse,
  * and the process is killed. In the end the books of the departments say what the log says.
  */
-import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../../runtime/kernel/random.ts';
+import { runThroughKills } from '../../support/killed-script.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 import { hasPermitLog, PERMIT_LOG, type PermitCase, readPermitLog, refusedAt } from './permit-log.ts';
 
@@ -33,21 +31,6 @@ type Line = readonly [
   activity: string,
 ];
 type Outcomes = readonly (readonly string[])[];
-
-/** Runs the process; kills it so long after it is up, unless it is done before. */
-async function deal(files: readonly string[], killAfterMs: number | undefined): Promise<Outcomes | undefined> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'permit-process.ts'), ...files], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  let outcomes: Outcomes | undefined;
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'up' && killAfterMs !== undefined) void pause(killAfterMs).then(() => child.kill('SIGKILL'));
-    if (line.startsWith('{')) ({ outcomes } = JSON.parse(line) as { outcomes: Outcomes });
-  }
-  await ended;
-  return outcomes;
-}
 
 function readBooks(path: string): ReadonlyMap<string, readonly Entry[]> {
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
@@ -85,14 +68,12 @@ test('the permit log, through failures and kills', { timeout: 600_000 }, async (
   const files = [folder.at('data'), folder.at('books'), folder.at('cases.json')];
   writeFileSync(folder.at('cases.json'), JSON.stringify(cases));
   const random = seededRandom(11, 11);
-  let cutOff = 0;
-  for (let kills = 0; kills < KILLS; kills++) {
-    if ((await deal(files, random.next() * 400)) === undefined) cutOff++;
-  }
-  expect(cutOff, 'processes killed amid their work').toBeGreaterThan(0);
-
-  const outcomes = await deal(files, undefined);
-  expect(outcomes).toEqual(
+  const end = await runThroughKills<{ readonly outcomes: Outcomes }>(
+    join(import.meta.dirname, 'permit-process.ts'),
+    files,
+    { times: KILLS, afterMs: () => random.next() * 400 },
+  );
+  expect(end?.outcomes).toEqual(
     cases.map((one) => (refusedAt(one) === undefined ? ['completed'] : ['WORKFLOW_FAILED', 'completed'])),
   );
   const books = readBooks(folder.at('books'));

@@ -2,10 +2,7 @@
  * Random workflows in processes that are killed: what each run heard, in the order of its journal, is told to the reference, and both
  * must have come to the same end; what was done is undone exactly once, in reverse order, when the run is.
  */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { isUnknownOutcome } from '../../../actors/saga/run-behavior.ts';
 import { WorkflowCoordinationEngine, workflowActors } from '../../../actors/index.ts';
@@ -14,6 +11,7 @@ import type { EncodedError } from '../../../runtime/kernel/errors.ts';
 import { seededRandom } from '../../../runtime/kernel/random.ts';
 import type { TurnEntry } from '../../../runtime/system/history.ts';
 import { diceDesk, type Throw } from '../../support/actors/dice-desk.ts';
+import { runThroughKills } from '../../support/killed-script.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 import { type NumberedCase, randomCases } from './random-cases.ts';
 import { ReferenceRun } from './reference-run.ts';
@@ -21,22 +19,6 @@ import { ReferenceRun } from './reference-run.ts';
 const SEED = 20_261_128;
 const COUNT = 80;
 const KILLS = 3;
-
-/** Runs the process; kills it so long after it is up, unless it is done before. Whether it was done. */
-async function runProcess(dataDir: string, killAfterMs: number | undefined): Promise<boolean> {
-  const script = join(import.meta.dirname, 'random-process.ts');
-  const child = spawn(process.execPath, [script, dataDir, String(SEED), String(COUNT)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  let isOver = false;
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'up' && killAfterMs !== undefined) void pause(killAfterMs).then(() => child.kill('SIGKILL'));
-    if (line === 'over') isOver = true;
-  }
-  await ended;
-  return isOver;
-}
 
 interface Heard {
   readonly control?: {
@@ -108,12 +90,12 @@ test('random workflows through kills come to the end that the reference comes to
   await using folder = await tmpDir('saga-random');
   const dataDir = folder.at('data');
   const random = seededRandom(SEED, 1);
-  let cutOff = 0;
-  for (let kills = 0; kills < KILLS; kills++) {
-    if (!(await runProcess(dataDir, random.next() * 150))) cutOff++;
-  }
-  expect(cutOff, 'processes killed amid their work').toBeGreaterThan(0);
-  expect(await runProcess(dataDir, undefined)).toBe(true);
+  const end = await runThroughKills(
+    join(import.meta.dirname, 'random-process.ts'),
+    [dataDir, String(SEED), String(COUNT)],
+    { times: KILLS, afterMs: () => random.next() * 150 },
+  );
+  expect(end).toEqual({ isOver: true });
 
   await using system = await ActorSystem.start({
     dataDir,

@@ -1,7 +1,7 @@
 /**
  * A process that runs random workflows until it is killed, or until all are over: `node random-process.ts <folder> <seed> <count>`.
  *
- * Runs that are stuck are tried again. Prints `up`, and `over` at the end.
+ * Runs that are stuck are tried again. Prints `up`, and one line of JSON at the end.
  */
 import { WorkflowCoordinationEngine, workflowActors } from '../../../actors/index.ts';
 import { ActorSystem, AskTimeoutError } from '../../../runtime/index.ts';
@@ -39,5 +39,5 @@ async function live({ runId, input, isCancelled }: NumberedCase): Promise<void> 
 }
 
 await Promise.all(cases.map(live));
-process.stdout.write('over\n');
+process.stdout.write(`${JSON.stringify({ isOver: true })}\n`);
 await system.stop();
