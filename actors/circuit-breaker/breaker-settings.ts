@@ -5,6 +5,7 @@
  * they travel to the breaker's actor in a message and are kept in its state, so that a new threshold needs no new version.
  */
 import { InvalidOptionsError } from '../../runtime/kernel/errors.ts';
+import { show } from '../../runtime/kernel/option-faults.ts';
 
 /** When a closed circuit opens. Only a failed or slow call opens it, never a successful one. */
 export type TripPolicy =
@@ -293,14 +294,4 @@ class Faults {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'number') return String(value);
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return String(value);
-  }
 }

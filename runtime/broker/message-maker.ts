@@ -186,9 +186,8 @@ function faultsOf(draft: MessageDraft): string[] | undefined {
 
 function retryFaults(retry: unknown): readonly string[] {
   const wrong = new OptionFaults();
-  const isObject = isPlainObject(retry);
-  const { whenExhausted, ...policy }: { readonly whenExhausted?: unknown } = isObject ? retry : {};
-  wrong.retry('retry', isObject ? policy : retry);
+  wrong.retry('retry', retry, ['whenExhausted']);
+  const { whenExhausted }: { readonly whenExhausted?: unknown } = isPlainObject(retry) ? retry : {};
   if (whenExhausted !== undefined && whenExhausted !== 'letter' && whenExhausted !== 'answer') {
     wrong.add('retry.whenExhausted', whenExhausted, "'letter' or 'answer'");
   }

@@ -13,6 +13,7 @@
 import type { CellKey } from '../kernel/address.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Definition } from '../kernel/definition.ts';
+import type { Envelope } from '../kernel/message.ts';
 import { Cell } from '../cell/cell.ts';
 import type { CellTurn } from '../cell/cell-turn.ts';
 import { carryImage, isCarried } from '../cell/carry.ts';
@@ -136,13 +137,10 @@ export class Residence {
    * checkpoint has left; what it finds too comes twice, and the second one is old. Callers outside were told that it is blocked.
    */
   reload(cell: Cell, definition: Definition): void {
-    const fresh = new Cell(cell.key, definition);
     const outside = outsideStreamOf(this.#ports.run);
-    for (const envelope of cell.mailbox.waiting()) if (envelope.id?.stream !== outside) fresh.mailbox.push(envelope);
-    this.#cells.set(cell.key, fresh);
     this.#toLoad.push(cell.key);
     this.#loading += 1;
-    this.#ports.replaced(cell, fresh);
+    this.#renew(cell, definition, ({ id }) => id?.stream !== outside);
   }
 
   /** Cells that were kept without their definition begin again. */
@@ -307,9 +305,13 @@ export class Residence {
   /** The cell with the definition that has come since it was asked for, and everything in its mailbox. */
   #withDefinition(cell: Cell): Cell {
     const definition = this.#missed(cell);
-    if (definition === undefined) return cell;
+    return definition === undefined ? cell : this.#renew(cell, definition, () => true);
+  }
+
+  /** Another cell in place of this one, with those of its messages that it is to keep. */
+  #renew(cell: Cell, definition: Definition, keeps: (envelope: Envelope) => boolean): Cell {
     const fresh = new Cell(cell.key, definition);
-    for (const envelope of cell.mailbox.waiting()) fresh.mailbox.push(envelope);
+    for (const envelope of cell.mailbox.waiting()) if (keeps(envelope)) fresh.mailbox.push(envelope);
     this.#cells.set(cell.key, fresh);
     this.#ports.replaced(cell, fresh);
     return fresh;

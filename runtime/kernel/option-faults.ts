@@ -43,14 +43,14 @@ export class OptionFaults {
     return fallback;
   }
 
-  /** A policy of trying again, or nothing. */
-  retry(name: string, value: unknown): RetryPolicy {
+  /** A policy of trying again, or nothing. `more`: fields that it may have besides, for the caller to check. */
+  retry(name: string, value: unknown, more: readonly string[] = []): RetryPolicy {
     if (value === undefined) return {};
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       this.add(name, value, `a retry policy { ${RETRY.join(', ')} }`);
       return {};
     }
-    this.unknown(value, RETRY, 'field of a retry policy', `${name}.`);
+    this.unknown(value, [...RETRY, ...more], 'field of a retry policy', `${name}.`);
     const { maxAttempts, initialMs, maxMs, factor, jitter } = value as { readonly [K in keyof RetryPolicy]: unknown };
     this.number(`${name}.maxAttempts`, maxAttempts, undefined, { least: 1, whole: true, endless: true });
     this.number(`${name}.initialMs`, initialMs, undefined, { least: 0 });
