@@ -19,6 +19,7 @@ import { heartbeat } from './heartbeat.ts';
 import { HEARTBEAT_SUBJECT, heartbeatExtension, type HeartbeatPayload } from './heartbeat-message.ts';
 import { OUTBOX_KEY, type OutboxEntry, type PublishCommand, type Taker, type TakeRequest } from './outbox.ts';
 import { isUnknownOutcome } from './run-behavior.ts';
+import { withoutStack } from './run-commands.ts';
 import type { RunEvent } from './run-state.ts';
 import type { TargetMeter } from './target-meter.ts';
 import { assertFits } from './value-size.ts';
@@ -176,8 +177,7 @@ export class CommandDispatcher {
       measured?.('done');
       return resultEvent(id, result);
     } catch (thrown) {
-      const { name, code, message, details } = encodeError(thrown);
-      const error = { name, code, message, ...(details === undefined ? {} : { details }) };
+      const error = withoutStack(encodeError(thrown));
       const unknown = isUnknownOutcome(error);
       measured?.(unknown ? 'unknown' : 'failed');
       return { type: 'failed', id, error, unknown };
@@ -206,8 +206,7 @@ function resultEvent(id: string, result: unknown): RunEvent {
     assertFits(result, `the result of "${id}"`);
     return { type: 'done', id, result };
   } catch (thrown) {
-    const { name, code, message, details = {} } = encodeError(thrown);
-    return { type: 'failed', id, error: { name, code, message, details }, unknown: true };
+    return { type: 'failed', id, error: withoutStack(encodeError(thrown)), unknown: true };
   }
 }
 

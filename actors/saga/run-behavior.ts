@@ -33,7 +33,7 @@ import { type IndexMessage, indexKey, type RunEntry } from './run-index.ts';
 import { type MoveMessage, type MoveRecord, moveRun, withMoves } from './run-move.ts';
 import { refusal } from './run-refusal.ts';
 import { isOver, newRun, type RunEvent, type RunState } from './run-state.ts';
-import { type RunReport, reportOf } from './run-view.ts';
+import { type RunReport, reportOf, stepReports } from './run-view.ts';
 import { isRecord } from './value-shape.ts';
 import { assertFits } from './value-size.ts';
 import { hashOfJson } from './workflow-data.ts';
@@ -149,7 +149,7 @@ export const runBehavior: Behavior<SagaRun> = {
         const handle = turn.takeReplyTo();
         if (handle === undefined) return state;
         if (!isOver(state.run)) return { ...state, waiting: [...state.waiting.slice(1 - WAITING_LIMIT), handle] };
-        answer(state, handle, turn);
+        answer(state, handle, failureOf(state), turn);
         return state;
       }
       case 'migrate':
@@ -295,10 +295,10 @@ function tellIndex({ start, run }: LiveRun, turn: Turn): void {
 }
 
 function end(state: LiveRun, turn: Turn): SagaRun {
-  for (const handle of state.waiting) answer(state, handle, turn);
+  const error = failureOf(state);
+  for (const handle of state.waiting) answer(state, handle, error, turn);
   const { parent, keepFinishedMs } = state.start;
   if (parent !== undefined) {
-    const error = failureOf(state);
     turn.send(
       parent.key,
       error === undefined
@@ -313,19 +313,19 @@ function end(state: LiveRun, turn: Turn): SagaRun {
   return { ...state, waiting: [] };
 }
 
-function answer(state: LiveRun, handle: ReplyTo, turn: Turn): void {
-  const error = failureOf(state);
-  if (error === undefined) turn.replyTo(handle, state.run.result);
+function answer({ run }: LiveRun, handle: ReplyTo, error: RunFailure | undefined, turn: Turn): void {
+  if (error === undefined) turn.replyTo(handle, run.result);
   else turn.failTo(handle, error);
 }
 
-function failureOf({ start, run }: LiveRun): WorkflowFailedError | WorkflowCancelledError | undefined {
+type RunFailure = WorkflowFailedError | WorkflowCancelledError;
+
+function failureOf({ start, run }: LiveRun): RunFailure | undefined {
   const { failure, phase } = run;
   if (failure === undefined || phase.kind === 'completed') return undefined;
-  const { runId, workflow, bundle } = start;
-  const { steps } = reportOf(runId, workflowOf(bundle, workflow), run);
+  const { runId, workflow } = start;
   const about = Object.fromEntries(
-    Object.entries(steps).map(([id, { status, compensation }]) => [id, { status, compensation }]),
+    Object.entries(stepReports(run)).map(([id, { status, compensation }]) => [id, { status, compensation }]),
   );
   const details = { runId, workflow, step: failure.step, error: failure.error, steps: about };
   const where = failure.step === undefined ? '' : `, step "${failure.step}"`;

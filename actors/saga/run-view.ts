@@ -66,10 +66,15 @@ export function reportOf(runId: string, workflow: CompiledWorkflow, run: RunStat
     context,
     result,
     failure: failure === undefined ? undefined : { kind: failure.kind, step: failure.step, error: failure.error },
-    steps: Object.fromEntries(Object.keys(run.steps).map((id) => [id, stepReport(run, id)])),
+    steps: stepReports(run),
     trace: traceOf(workflow.data.steps, run),
     adaptations: run.adaptation?.decisions ?? [],
   };
+}
+
+/** By id. */
+export function stepReports(run: RunState): Readonly<Record<string, StepReport>> {
+  return Object.fromEntries(Object.keys(run.steps).map((id) => [id, stepReport(run, id)]));
 }
 
 function stepReport(run: RunState, id: string): StepReport {
