@@ -20,7 +20,6 @@ import { carriedRow, toCarry } from '../cell/carry.ts';
 import { CellLoader } from '../journal/cell-loader.ts';
 import { decodeParcels, encodeParcels } from '../journal/cell-parcel.ts';
 import { assertNotInUse, openDataFolder } from '../journal/data-folder.ts';
-import { openLmdbStore } from '../journal/lmdb-store.ts';
 import { LogReader } from '../journal/log-reader.ts';
 import {
   decodeDamage,
@@ -70,6 +69,8 @@ export async function repairDataFolder(dataDir: string, target: string): Promise
   const folder = openDataFolder(target, systemClock);
   let found: Omit<Repair, 'after'>;
   try {
+    // Loaded here and not above: this file is part of the package's index, and a thread that ends while it loads LMDB ends the process.
+    const { openLmdbStore } = await import('../journal/lmdb-store.ts');
     const store = openLmdbStore(folder.path);
     try {
       found = new Repairer(source, store, dataDir, target).run();

@@ -49,15 +49,24 @@ export interface HandlerPorts {
   readonly out: (item: Outbound) => void;
 }
 
-/** An actor that was running when a host died: how often in a row, and the turn before the one that it was in (modulo 2^32). */
+/** An actor that was running when a host died. */
 export interface Suspect {
   readonly key: CellKey;
+  /** In a row, with no turn of it committed between them. */
   readonly deaths: number;
+  /** The turn before the one that it was in (modulo 2^32). */
   readonly sequence: number;
+  /** Hosts that died while it ran, in any turn. */
+  readonly deathsInAll: number;
 }
 
 /** Messages that a suspect handles with care besides those that it may have lost or that waited for it: calls sent again come late. */
 const CAREFUL_SPARE = 64;
+/**
+ * Of those that waited for it, so many at the first death, and twice as many at each further one. A commit a message is slow: whoever
+ * waits for a suspect with thousands in its mailbox would pay for a death that mostly was not its doing, and while it is slow more come.
+ */
+const CAREFUL_WAITING = 256;
 
 export class Handler {
   readonly #ports: HandlerPorts;
@@ -83,14 +92,15 @@ export class Handler {
   /**
    * After a message of a suspect: whether the next one must wait until it is committed. The message that killed is among those which
    * the dead host had taken and not committed, or those that wait; beyond them the suspect is acquitted, or one whose senders are
-   * always faster would be handled with care for ever.
+   * always faster would be handled with care for ever. One that was acquitted too early kills again, and is then watched for longer.
    */
   mustWait(cell: Cell): boolean {
     const { key, mailbox, sequence } = cell;
     const suspect = this.#suspects.get(key);
     if (suspect === undefined) return false;
     const lost = Math.max(0, (suspect.sequence - sequence) | 0);
-    const left = this.#careful.get(key) ?? CAREFUL_SPARE + 2 * (lost + mailbox.length);
+    const waiting = Math.min(mailbox.length, CAREFUL_WAITING * 2 ** (suspect.deathsInAll - 1));
+    const left = this.#careful.get(key) ?? CAREFUL_SPARE + 2 * (lost + waiting);
     if (mailbox.length > 0 && left > 0) {
       this.#careful.set(key, left - 1);
       return true;
@@ -101,7 +111,7 @@ export class Handler {
   }
 
   handle(cell: Cell, envelope: Envelope, nowMs: number, record: Recorder | undefined): void {
-    if (isPlain(cell, envelope) && this.#suspects.size === 0) this.#handlePlain(cell, envelope, nowMs);
+    if (isPlain(cell, envelope) && !this.isSuspect(cell)) this.#handlePlain(cell, envelope, nowMs);
     else this.#handle(cell, envelope, nowMs, record);
   }
 

@@ -262,7 +262,7 @@ export class Fleet<TPort> {
     const before = this.#suspects.get(key);
     const deaths = before !== undefined && before.sequence === sequence ? before.deaths + 1 : 1;
     this.#suspects.delete(key);
-    this.#suspects.set(key, { key, deaths, sequence });
+    this.#suspects.set(key, { key, deaths, sequence, deathsInAll: (before?.deathsInAll ?? 0) + 1 });
     if (this.#suspects.size > SUSPECTS_LIMIT) {
       const first = this.#suspects.keys().next();
       if (!first.done) this.#suspects.delete(first.value);

@@ -23,6 +23,8 @@ export type Say = (word: string, value: unknown) => void;
 const WINDOW = 4;
 /** Deadline of every call: longer than any recovery takes on a busy machine. */
 const PATIENT = { timeoutMs: 60_000 } as const;
+/** A trip takes about as long: asked for faster, they would pile up, and who waits for the end would wait for the pile. */
+const TRIP_EVERY_MS = 20;
 const RESTART_TRIES = 5_000;
 /** Looks in a row that show nothing new: what is missing then does not come any more. */
 const STILL_LOOKS = 60;
@@ -200,7 +202,7 @@ export class Workload {
     for (let n = (this.found.journeys[i]?.asked ?? 0) + 1; !this.#ending; n++) {
       await this.#travel(i, n);
       this.#goesOn(`journey ${i}`);
-      await pause(5);
+      await pause(TRIP_EVERY_MS);
     }
   }
 

@@ -116,8 +116,11 @@ function die(way: Way, inActor: boolean): void {
     case 'garble':
       garbleNextFrame();
       return;
-    case 'pause':
-      for (const endMs = performance.now() + PAUSE_MS; performance.now() < endMs; );
+    case 'pause': {
+      // Not `performance.now()`: within a turn it stands still, and so would this thread, for ever.
+      const endNs = process.hrtime.bigint() + BigInt(PAUSE_MS) * 1_000_000n;
+      while (process.hrtime.bigint() < endNs);
+    }
   }
 }
 

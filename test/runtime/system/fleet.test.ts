@@ -171,12 +171,12 @@ test('suspects: an actor that dies in the same turn again is counted, one that g
     await until('the replacement', () => told.length === before + 2);
     return living(0).begun?.suspects;
   };
-  expect(await dieIn('a/b', 7)).toEqual([{ key: 'a/b', deaths: 1, sequence: 7 }]);
-  expect(await dieIn('a/b', 7)).toEqual([{ key: 'a/b', deaths: 2, sequence: 7 }]);
-  expect(await dieIn('a/b', 8)).toEqual([{ key: 'a/b', deaths: 1, sequence: 8 }]);
+  expect(await dieIn('a/b', 7)).toEqual([{ key: 'a/b', deaths: 1, sequence: 7, deathsInAll: 1 }]);
+  expect(await dieIn('a/b', 7)).toEqual([{ key: 'a/b', deaths: 2, sequence: 7, deathsInAll: 2 }]);
+  expect(await dieIn('a/b', 8)).toEqual([{ key: 'a/b', deaths: 1, sequence: 8, deathsInAll: 3 }]);
   expect(await dieIn('a/c', 1)).toEqual([
-    { key: 'a/b', deaths: 1, sequence: 8 },
-    { key: 'a/c', deaths: 1, sequence: 1 },
+    { key: 'a/b', deaths: 1, sequence: 8, deathsInAll: 3 },
+    { key: 'a/c', deaths: 1, sequence: 1, deathsInAll: 1 },
   ]);
   await fleet.stop(0);
 });
