@@ -16,7 +16,17 @@ const ENTRIES = [
   'supervisors/index.ts',
 ];
 /** LMDB aborts the process when its thread is ended meanwhile; the others are for those who use them. */
-const LAZY = ['lmdb', 'ajv', 'ajv-formats', 'redis', '@redis/client', 'ioredis', '@nats-io/transport-node', 'pg', 'yaml'];
+const LAZY = [
+  'lmdb',
+  'ajv',
+  'ajv-formats',
+  'redis',
+  '@redis/client',
+  'ioredis',
+  '@nats-io/transport-node',
+  'pg',
+  'yaml',
+];
 
 /** The ways from `entry`, by imports that are followed at once, to packages of the list. */
 const loadedAtOnce = (entry: string, files: readonly SourceFile[]): string[] => {
