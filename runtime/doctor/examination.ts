@@ -40,7 +40,7 @@ export interface BlockedFinding {
 export interface Examination {
   readonly path: string;
   readonly databaseBytes: number;
-  /** Of the relaxed mode's file, in front of the database. */
+  /** Of the file in front of the database. */
   readonly aheadBytes: number;
   /** How often the folder was opened by a system. */
   readonly run: number | undefined;

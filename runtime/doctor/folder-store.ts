@@ -22,7 +22,7 @@ import {
   rowFault,
   type TableName,
 } from '../journal/lmdb-rows.ts';
-import { readAhead } from '../journal/relaxed-store.ts';
+import { readAhead } from '../journal/ahead-file.ts';
 import { type KeyRange, type LogRow, META_NAMES, type MetaName, type Store, type WakeRow } from '../journal/store.ts';
 import type { WriteList } from '../journal/write-list.ts';
 import { findRows, type FoundRow, nameOf } from './found-rows.ts';
@@ -88,7 +88,7 @@ export class FolderStore implements Store {
     }
     const before = faults.length;
     this.#overlay(faults);
-    if (faults.length > before) unaccounted.push('commits of the relaxed mode are missing at the end');
+    if (faults.length > before) unaccounted.push('commits ahead of the database are missing at the end');
     this.unaccounted = unaccounted;
     for (const [name, { key }] of this.#tables.log) {
       if (isPosition(key)) continue;
@@ -191,7 +191,7 @@ export class FolderStore implements Store {
     return Promise.resolve();
   }
 
-  /** What the relaxed mode has not given to the database yet. */
+  /** What was not given to the database yet. */
   #overlay(faults: LmdbFault[]): void {
     const file = join(this.path, 'AHEAD');
     if (!existsSync(file)) return;

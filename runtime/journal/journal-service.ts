@@ -22,6 +22,8 @@ import type { KeyRange, Store } from './store.ts';
 
 /** With `sync: 'relaxed'`, how long after a commit it is flushed. What a power failure can cost. */
 const RELAXED_FLUSH_MS = 200;
+/** How long what is on the disk already stays in the file ahead of the database: it has to be read again after a crash. */
+const GROUP_FLUSH_MS = 1_000;
 
 export interface RawLetter {
   readonly id: string;
@@ -76,7 +78,7 @@ export class JournalService implements RawJournalControl {
       ...this.#ports,
       store,
       faults,
-      flushAfterMs: this.#options.sync === 'relaxed' ? RELAXED_FLUSH_MS : undefined,
+      flushAfterMs: this.#flushAfterMs(given !== undefined),
     });
     try {
       return this.#journal.open();
@@ -84,6 +86,12 @@ export class JournalService implements RawJournalControl {
       await store.close();
       throw error;
     }
+  }
+
+  #flushAfterMs(isGiven: boolean): number | undefined {
+    const { sync, dataDir } = this.#options;
+    if (sync === 'relaxed') return RELAXED_FLUSH_MS;
+    return isGiven || dataDir === undefined ? undefined : GROUP_FLUSH_MS;
   }
 
   connect(slot: number, epoch: number, link: HostLink): HostSession {

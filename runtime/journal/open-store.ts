@@ -17,16 +17,12 @@ export interface OpenedStore {
 export async function openStore({ dataDir, sync, checkPages }: JournalOptions): Promise<OpenedStore> {
   if (dataDir === undefined) return { store: new MemoryStore(), faults: [] };
   const { makeLmdbFile, openLmdbStore } = await import('./lmdb-store.ts');
-  const { openRelaxedStore, takeAhead } = await import('./relaxed-store.ts');
+  const { openAheadStore } = await import('./ahead-store.ts');
   await makeLmdbFile(dataDir);
   const store = openLmdbStore(dataDir, { checkPages });
   try {
-    if (sync === 'relaxed') {
-      const relaxed = openRelaxedStore(store, dataDir);
-      return { store: relaxed, faults: relaxed.faults };
-    }
-    // The last run may have been a relaxed one, and killed.
-    return { store, faults: takeAhead(store, dataDir) };
+    const ahead = openAheadStore(store, dataDir, sync);
+    return { store: ahead, faults: ahead.faults };
   } catch (error) {
     await store.close();
     throw error;

@@ -46,7 +46,7 @@ export interface StoreWrites {
 
 /**
  * `run`: how often the data were opened. `checkpoint`: where recovery begins. `trimmed`: below it there is no log.
- * `frame`: see `relaxed-store.ts`. `accepted`: what is lost below it, and was nobody's by name, has been accepted by command.
+ * `frame`: see `ahead-store.ts`. `accepted`: what is lost below it, and was nobody's by name, has been accepted by command.
  */
 export const META_NAMES = ['run', 'checkpoint', 'trimmed', 'frame', 'accepted'] as const;
 export type MetaName = (typeof META_NAMES)[number];

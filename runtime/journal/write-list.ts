@@ -2,7 +2,7 @@
  * The writes of one commit as a list, before any of them is done.
  *
  * Owns: the list. A store needs to know how much there is before it begins, a write that throws must leave nothing behind, and
- * the relaxed store keeps the list as bytes.
+ * the store with a file ahead keeps the list as bytes.
  */
 import type { CellKey } from '../kernel/address.ts';
 import { StorageError } from '../kernel/errors.ts';

@@ -11,7 +11,7 @@
  */
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openRelaxedStore, type RelaxedStore } from '../journal/relaxed-store.ts';
+import { type AheadStore, openAheadStore } from '../journal/ahead-store.ts';
 import type { Store } from '../journal/store.ts';
 import type { FaultDice } from './fault-plan.ts';
 
@@ -21,7 +21,7 @@ export class SimulatedAhead {
   readonly #folder: string;
   readonly #file: string;
   readonly #dice: FaultDice;
-  #store: RelaxedStore | undefined;
+  #store: AheadStore | undefined;
   /** Starts of the machine. */
   #boots = 1;
   /** Where the commits since the last flush end; the first is where the first of them begins. */
@@ -34,9 +34,9 @@ export class SimulatedAhead {
   }
 
   /** Puts the file of the last process, if there was one, into `database`, and begins a new one. */
-  open(database: Store): RelaxedStore {
+  open(database: Store): AheadStore {
     this.close();
-    this.#store = openRelaxedStore(database, this.#folder, this.#boots.toString(16).padStart(16, '0'));
+    this.#store = openAheadStore(database, this.#folder, 'relaxed', this.#boots.toString(16).padStart(16, '0'));
     this.flushed();
     return this.#store;
   }

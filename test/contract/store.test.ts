@@ -2,7 +2,7 @@
 import { describe, test } from 'vitest';
 import { openLmdbStore } from '../../runtime/journal/lmdb-store.ts';
 import { MemoryStore, type StoreContent } from '../../runtime/journal/memory-store.ts';
-import { openRelaxedStore } from '../../runtime/journal/relaxed-store.ts';
+import { openAheadStore } from '../../runtime/journal/ahead-store.ts';
 import { type StoreFixture, storeContract } from '../../runtime/testing/store-contract.ts';
 import { tmpDir } from '../support/tmp-dir.ts';
 
@@ -32,9 +32,9 @@ describe('lmdb', () => {
   });
 });
 
-describe('relaxed', () => {
+describe.each(['group', 'relaxed'] as const)('a file ahead of lmdb, %s', (sync) => {
   test.each(storeContract)('$name', async ({ run }) => {
     await using dir = await tmpDir('store');
-    await run({ open: async () => openRelaxedStore(openLmdbStore(dir.path), dir.path) });
+    await run({ open: async () => openAheadStore(openLmdbStore(dir.path), dir.path, sync) });
   });
 });

@@ -116,7 +116,6 @@ export class KilledWorld {
     return {
       process: this.order(needs === 'stop' || needs === 'backup' ? needs : 'work', {
         ...options,
-        ...(needs === 'relaxed' ? { sync: 'relaxed' } : {}),
         ...(needs === 'trim' ? { retention: 'trim' } : {}),
         ...(needs === 'trim' || needs === 'checkpoints' ? { checkpointEveryTurns: 50 } : {}),
       }),

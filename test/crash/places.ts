@@ -61,10 +61,10 @@ const PLACES: Readonly<Record<Exclude<Point, `effect.${string}` | 'turn.within'>
     const { LogTrim } = await import('../../runtime/journal/log-trim.ts');
     ahead(LogTrim.prototype, 'committed', () => pass('commit.after'));
   },
-  'relaxed.taken'() {
+  'ahead.taken'() {
     const { ftruncateSync } = fs;
     fs.ftruncateSync = (fd, length) => {
-      pass('relaxed.taken');
+      pass('ahead.taken');
       ftruncateSync(fd, length);
     };
     syncBuiltinESMExports();

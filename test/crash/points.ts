@@ -10,7 +10,7 @@ interface PointFacts {
   /** The latest passing to die at: a point of the process' work is passed many times. */
   readonly most: number;
   /** What the process has to be doing for the point to be passed at all. */
-  readonly needs?: 'relaxed' | 'trim' | 'checkpoints' | 'stop' | 'backup';
+  readonly needs?: 'trim' | 'checkpoints' | 'stop' | 'backup';
 }
 
 export const POINTS = {
@@ -28,7 +28,7 @@ export const POINTS = {
   'commit.within': { most: 120 },
   'commit.after': { most: 120 },
   /** The file ahead of the database has been taken over, and not yet emptied. */
-  'relaxed.taken': { most: 2, needs: 'relaxed' },
+  'ahead.taken': { most: 2 },
   'release.turn': { most: 400 },
   'release.receipts': { most: 120 },
   'checkpoint.image': { most: 20, needs: 'checkpoints' },

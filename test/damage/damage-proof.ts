@@ -143,8 +143,8 @@ async function oneCase(
   injury.apply(folder);
   const taken = await taker.take({
     ...questionsOf(folder, injury.folder),
-    // The group mode takes over what a killed relaxed one has left.
-    relaxed: injury.folder === 'relaxed' && dice.chance(0.5),
+    // Each mode takes over what a process that was killed in the other has left.
+    relaxed: (injury.folder === 'relaxed' || injury.folder === 'ahead') && dice.chance(0.5),
     checkPages: planted.checkPages ?? true,
     patienceMs: planted.checkPages === false ? CONTROL_PATIENCE_MS : PATIENCE_MS,
     histories: [dice.pick(HISTORIES), dice.pick(HISTORIES)],
@@ -251,7 +251,7 @@ export const damageProof: Proof = {
   title: 'Damage',
   what:
     'bits flipped anywhere in a data folder and in each kind of its bytes (first pages, branches, leaves, keys, free pages, batches, images, letters, ' +
-    "numbers, the relaxed mode's file, the small files), pages zeroed, doubled, swapped, overwritten, files cut off; stopped, killed, trimmed and relaxed " +
+    'numbers, the file ahead of the database, the small files), pages zeroed, doubled, swapped, overwritten, files cut off; stopped, killed, trimmed and relaxed ' +
     'folders. Then every actor, histories, letters and keyed requests are asked, and some go on and are opened again: each answer is right, or the actor ' +
     'is blocked, the opening refused or the loss reported with an error that names it; no process dies or hangs',
   unit: 'damaged folders',

@@ -1,11 +1,12 @@
 /**
  * The folders that are damaged: made by real systems, once a run.
  *
- * Owns: what the actors have done before, and the state of the folder at the end: stopped, killed, trimmed, or killed in relaxed mode.
+ * Owns: what the actors have done before, and the state of the folder at the end: stopped, killed, trimmed, or killed
+ * before the file ahead was taken into the database, in each sync mode.
  */
 import { join } from 'node:path';
 import { ActorSystem, type SystemOptions } from '../../runtime/index.ts';
-import { crashCopy } from '../support/crash-copy.ts';
+import { crashCopy, settledCrashCopy } from '../support/crash-copy.ts';
 import { citizen, clerk, lamp } from './citizens.ts';
 
 export const CITIZENS = Array.from(
@@ -17,7 +18,7 @@ export const LAMPS = ['l0', 'l1', 'l2'];
 const MODULE = new URL('./citizens.ts', import.meta.url);
 
 /** How a folder was left. */
-export const FOLDERS = ['stopped', 'killed', 'trimmed', 'relaxed'] as const;
+export const FOLDERS = ['stopped', 'killed', 'ahead', 'trimmed', 'relaxed'] as const;
 export type FolderName = (typeof FOLDERS)[number];
 
 export function startTown(dataDir: string, options: Partial<SystemOptions> = {}): Promise<ActorSystem> {
@@ -30,14 +31,15 @@ export async function buildTown(root: string): Promise<void> {
   {
     await using system = await startTown(at('stopped'));
     await live(system);
-    crashCopy(at('stopped'), at('killed'));
+    crashCopy(at('stopped'), at('ahead'));
+    await settledCrashCopy(at('stopped'), at('killed'));
   }
   {
     crashCopy(at('killed'), at('trimmed-alive'));
     await using system = await startTown(at('trimmed-alive'), { retention: 'trim' });
     await system.checkpoint();
     await rounds(system, 1, 50);
-    crashCopy(at('trimmed-alive'), at('trimmed'));
+    await settledCrashCopy(at('trimmed-alive'), at('trimmed'));
   }
   await using system = await startTown(at('relaxed-alive'), { sync: 'relaxed' });
   await live(system);

@@ -26,7 +26,7 @@ export function judge(truth: Census, found: Census, injured: string): Verdict {
   if (found.opening !== undefined) return { outcome: 'not opened', faults: refusalFaults(found.opening, injured) };
   const faults: string[] = [];
   if (found.failure !== undefined) faults.push(`the system stopped: ${show({ refused: found.failure })}`);
-  // The relaxed mode's file may have lost its end, where nobody can say whether that was ever promised: it is said.
+  // The file ahead may have lost its end, where nobody can say whether that was ever promised: it is said.
   const isReported = found.reported.some(({ table }) => table === 'ahead');
   let outcome: Outcome = isReported ? 'loss reported' : 'unharmed';
   const raise = (to: Outcome): void => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FORMAT_VERSION } from '../../runtime/journal/batch-layout.ts';
 import { ActorSystem, examineDataFolder, repairDataFolder } from '../../runtime/index.ts';
 import { counter } from '../support/actors/basic.ts';
-import { crashCopy } from '../support/crash-copy.ts';
+import { settledCrashCopy } from '../support/crash-copy.ts';
 import { type TmpDir, tmpDir } from '../support/tmp-dir.ts';
 import { codeOf, errorOf } from '../support/until.ts';
 
@@ -46,7 +46,7 @@ beforeAll(async () => {
   await codeOf(system.ref(counter, 'c1').ask({ type: 'BOOM' }));
   await system.checkpoint();
   for (let n = 1; n <= 3; n++) await system.ref(counter, `c${n}`).tell({ type: 'ADD', by: 10, data: `marker-${n}` });
-  crashCopy(dir.at('alive'), dir.at('good'));
+  await settledCrashCopy(dir.at('alive'), dir.at('good'));
 });
 afterAll(() => dir[Symbol.asyncDispose]());
 

@@ -97,7 +97,7 @@ export const hostileFrames: Proof = {
   what:
     'Bytes that were flipped, cut, spliced, renumbered, nested, said to be huge, or replayed, at every place where bytes become values: ' +
     'messages, frames and ends of links, batches, turns, images, dead letters and parcels of the journal (with sums made right again), ' +
-    "the relaxed store's file, batches of a host gone mad, and control calls. Each is refused with a typed error or is a value that " +
+    'the file ahead of the database, batches of a host gone mad, and control calls. Each is refused with a typed error or is a value that ' +
     'comes back the same; no prototype is changed, no case hangs or takes memory beyond its bytes, and a link ends once.',
   unit: 'mutated inputs',
   sizes: { quick: 5_000, ci: 500_000, full: 20_000_000 },

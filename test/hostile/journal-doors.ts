@@ -1,9 +1,9 @@
-/** The doors of the journal as a whole: batches of a host that has lost its senses, answers of its thread, the relaxed store's file. */
+/** The doors of the journal as a whole: batches of a host that has lost its senses, answers of its thread, the file ahead of the database. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JournalControlClient } from '../../runtime/journal/journal-control-client.ts';
 import { MemoryStore } from '../../runtime/journal/memory-store.ts';
-import { openRelaxedStore } from '../../runtime/journal/relaxed-store.ts';
+import { openAheadStore } from '../../runtime/journal/ahead-store.ts';
 import { encodeImage } from '../../runtime/journal/row-codec.ts';
 import type { Store } from '../../runtime/journal/store.ts';
 import { packNext } from '../../runtime/wire/journal-codec.ts';
@@ -106,7 +106,7 @@ export function aheadDoor(seed: number, scratch: string): Door {
       const below = new MemoryStore();
       let store: Store;
       try {
-        store = openRelaxedStore(below, folder);
+        store = openAheadStore(below, folder, 'relaxed');
       } catch (error) {
         return judgeRefusal(error, STORE_CODES, bytes);
       }
@@ -127,7 +127,7 @@ const isPrefix = (found: readonly string[], of: readonly string[]): boolean => f
 
 function aheadFile(folder: string, seed: number): { readonly bytes: Uint8Array; readonly rows: readonly string[] } {
   rmSync(join(folder, 'AHEAD'), { force: true });
-  const store = openRelaxedStore(new MemoryStore(), folder);
+  const store = openAheadStore(new MemoryStore(), folder, 'relaxed');
   const rows: string[] = [];
   for (let i = 1; i <= 6; i++) {
     const row = Buffer.alloc(20 + ((seed + i) % 30), i + (seed % 100));

@@ -1,7 +1,7 @@
 /**
  * Sums made right again after a mutation: what a fault of the writer, or somebody with a hex editor, would leave.
  *
- * Owns: where the sums of batches, rows and the file of the relaxed store are. Does as much as the lies in the bytes allow.
+ * Owns: where the sums of batches, rows and the file ahead of the database are. Does as much as the lies in the bytes allow.
  */
 import {
   H_BODY_BYTES,

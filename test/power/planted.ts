@@ -16,14 +16,23 @@ interface Planted {
 const DURABLE = '{ overlappingSync: false, safeRestore: true }';
 
 export const PLANTED = {
-  // No fault: a limit that a small load reaches too.
-  'small-ahead': [{ module: 'relaxed-store.ts', text: '16 << 20', instead: '16 << 10' }],
-  'no-sync': [{ module: 'lmdb-store.ts', text: DURABLE, instead: '{ overlappingSync: false, noSync: true }' }],
+  // No fault: limits that a small load reaches too.
+  'small-ahead': [
+    {
+      module: 'ahead-store.ts',
+      text: '{ group: 4 << 20, relaxed: 16 << 20 }',
+      instead: '{ group: 9_000, relaxed: 16_000 }',
+    },
+    { module: 'ahead-store.ts', text: '128 << 10', instead: '3_000' },
+  ],
+  'no-sync': [{ module: 'ahead-store.ts', text: '(isFlushed ? (DSYNC ?? 0) : 0)', instead: '0' }],
+  'no-database-sync': [{ module: 'lmdb-store.ts', text: DURABLE, instead: '{ overlappingSync: false, noSync: true }' }],
   'early-acknowledgement': [
     {
-      module: 'lmdb-store.ts',
-      text: 'this.#root.transactionSync(() => list.writeTo(this.#writes));',
-      instead: 'setTimeout(() => this.#root.transactionSync(() => list.writeTo(this.#writes)), 3);',
+      module: 'ahead-store.ts',
+      text: '    this.#append(list);\n    this.#lastPosition = lastPosition;\n    this.#frame++;',
+      instead:
+        '    setTimeout(() => this.#append(list), 3);\n    this.#lastPosition = lastPosition;\n    this.#frame++;',
     },
   ],
   'no-names': [
@@ -38,7 +47,7 @@ export const PLANTED = {
   ],
   'no-sums': [
     {
-      module: 'relaxed-store.ts',
+      module: 'ahead-file.ts',
       text: 'if (sum !== crc32Of(bytes, view, at + 8, end)) break;',
       instead: '',
     },
@@ -59,11 +68,15 @@ if (faults.length > 0) {
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);
-      const fault = faults.find(({ module }) => url.endsWith(`/${module}`));
-      if (fault === undefined) return loaded;
-      const parts = sourceOf(loaded.source).split(fault.text);
-      if (parts.length !== 2) throw new Error(`${url} does not hold once what is to be changed: ${fault.text}`);
-      return { ...loaded, source: parts.join(fault.instead) };
+      const here = faults.filter(({ module }) => url.endsWith(`/${module}`));
+      if (here.length === 0) return loaded;
+      let source = sourceOf(loaded.source);
+      for (const { text, instead } of here) {
+        const parts = source.split(text);
+        if (parts.length !== 2) throw new Error(`${url} does not hold once what is to be changed: ${text}`);
+        source = parts.join(instead);
+      }
+      return { ...loaded, source };
     },
   });
 }

@@ -75,7 +75,11 @@ function longer(rows: number): Plot[] {
       threads,
       { ...cut, after: at },
       { after: at + 2, lives: [group(6, trimmed), relaxed(6, { ...trimmed, stops: false })] },
-      { after: at + 1, lives: [group(6, { ...trimmed, threads: 1 }), group(8, { stops: false })] },
+      {
+        after: at + 1,
+        lives: [group(6, { ...trimmed, threads: 1 }), group(8, { stops: false })],
+        planted: 'small-ahead',
+      },
     ];
   }).flat();
 }
@@ -238,13 +242,20 @@ export const powerProof: Proof = {
   sizes: { quick: 300, ci: 20_000, full: 200_000 },
   run: prove,
   controls: [
-    control('no-sync', 'a journal that does not sync', [group(6, { stops: false })], { load: true, check: false }),
+    control('no-sync', 'a file ahead that is not waited for', [group(6, { stops: false })], {
+      load: true,
+      check: false,
+    }),
+    control('no-database-sync', 'a database that does not sync', [group(30, { stops: false })], {
+      load: true,
+      check: false,
+    }),
     control('early-acknowledgement', 'acknowledged before the flush', [group(6, { stops: false })], {
       load: true,
       check: false,
     }),
     control('no-names', 'names of files not waited for', [group(3, { stops: false })], { load: true, check: false }),
-    control('no-safe-restore', "LMDB's own defaults with the boot id unchanged", [group(6, { stops: false })], {
+    control('no-safe-restore', "LMDB's own defaults with the boot id unchanged", [group(30, { stops: false })], {
       load: true,
       check: true,
       sameStart: true,

@@ -15,10 +15,11 @@ import { FORMAT_VERSION } from '../../../runtime/journal/batch-layout.ts';
 import { openDataFolder } from '../../../runtime/journal/data-folder.ts';
 import { createInlineJournal } from '../../../runtime/journal/inline-journal.ts';
 import { openLmdbStore } from '../../../runtime/journal/lmdb-store.ts';
-import { openRelaxedStore } from '../../../runtime/journal/relaxed-store.ts';
+import { openAheadStore } from '../../../runtime/journal/ahead-store.ts';
 import type { Store } from '../../../runtime/journal/store.ts';
 import { systemClock } from '../../../runtime/kernel/clock.ts';
-import { StorageFullError } from '../../../runtime/kernel/errors.ts';
+import type { SyncMode } from '../../../runtime/journal/journal-control.ts';
+import { StorageError, StorageFullError } from '../../../runtime/kernel/errors.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 import { imageRow, Rig, turn } from './journal-rig.ts';
 
@@ -87,7 +88,7 @@ describe('a full disk', () => {
     writeFileSync(dir.at('disk', 'ballast'), Buffer.alloc(2 << 20));
     const data = dir.at('disk', 'data');
     mkdirSync(data);
-    const store = openRelaxedStore(openLmdbStore(data), data);
+    const store = openAheadStore(openLmdbStore(data), data, 'relaxed');
     let position = 1;
     const write = (): void => store.commit((writes) => writes.log(position, Buffer.alloc(30_000, position)));
     expect(() => {
@@ -257,65 +258,164 @@ describe('rotten bytes', () => {
   });
 });
 
-describe('relaxed', () => {
-  test('N2, N3: a torn tail ends the file, what is before it is kept; a rotten one is damage', async () => {
-    await using dir = await tmpDir('relaxed');
-    const store = openRelaxedStore(openLmdbStore(dir.path), dir.path);
-    for (let i = 1; i <= 10; i++) store.commit((writes) => writes.log(i, Buffer.alloc(100, i)));
-    await using copies = await tmpDir('relaxed-copies');
+describe('the file ahead', () => {
+  const FILE_HEADER = 16;
+  const FRAMES = 10;
+  const OTHER_START = '11111111-2222-3333-4444-555555555555';
+
+  /** A file of ten frames that a killed process has left, and what comes of changed copies of it. */
+  const killed = async (sync: SyncMode) => {
+    const dir = await tmpDir('ahead');
+    const store = openAheadStore(openLmdbStore(dir.path), dir.path, sync);
+    for (let i = 1; i <= FRAMES; i++) store.commit((writes) => writes.log(i, Buffer.alloc(100, i)));
     const ahead = readFileSync(dir.at('AHEAD'));
-    const header = 16;
-    const frame = (ahead.length - header) / 10;
-    let copy = 0;
-    /** Rows that come back; undefined when the store does not open. `boot`: in which start of the machine it is opened. */
-    const reopen = async (bytes: Uint8Array, boot?: string): Promise<number | undefined> => {
-      const path = copies.at(String(copy++));
-      mkdirSync(path);
-      copyFileSync(dir.at('data.mdb'), `${path}/data.mdb`);
-      writeFileSync(`${path}/AHEAD`, bytes);
-      const below = openLmdbStore(path);
-      let again: ReturnType<typeof openRelaxedStore>;
-      try {
-        again = boot === undefined ? openRelaxedStore(below, path) : openRelaxedStore(below, path, boot);
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'DATA_DAMAGED', details: { table: 'ahead' } });
-        expect(readFileSync(`${path}/AHEAD`).equals(bytes)).toBe(true);
-        await below.close();
-        return undefined;
-      }
-      const rows = [...again.logFrom(0)];
-      expect(rows.every((row, i) => row.position === i + 1 && row.bytes.every((byte) => byte === i + 1))).toBe(true);
-      expect(statSync(`${path}/AHEAD`).size).toBe(header);
-      expect(again.faults.length > 0).toBe(boot !== undefined && rows.length < 10);
-      expect(existsSync(`${path}/AHEAD.damaged`)).toBe(again.faults.length > 0);
-      await again.close();
-      return rows.length;
+    const frame = (ahead.length - FILE_HEADER) / FRAMES;
+    let copies = 0;
+    return {
+      ahead,
+      /** Where frame `n` begins, from 0 on. */
+      start: (n: number): number => FILE_HEADER + frame * n,
+      /** Rows that come back, and whether some were said to be missing; undefined when the store does not open. `boot`: in which start of the machine it is opened. */
+      async reopen(bytes: Uint8Array, boot?: string): Promise<{ rows: number; isReported: boolean } | undefined> {
+        const path = dir.at(`copy-${copies++}`);
+        mkdirSync(path);
+        copyFileSync(dir.at('data.mdb'), `${path}/data.mdb`);
+        writeFileSync(`${path}/AHEAD`, bytes);
+        const below = openLmdbStore(path);
+        let again: ReturnType<typeof openAheadStore>;
+        try {
+          again = openAheadStore(below, path, sync, boot);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'DATA_DAMAGED', details: { table: 'ahead' } });
+          expect(readFileSync(`${path}/AHEAD`).equals(bytes)).toBe(true);
+          await below.close();
+          return undefined;
+        }
+        const rows = [...again.logFrom(0)];
+        expect(rows.every((row, i) => row.position === i + 1 && row.bytes.every((byte) => byte === i + 1))).toBe(true);
+        expect(statSync(`${path}/AHEAD`).size).toBe(FILE_HEADER);
+        const isReported = again.faults.length > 0;
+        expect(existsSync(`${path}/AHEAD.damaged`)).toBe(isReported);
+        await again.close();
+        return { rows: rows.length, isReported };
+      },
+      flipped(at: number): Uint8Array {
+        const bytes = Uint8Array.from(ahead);
+        (bytes[at] as number) ^= 1;
+        return bytes;
+      },
+      async [Symbol.asyncDispose]() {
+        await store.close();
+        await dir[Symbol.asyncDispose]();
+      },
     };
-    const flipped = (at: number): Uint8Array => {
-      const bytes = Uint8Array.from(ahead);
-      (bytes[at] as number) ^= 1;
-      return bytes;
-    };
-    const OTHER = '11111111-2222-3333-4444-555555555555';
-    const start = (n: number): number => header + frame * n;
+  };
+
+  test('AF1, AF4, relaxed: a torn tail ends the file, what is before it is kept; a rotten one is damage', async () => {
+    await using file = await killed('relaxed');
+    const { ahead, start, reopen, flipped } = file;
     const hole = Buffer.concat([ahead.subarray(0, start(3)), ahead.subarray(start(4))]);
-    expect(await reopen(ahead)).toBe(10);
+    expect(await reopen(ahead)).toEqual({ rows: 10, isReported: false });
     // Killed within a write.
-    expect(await reopen(ahead.subarray(0, ahead.length - 1))).toBe(9);
-    expect(await reopen(ahead.subarray(0, 5))).toBe(0);
+    expect(await reopen(ahead.subarray(0, ahead.length - 1))).toEqual({ rows: 9, isReported: false });
+    expect(await reopen(ahead.subarray(0, 5))).toEqual({ rows: 0, isReported: false });
     // No power failure came between: what does not fit was damaged.
     for (const at of [start(4) + 20, start(9), start(9) + 1, start(9) + 9, start(9) + 30]) {
       expect(await reopen(flipped(at))).toBeUndefined();
-      expect(await reopen(flipped(at), OTHER)).toBe(at < start(5) ? 4 : 9);
+      expect(await reopen(flipped(at), OTHER_START)).toEqual({ rows: at < start(5) ? 4 : 9, isReported: true });
     }
-    expect(await reopen(flipped(9))).toBe(10);
+    expect(await reopen(flipped(9))).toEqual({ rows: 10, isReported: false });
     // A frame in the middle that never reached the disk.
     expect(await reopen(hole)).toBeUndefined();
-    expect(await reopen(hole, OTHER)).toBe(3);
+    expect(await reopen(hole, OTHER_START)).toEqual({ rows: 3, isReported: true });
+  });
+
+  test.each([undefined, OTHER_START])(
+    'AF1, AF3, group: the last frame may have been cut off, and is reported; behind any other one stands a later one, and that is damage (%s)',
+    async (boot) => {
+      await using file = await killed('group');
+      const { ahead, start, reopen, flipped } = file;
+      expect(await reopen(ahead, boot)).toEqual({ rows: 10, isReported: false });
+      // The process was killed within a write; or the power was cut, if the machine was started anew.
+      expect(await reopen(ahead.subarray(0, ahead.length - 1), boot)).toEqual({
+        rows: 9,
+        isReported: boot !== undefined,
+      });
+      for (const at of [start(9), start(9) + 1, start(9) + 9, start(9) + 30])
+        expect(await reopen(flipped(at), boot)).toEqual({ rows: 9, isReported: true });
+      const zeroed = Buffer.from(ahead).fill(0, start(9) + 10);
+      expect(await reopen(zeroed, boot)).toEqual({ rows: 9, isReported: true });
+      for (const at of [start(0) + 30, start(4), start(4) + 9, start(8) + 20])
+        expect(await reopen(flipped(at), boot)).toBeUndefined();
+      expect(
+        await reopen(Buffer.concat([ahead.subarray(0, start(3)), ahead.subarray(start(4))]), boot),
+      ).toBeUndefined();
+      expect(await reopen(Buffer.from(ahead).fill(0, start(2), start(5)), boot)).toBeUndefined();
+    },
+  );
+
+  test('N3: rows one by one, images and numbers are read from what is ahead; other reads take it into the database', async () => {
+    await using dir = await tmpDir('ahead');
+    const database = openLmdbStore(dir.path);
+    const store = openAheadStore(database, dir.path, 'group');
+    for (const position of [3, 5, 9])
+      store.commit((writes) => {
+        writes.log(position, Buffer.alloc(10, position));
+        writes.image('a/b', Buffer.alloc(8, position), undefined);
+        writes.meta('checkpoint', position);
+      });
+    const rows = (): unknown[] => [2, 3, 4, 8, 100].map((at) => store.logAt(at)?.position);
+    expect(rows()).toEqual([undefined, 3, 3, 5, 9]);
+    expect([store.image('a/b')?.[0], store.meta('checkpoint')]).toEqual([9, 9]);
+    expect([store.letterIds({ limit: 9 }), store.damages()]).toEqual([[], []]);
+    expect(database.meta('frame')).toBeUndefined();
+    expect(store.imageKeys({ limit: 9 })).toEqual(['a/b']);
+    expect(database.meta('frame')).toBe(3);
+    expect(rows()).toEqual([undefined, 3, 3, 5, 9]);
     await store.close();
   });
 
-  test('N4: a frame of a past that a power cut took back is not taken behind a new one', async () => {
+  test('group: a large commit goes into the database at once, behind what is ahead of it', async () => {
+    await using dir = await tmpDir('ahead');
+    const database = openLmdbStore(dir.path);
+    const store = openAheadStore(database, dir.path, 'group');
+    store.commit((writes) => writes.log(1, Buffer.alloc(10, 1)));
+    store.commit((writes) => writes.log(2, Buffer.alloc(300_000, 2)));
+    expect(database.meta('frame')).toBe(1);
+    expect(database.logAt(9)?.position).toBe(2);
+    store.commit((writes) => writes.log(3, Buffer.alloc(10, 3)));
+    expect(database.logAt(9)?.position).toBe(2);
+    expect(() => store.commit((writes) => writes.log(3, Buffer.alloc(300_000, 3)))).toThrowError(StorageError);
+    // As a process that is killed now leaves it.
+    const copy = dir.at('copy');
+    mkdirSync(copy);
+    for (const name of ['data.mdb', 'AHEAD']) copyFileSync(dir.at(name), `${copy}/${name}`);
+    await store.close();
+    const again = openAheadStore(openLmdbStore(copy), copy, 'group');
+    expect([...again.logFrom(0)].map(({ position, bytes }) => [position, bytes.length])).toEqual([
+      [1, 10],
+      [2, 300_000],
+      [3, 10],
+    ]);
+    await again.close();
+  });
+
+  test.each(['group', 'relaxed'] as const)('%s: it begins anew when it has grown', async (sync) => {
+    await using dir = await tmpDir('ahead');
+    const store = openAheadStore(openLmdbStore(dir.path), dir.path, sync);
+    const limitBytes = (sync === 'group' ? 4 : 16) << 20;
+    const row = Buffer.alloc(100_000);
+    const sizes = Array.from({ length: Math.ceil((limitBytes * 2.5) / row.length) }, (_, position) => {
+      store.commit((writes) => writes.log(position, row));
+      return statSync(dir.at('AHEAD')).size;
+    });
+    expect(Math.max(...sizes)).toBeLessThan(limitBytes);
+    expect(sizes.filter((size) => size === FILE_HEADER)).toHaveLength(2);
+    expect(store.logPositions(0, 1_000)).toHaveLength(sizes.length);
+    await store.close();
+  });
+
+  test('AF2: a frame of a past that a power cut took back is not taken behind a new one', async () => {
     await using dir = await tmpDir('relaxed');
     const [first, second, third] = [dir.at('first'), dir.at('second'), dir.at('third')];
     const boot = (n: number): string => `${n}`.repeat(32);
@@ -328,7 +428,7 @@ describe('relaxed', () => {
       writeFileSync(`${to}/AHEAD`, bytes);
     };
     mkdirSync(first);
-    const store = openRelaxedStore(openLmdbStore(first), first, boot(1));
+    const store = openAheadStore(openLmdbStore(first), first, 'relaxed', boot(1));
     for (const position of [1, 2]) commit(store, position, 1);
     const old = ahead(first);
     const start = 16 + (old.length - 16) / 2;
@@ -338,30 +438,26 @@ describe('relaxed', () => {
     (torn[60] as number) ^= 1;
     next(first, second, torn);
     await store.close();
-    const again = openRelaxedStore(openLmdbStore(second), second, boot(2));
+    const again = openAheadStore(openLmdbStore(second), second, 'relaxed', boot(2));
     commit(again, 1, 2);
     expect(ahead(second)).toHaveLength(start);
 
     // And cut again: the new frame is on the disk, the cutting of the file before it is not.
     next(second, third, Buffer.concat([ahead(second), old.subarray(start)]));
     await again.close();
-    const last = openRelaxedStore(openLmdbStore(third), third, boot(3));
+    const last = openAheadStore(openLmdbStore(third), third, 'relaxed', boot(3));
     expect([...last.logFrom(0)].map(({ position, bytes }) => [position, bytes[0]])).toEqual([[1, 2]]);
     await last.close();
   });
 
   test('frames that are in the database already are not taken twice', async () => {
     await using dir = await tmpDir('relaxed');
-    const store = openRelaxedStore(openLmdbStore(dir.path), dir.path);
+    const store = openAheadStore(openLmdbStore(dir.path), dir.path, 'relaxed');
     for (let i = 1; i <= 3; i++) store.commit((writes) => writes.log(i, Buffer.alloc(10, i)));
-    const ahead = readFileSync(dir.at('AHEAD'));
     store.flush();
     store.commit((writes) => writes.log(4, Buffer.alloc(10, 4)));
-    const more = readFileSync(dir.at('AHEAD')).subarray(16);
     await store.close();
-    // As if the cutting of the file had not reached the disk.
-    writeFileSync(dir.at('AHEAD'), Buffer.concat([ahead, more]));
-    const again = openRelaxedStore(openLmdbStore(dir.path), dir.path);
+    const again = openAheadStore(openLmdbStore(dir.path), dir.path, 'relaxed');
     expect([...again.logFrom(0)].map((row) => row.position)).toEqual([1, 2, 3, 4]);
     expect(again.meta('frame')).toBe(4);
     await again.close();

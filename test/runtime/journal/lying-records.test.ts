@@ -7,7 +7,7 @@ import { BatchReader, decodeTurn } from '../../../runtime/journal/batch-reader.t
 import { decodeParcels, encodeParcels, type RawTurn } from '../../../runtime/journal/cell-parcel.ts';
 import { viewOf } from '../../../runtime/journal/crc32.ts';
 import { MemoryStore } from '../../../runtime/journal/memory-store.ts';
-import { openRelaxedStore, takeAhead } from '../../../runtime/journal/relaxed-store.ts';
+import { openAheadStore } from '../../../runtime/journal/ahead-store.ts';
 import { encodeImage, readImageHeader } from '../../../runtime/journal/row-codec.ts';
 import { packNext } from '../../../runtime/wire/journal-codec.ts';
 import { resealAhead, resealBatch, resealRow } from '../../hostile/sums.ts';
@@ -100,9 +100,9 @@ test('an image with more watermarks than bytes', () => {
   expect(() => readImageHeader('cell/a', row)).toThrowError(damaged);
 });
 
-test('a frame of the relaxed store that says what it has not is refused by name, and its file is let go', async () => {
+test('a frame ahead of the database that says what it has not is refused by name, and its file is let go', async () => {
   await using dir = await tmpDir('lying');
-  const store = openRelaxedStore(new MemoryStore(), dir.path);
+  const store = openAheadStore(new MemoryStore(), dir.path, 'relaxed');
   store.commit((writes) => writes.log(1, Buffer.alloc(40, 1)));
   const open = (): number => readdirSync('/proc/self/fd').length;
   const bytes = Buffer.alloc(60);
@@ -118,7 +118,9 @@ test('a frame of the relaxed store that says what it has not is refused by name,
     bytes[36] = kind;
     resealAhead(bytes);
     writeFileSync(dir.at('AHEAD'), bytes);
-    expect(() => openRelaxedStore(new MemoryStore(), dir.path)).toThrowError(expect.objectContaining({ code }));
+    expect(() => openAheadStore(new MemoryStore(), dir.path, 'relaxed')).toThrowError(
+      expect.objectContaining({ code }),
+    );
   }
   if (existsSync('/proc/self/fd')) expect(open()).toBe(before);
   await store.close();
@@ -127,7 +129,7 @@ test('a frame of the relaxed store that says what it has not is refused by name,
 test('a row of the log whose key lies behind the file ahead is damage by name, and the file stays', async () => {
   await using dir = await tmpDir('lying');
   const store = new MemoryStore();
-  const killed = openRelaxedStore(store, dir.path);
+  const killed = openAheadStore(store, dir.path, 'relaxed');
   killed.commit((writes) => writes.log(600, Buffer.from('a')));
   killed.flush();
   killed.commit((writes) => writes.log(602, Buffer.from('b')));
@@ -139,7 +141,7 @@ test('a row of the log whose key lies behind the file ahead is damage by name, a
     writes.log(9_600, Buffer.from('a'));
   });
   const byName = expect.objectContaining({ code: 'DATA_DAMAGED', details: { table: 'log', position: 9_600 } });
-  expect(() => openRelaxedStore(store, dir.path)).toThrowError(byName);
-  expect(() => takeAhead(store, dir.path)).toThrowError(byName);
+  expect(() => openAheadStore(store, dir.path, 'relaxed')).toThrowError(byName);
+  expect(() => openAheadStore(store, dir.path, 'group')).toThrowError(byName);
   expect(readFileSync(dir.at('AHEAD'))).toEqual(ahead);
 });

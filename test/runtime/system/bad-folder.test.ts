@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { ActorSystem } from '../../../runtime/index.ts';
 import { counter } from '../../support/actors/basic.ts';
-import { crashCopy } from '../../support/crash-copy.ts';
+import { settledCrashCopy } from '../../support/crash-copy.ts';
 import { smallDisk } from '../../support/small-disk.ts';
 import { type TmpDir, tmpDir } from '../../support/tmp-dir.ts';
 import { codeOf, errorOf, recordEvents, until } from '../../support/until.ts';
@@ -22,13 +22,13 @@ const start = (dataDir: string, threads: number): Promise<ActorSystem> =>
   ActorSystem.start({ dataDir, threads, actors: [MODULE] });
 
 /** Three actors with 1, 2 and 3 in them. */
-const fill = async (dataDir: string, before: () => void = () => {}): Promise<void> => {
+const fill = async (dataDir: string, before: () => Promise<unknown> = () => Promise.resolve()): Promise<void> => {
   await using system = await start(dataDir, 0);
   for (const by of [1, 2, 3]) {
     const ref = await system.spawn(counter, { id: `c${by}` });
     await ref.tell({ type: 'ADD', by });
   }
-  before();
+  await before();
 };
 
 const fingerprint = (folder: string): string => {
@@ -281,7 +281,7 @@ const flippedFolders = async (
   most: number,
 ): Promise<(() => string)[]> => {
   // As a killed process leaves it: after a stop in peace the turns are in the states, and nobody reads them.
-  await fill(folder.at('data'), () => void crashCopy(folder.at('data'), folder.at('good')));
+  await fill(folder.at('data'), () => settledCrashCopy(folder.at('data'), folder.at('good')));
   const good = readFileSync(join(folder.at('good'), 'data.mdb'));
   const places: number[] = [];
   for (const word of words) {
