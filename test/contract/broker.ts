@@ -9,6 +9,7 @@ import { ContractRegistry } from '../../runtime/broker/contracts/contract-regist
 import type { MessageBroker } from '../../runtime/broker/message-broker.ts';
 import type { MessageBrokerOptions } from '../../runtime/broker/broker-options.ts';
 import type { Message } from '../../runtime/broker/contract/message.ts';
+import type { ReceiptState } from '../../runtime/broker/contract/receipt.ts';
 import { codeOf, until } from '../support/until.ts';
 
 export interface BrokerWorld {
@@ -494,6 +495,55 @@ export const brokerContract: readonly BrokerCase[] = [
       await broker.subscribe('y', ({ payload }) => void got.push(payload), { name: 'x' });
       await (await broker.publish({ type: 'y', payload: 1 })).settled({ timeoutMs: 10_000 });
       expect(got).toEqual([1]);
+    },
+  },
+  {
+    name: 'a receipt does not wait for a subscription that is deleted meanwhile',
+    run: async (world) => {
+      const broker = await world.start();
+      const working = gate();
+      await broker.subscribe('x', () => 'done', { name: 'quick' });
+      let began = 0;
+      const slow = await broker.subscribe(
+        'x',
+        () => {
+          began += 1;
+          return working.opened;
+        },
+        { name: 'slow' },
+      );
+      const [first, second] = [await broker.publish({ type: 'x' }), await broker.publish({ type: 'x' })];
+      expect(first.subscriptions).toBe(2);
+      const settling = [first, second].map((receipt) => receipt.settled({ timeoutMs: 20_000 }));
+      await until('the slow one works', () => began === 1);
+      const deleting = slow.delete();
+      working.open();
+      await deleting;
+      for (const state of await Promise.all([...settling, second.settled({ timeoutMs: 20_000 })])) {
+        expect(state.subscriptions['quick']).toMatchObject({ status: 'handled', reply: 'done' });
+      }
+    },
+  },
+  {
+    name: 'many large replies at once: each is with its receipt',
+    run: async (world) => {
+      const broker = await world.start();
+      const all = gate();
+      let begun = 0;
+      const answer = async ({ payload }: Message): Promise<Uint8Array> => {
+        begun += 1;
+        if (begun === 100) all.open();
+        await all.opened;
+        return new Uint8Array(20_000).fill(payload as number);
+      };
+      await broker.subscribe('large', answer, { name: 'large', concurrency: 100 });
+      const receipts = await Promise.all(numbers(100).map((n) => broker.publish({ type: 'large', payload: n, key: `${n}` })));
+      const replyOf = ({ subscriptions }: ReceiptState): unknown =>
+        (subscriptions['large'] as { reply?: Uint8Array }).reply?.[0];
+      const settled = await Promise.all(receipts.map((receipt) => receipt.settled({ timeoutMs: 20_000 })));
+      expect(settled.map(replyOf)).toEqual(numbers(100));
+      for (const { status } of await Promise.all(receipts.map((receipt) => receipt.state())))
+        expect(status).toBe('handled');
     },
   },
   {

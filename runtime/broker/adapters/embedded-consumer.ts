@@ -15,13 +15,15 @@ import type { AdapterConsumer, HandOut, Outcome } from '../broker-adapter.ts';
 import type { DeliveryStatus } from '../contract/receipt.ts';
 import { addHandled, type PackedHandOuts, type PackedParts } from './embedded-batch.ts';
 import { type EmbeddedHandOut, handOutsOf, type ReadHandOut, withBytes } from './embedded-hand-out.ts';
-import { BATCH_MESSAGES, type WireOutcome } from './embedded-protocol.ts';
+import { BATCH_BYTES, BATCH_MESSAGES, ERROR_BYTES, type WireOutcome } from './embedded-protocol.ts';
 import type { Route } from './embedded-route.ts';
 
 /** Outcomes that are said in one turn, and the promise of all of them. */
 class Settlings {
   readonly handOuts: EmbeddedHandOut[] = [];
   readonly outcomes: Outcome[] = [];
+  /** Of replies and errors. */
+  bytes = 0;
   readonly done: Promise<void>;
   resolve!: () => void;
   reject!: (error: unknown) => void;
@@ -77,13 +79,15 @@ export class EmbeddedConsumer implements AdapterConsumer {
 
   settle(handOut: HandOut, outcome: Outcome): Promise<void> {
     let last = this.#outcomes.at(-1);
-    if (last === undefined || last.handOuts.length >= OUTCOMES) {
+    const bytes = bytesOf(outcome);
+    if (last === undefined || last.handOuts.length >= OUTCOMES || last.bytes + bytes > BATCH_BYTES) {
       last = new Settlings();
       this.#outcomes.push(last);
       this.#schedule();
     }
     last.handOuts.push(handOut as EmbeddedHandOut);
     last.outcomes.push(outcome);
+    last.bytes += bytes;
     return last.done;
   }
 
@@ -245,6 +249,12 @@ export class EmbeddedConsumer implements AdapterConsumer {
   #mayComeBack(error: unknown): boolean {
     return !this.#closed && (error as { retryable?: unknown } | null)?.retryable === true;
   }
+}
+
+/** What an outcome has beside two numbers. */
+function bytesOf(outcome: Outcome): number {
+  if (outcome.kind === 'handled') return outcome.reply?.length ?? 0;
+  return outcome.kind === 'retry' || outcome.kind === 'dead' ? ERROR_BYTES : 0;
 }
 
 function wireOf(seq: number, lease: number, outcome: Outcome): WireOutcome {

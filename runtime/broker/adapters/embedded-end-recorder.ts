@@ -4,15 +4,13 @@
  * Owns: collecting what ends at the same time into one turn of the queue. What the queue makes of it is `embedded-record.ts`.
  */
 import { MESSAGE_BYTES_LIMIT } from '../../kernel/limits.ts';
-import { BATCH_BYTES, BATCH_MESSAGES, type QueueMessage, type Verdict } from './embedded-protocol.ts';
+import { BATCH_BYTES, BATCH_MESSAGES, ERROR_BYTES, type QueueMessage, type Verdict } from './embedded-protocol.ts';
 import type { WireEnd } from './embedded-record.ts';
 
 /** A reply that fills a message has no room beside what is said of it: it is given, and not remembered. */
 export const REPLY_BYTES_LIMIT = MESSAGE_BYTES_LIMIT - (32 << 10);
 /** Turns of the queue under way, before ends collect. */
 const UNDER_WAY = 4;
-/** What an end has beside its message and its reply: ids, and an error with its stack. */
-const END_BYTES = 4 << 10;
 
 interface Recording {
   readonly end: WireEnd;
@@ -34,7 +32,7 @@ export class EndRecorder {
   /** Resolves when it is on disk, with what the queue says of the message. */
   record(end: WireEnd): Promise<Verdict> {
     const [message, how] = end;
-    const bytes = message[5].length + (how.status === 'dead' ? END_BYTES : (how.reply?.length ?? 0));
+    const bytes = message[5].length + (how.status === 'dead' ? ERROR_BYTES : (how.reply?.length ?? 0));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ end, bytes, resolve, reject });
       this.#schedule();

@@ -189,6 +189,7 @@ export class EmbeddedHub {
     this.#trie.remove(route.pattern, route);
     await this.remove(SUBSCRIPTIONS, name);
     await route.say({ type: 'DELETE' });
+    route.deleted();
   }
 
   listen(listener: Listener): () => void {

@@ -93,6 +93,10 @@ export class MessageEnd implements EndWaiter {
     this.#close(route);
   }
 
+  forgotten(route: Route): void {
+    this.#close(route);
+  }
+
   giveUp(error: unknown): void {
     if (this.#over()) this.#reject(error as Error);
   }

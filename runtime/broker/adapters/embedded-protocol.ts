@@ -165,3 +165,5 @@ export type RegistryMessage =
 export const BATCH_MESSAGES = 512;
 /** Their bytes; a larger message goes alone. */
 export const BATCH_BYTES = 512 << 10;
+/** What is reckoned for an error, with its stack. */
+export const ERROR_BYTES = 4 << 10;

@@ -44,7 +44,7 @@ import {
   type WireOutcome,
 } from './embedded-protocol.ts';
 import { loadQueue, newQueue, type Pull, type QueueState, saveQueue, viewQueue } from './embedded-queue-state.ts';
-import { statusOf, Window } from './embedded-window.ts';
+import { statusesOf, Window } from './embedded-window.ts';
 
 const ALARM = 'alarm';
 export const queueBehavior: Behavior<QueueState> = {
@@ -99,7 +99,7 @@ export const queueBehavior: Behavior<QueueState> = {
         serve(state, turn);
         break;
       case 'STATE':
-        turn.reply(told.ids.map((id) => statusOf(state.window, id)));
+        turn.reply(statusesOf(state.window, told.ids));
         break;
       case 'REQUEUE':
         requeue(state, told.letter, turn);

@@ -31,6 +31,8 @@ export interface Offering {
 /** Whoever waits for the end of a message. */
 export interface EndWaiter {
   ended(route: Route, status: DeliveryStatus): void;
+  /** The subscription was deleted, and the message there with it. */
+  forgotten(route: Route): void;
 }
 
 interface Batch {
@@ -61,6 +63,7 @@ export class Route {
   #underWay = 0;
   #isScheduled = false;
   #isHeld = false;
+  #isDeleted = false;
   #questions: { id: string; answer: (status: DeliveryStatus | undefined) => void; fail: (error: unknown) => void }[] =
     [];
   /** By the message's number: whoever has published it. */
@@ -147,9 +150,9 @@ export class Route {
     return this.ends - ends <= RECENT_ENDS;
   }
 
-  /** For whoever has published the message. False when somebody waits so already, or has: ask by its id then. */
+  /** For whoever has published the message. False when somebody waits so already, or has, or nobody will say: ask by its id then. */
   waitFor(number: number, waiter: EndWaiter): boolean {
-    if (this.#waiters.has(number)) return false;
+    if (this.#isDeleted || this.#waiters.has(number)) return false;
     this.#waiters.set(number, waiter);
     return true;
   }
@@ -191,6 +194,13 @@ export class Route {
     if (askers === undefined) return;
     this.#askers.delete(id);
     for (const asker of askers) asker.ended(this, status);
+  }
+
+  /** The subscription is deleted: no end is told any more. */
+  deleted(): void {
+    this.#isDeleted = true;
+    const waiters = [...this.#waiters.values(), ...[...this.#askers.values()].flatMap((askers) => [...askers])];
+    for (const waiter of waiters) waiter.forgotten(this);
   }
 
   /** Some messages are to be handled again: what is known of ends holds no more. */
@@ -278,14 +288,17 @@ export class Route {
   async #ask(): Promise<void> {
     const questions = this.#questions;
     this.#questions = [];
-    for (let from = 0; from < questions.length; from += BATCH_MESSAGES) {
+    for (let from = 0; from < questions.length; ) {
       const asked = questions.slice(from, from + BATCH_MESSAGES);
       try {
         const ids = asked.map(({ id }) => id);
+        // As many as fit into one answer; never none.
         const answers = await this.say<readonly (WireStatus | null)[]>({ type: 'STATE', ids });
-        for (const [at, { answer }] of asked.entries()) answer(deliveryStatusOf(answers[at] ?? null));
+        for (const [at, status] of answers.entries()) asked[at]?.answer(deliveryStatusOf(status));
+        from += answers.length;
       } catch (error) {
         for (const { fail } of asked) fail(error);
+        from += asked.length;
       }
     }
   }

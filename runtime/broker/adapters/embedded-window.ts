@@ -8,7 +8,7 @@
  * EW2. Replies have at most `REPLY_BYTES` together: beyond it the oldest are forgotten, their messages not.
  */
 import type { EncodedError } from '../../kernel/errors.ts';
-import type { WireStatus } from './embedded-protocol.ts';
+import { BATCH_BYTES, ERROR_BYTES, type WireStatus } from './embedded-protocol.ts';
 
 /** What is kept of the replies of one queue: they are written with each of its images. */
 const REPLY_BYTES = 1 << 20;
@@ -126,8 +126,22 @@ export class Window {
 
 export type SavedWindow = readonly Saved[];
 
+/** How far messages have come: of the first of `ids`, as many as fit into one answer. */
+export function statusesOf(window: Window, ids: readonly string[]): readonly (WireStatus | null)[] {
+  const statuses: (WireStatus | null)[] = [];
+  let bytes = 0;
+  for (const id of ids) {
+    const status = statusOf(window, id);
+    bytes += status?.reply?.length ?? 0;
+    if (status?.error !== undefined) bytes += ERROR_BYTES;
+    if (statuses.length > 0 && bytes > BATCH_BYTES) break;
+    statuses.push(status);
+  }
+  return statuses;
+}
+
 /** How far a message has come, as the window remembers it. */
-export function statusOf(window: Window, id: string): WireStatus | null {
+function statusOf(window: Window, id: string): WireStatus | null {
   const item = window.find(id, null);
   if (item === undefined) return null;
   const { status, atMs, attempt, reply, error } = item;
