@@ -21,6 +21,8 @@ export interface IdleOptions {
   readonly definition: Definition;
   /** Unloaded as soon as they are idle. */
   readonly passive: boolean;
+  /** Modules of whatever else they need. */
+  readonly modules?: readonly (string | URL)[];
   /** Makes what starts one by its id. Default: it is spawned. */
   readonly starter?: (system: ActorSystem) => (id: string) => Promise<unknown>;
 }
@@ -38,11 +40,14 @@ export class IdleActors {
   }
 
   static async start(options: IdleOptions): Promise<IdleActors> {
-    const system = await startSystem({
-      threads: 0,
-      residentCellsLimit: options.passive ? FEW : 10_000_000,
-      ...(options.definition.durability === 'none' ? {} : { dataDir: options.dir }),
-    });
+    const system = await startSystem(
+      {
+        threads: 0,
+        residentCellsLimit: options.passive ? FEW : 10_000_000,
+        ...(options.definition.durability === 'none' ? {} : { dataDir: options.dir }),
+      },
+      options.modules,
+    );
     const idle = new IdleActors(system, options);
     // The first ones pay for what is there once.
     await idle.add(5_000);

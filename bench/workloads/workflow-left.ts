@@ -1,6 +1,6 @@
 /** Runs that wait, and runs that a killed process left: what they take of memory, and how soon they go on. */
 import { sagaRun } from '../../actors/saga/saga-actors.ts';
-import { WorkflowCoordinationEngine } from '../../actors/index.ts';
+import { workflowActors, WorkflowCoordinationEngine } from '../../actors/index.ts';
 import { lmdbScan } from '../baselines/lmdb-put.ts';
 import { bareTimers } from '../baselines/bare-timers.ts';
 import type { Contender, Metric, Workload } from '../contract.ts';
@@ -23,6 +23,7 @@ const asleep = (name: string, label: string, passive: boolean): Contender => ({
     const runs = await IdleActors.start({
       dir,
       definition: sagaRun,
+      modules: [workflowActors],
       passive,
       starter: (system) => {
         const engine = new WorkflowCoordinationEngine(system).defineWorkflow(nap);
