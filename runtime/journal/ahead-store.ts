@@ -12,8 +12,8 @@
  * Invariants:
  * S1 … S6 of `store.ts`. In the group mode a commit is on the disk when it returns, in the file or in LMDB; in the relaxed mode it is
  * with the kernel: it survives a killed process, and power loss costs what was not flushed, and nothing older.
- * N1. Frames are numbered without a gap. `meta('frame')` in LMDB, written in the same transaction as what they hold, says which are in it;
- *     those stay in the file until it has grown.
+ * N1. Frames are numbered without a gap. `meta('frame')` in LMDB, written in the same transaction as what they hold, says which are in it.
+ *     In the group mode those stay in the file until it has grown.
  * N2. What the frames add to the log is above all that is there. A row in their way has a damaged key: the store does not open, and the
  *     file stays as it is.
  * N3. Reads are of what the file holds too: from memory where they are made all the time (images, numbers, rows of the log one by one),
@@ -67,7 +67,7 @@ export class AheadStore implements Store {
   #frame: number;
   /** Its sum; 0 before the first one of this opening. */
   #lastSum = 0;
-  #fileEnd = 0;
+  #fileEnd = FILE_HEADER_BYTES;
   /** In the file, not yet in the store. */
   #ahead: WriteList[] = [];
   /** Kinds of what is in `#ahead`. */
@@ -109,7 +109,6 @@ export class AheadStore implements Store {
       closeSync(this.#fd);
       throw error;
     }
-    this.#fileEnd = FILE_HEADER_BYTES;
   }
 
   commit(write: (writes: StoreWrites) => void): void {
@@ -237,10 +236,12 @@ export class AheadStore implements Store {
     this.#images.clear();
     this.#meta.clear();
     this.#rows = [];
-    if (this.#fileEnd < AHEAD_BYTES_MAX[this.#sync]) return;
+    // Frames that were flushed may stay: they are whole, and known by their numbers. Others may be torn, and in the way of later ones.
+    if (this.#sync === 'group' && this.#fileEnd < AHEAD_BYTES_MAX.group) return;
+    if (this.#fileEnd === FILE_HEADER_BYTES) return;
     ftruncateSync(this.#fd, FILE_HEADER_BYTES);
     // Nothing says that a disk cuts the file before it takes what is appended next: without waiting it might cut that off.
-    fdatasyncSync(this.#fd);
+    if (this.#sync === 'group') fdatasyncSync(this.#fd);
     this.#fileEnd = FILE_HEADER_BYTES;
   }
 
