@@ -239,10 +239,14 @@ export class AheadStore implements Store {
     // Frames that were flushed may stay: they are whole, and known by their numbers. Others may be torn, and in the way of later ones.
     if (this.#sync === 'group' && this.#fileEnd < AHEAD_BYTES_MAX.group) return;
     if (this.#fileEnd === FILE_HEADER_BYTES) return;
-    ftruncateSync(this.#fd, FILE_HEADER_BYTES);
-    // Nothing says that a disk cuts the file before it takes what is appended next: without waiting it might cut that off.
-    if (this.#sync === 'group') fdatasyncSync(this.#fd);
+    this.#cut(FILE_HEADER_BYTES);
     this.#fileEnd = FILE_HEADER_BYTES;
+  }
+
+  /** Nothing says that a disk cuts the file before it takes what is appended next: without waiting it might cut that off. */
+  #cut(size: number): void {
+    ftruncateSync(this.#fd, size);
+    if (this.#sync === 'group') fdatasyncSync(this.#fd);
   }
 
   #append(list: WriteList): void {
@@ -253,7 +257,7 @@ export class AheadStore implements Store {
         written += writeSync(this.#fd, out.bytes, written, out.length - written, this.#fileEnd + written);
       if (this.#sync === 'group' && DSYNC === undefined) fdatasyncSync(this.#fd);
     } catch (error) {
-      ftruncateSync(this.#fd, this.#fileEnd);
+      this.#cut(this.#fileEnd);
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
         throw new StorageFullError('the disk of the data folder has no room', { cause: error });

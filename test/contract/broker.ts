@@ -537,7 +537,9 @@ export const brokerContract: readonly BrokerCase[] = [
         return new Uint8Array(20_000).fill(payload as number);
       };
       await broker.subscribe('large', answer, { name: 'large', concurrency: 100 });
-      const receipts = await Promise.all(numbers(100).map((n) => broker.publish({ type: 'large', payload: n, key: `${n}` })));
+      const receipts = await Promise.all(
+        numbers(100).map((n) => broker.publish({ type: 'large', payload: n, key: `${n}` })),
+      );
       const replyOf = ({ subscriptions }: ReceiptState): unknown =>
         (subscriptions['large'] as { reply?: Uint8Array }).reply?.[0];
       const settled = await Promise.all(receipts.map((receipt) => receipt.settled({ timeoutMs: 20_000 })));

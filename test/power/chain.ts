@@ -88,15 +88,12 @@ export function isGroupOnly(chain: readonly Segment[], lived: readonly Lived[], 
 
 /** A cut in the later half of a segment: its seed chooses it. */
 function cutOf(chain: readonly Segment[], after: number, seed: number): Cut {
-  const recordings = readChain(chain).map(({ recording }) => recording);
+  const { recording } = readChain(chain)[after] as Lived;
   const random = seededRandom(seed, 5);
-  const cuts = planCuts(recordings, seed, 400).filter(({ recording, at }) => {
-    const { events } = recordings[recording] as Recording;
-    return recording === after && at > events / 2;
-  });
+  const cuts = planCuts([recording], seed, 400).filter(({ at }) => at > recording.events / 2);
   const cut = cuts[Math.floor(random.next() * cuts.length)];
   if (cut === undefined) throw new Error('no cut to begin with');
-  return cut;
+  return { ...cut, recording: after };
 }
 
 export function diskAt(recording: Recording, cut: Cut): ReturnType<DiskHistory['disk']> {
