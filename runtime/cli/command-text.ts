@@ -11,7 +11,7 @@ export function examinationText(found: Examination): string {
   const { path, run, checkpoint, end, trimmed, batches, turns, actors, letters, blocked, damage } = found;
   const kept = trimmed > 1 ? `, older ones trimmed below position ${trimmed}` : '';
   return [
-    `${path}: opened ${run ?? 'an unknown number of'} times, ${size(found.databaseBytes)}${found.aheadBytes > 16 ? `, and ${size(found.aheadBytes)} ahead of it` : ''}`,
+    `${path}: opened ${run ?? 'an unknown number of'} times, ${size(found.databaseBytes)}${found.aheadBytes > 16 ? `, and ${size(found.aheadBytes)} in the file ahead of it` : ''}`,
     `  actors       ${actors}`,
     `  turns        ${turns} in ${batches} batches${kept}; next position ${end}, checkpoint ${checkpoint ?? 'unknown'}`,
     `  dead letters ${letters}`,

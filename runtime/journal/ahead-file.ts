@@ -23,6 +23,7 @@
 import { DataDamagedError, StorageError } from '../kernel/errors.ts';
 import { ByteReader, type ByteWriter } from './byte-writer.ts';
 import { crc32Of, viewOf } from './crc32.ts';
+import { REMEDY } from './data-folder.ts';
 import { META_NAMES, type MetaName } from './store.ts';
 import { type StoreWrite, WriteList } from './write-list.ts';
 
@@ -31,9 +32,6 @@ const UNFLUSHED_MAGIC = 0x01_41_42_43;
 const FLUSHED_MAGIC = 0x02_41_42_43;
 export const FILE_HEADER_BYTES = 16;
 const FRAME_HEADER_BYTES = 20;
-
-export const REMEDY =
-  'Put a backup in its place, or save what can be read into a new folder with "collaborative-blocks doctor --repair"';
 
 const KINDS: readonly StoreWrite['kind'][] = [
   'log',
@@ -106,14 +104,12 @@ function readFrames(
   let at = FILE_HEADER_BYTES;
   while (at + FRAME_HEADER_BYTES <= bytes.length) {
     const end = at + view.getUint32(at, true);
-    if (end > bytes.length || end < at + FRAME_HEADER_BYTES) break;
-    const sum = view.getUint32(at + 4, true);
-    if (sum !== crc32Of(bytes, view, at + 8, end)) break;
+    if (!isWhole(bytes, view, at, end)) break;
     const number = view.getFloat64(at + 8, true);
     // The first frame may be in the store already, but none may be missing between it and what is.
     if (number !== (expected ?? Math.min(number, last + 1))) break;
     if (before !== undefined && view.getUint32(at + 16, true) !== before) break;
-    before = sum;
+    before = view.getUint32(at + 4, true);
     if (number > last) lists.push(decodeWrites(bytes.subarray(at + FRAME_HEADER_BYTES, end)));
     expected = number + 1;
     at = end;
@@ -121,13 +117,17 @@ function readFrames(
   return { lists, end: at, next: expected ?? last + 1 };
 }
 
+/** Whether what lies from `at` to `end` is a frame, by its sum; there is room for its head. */
+function isWhole(bytes: Buffer, view: DataView, at: number, end: number): boolean {
+  if (end > bytes.length || end < at + FRAME_HEADER_BYTES) return false;
+  return view.getUint32(at + 4, true) === crc32Of(bytes, view, at + 8, end);
+}
+
 /** Whether the frame at `at` is whole but for one bit of its size. */
 function hasOtherSize(bytes: Buffer, view: DataView, at: number): boolean {
   if (bytes.length - at < FRAME_HEADER_BYTES) return false;
   for (let bit = 0; bit < 32; bit++) {
-    const end = at + ((view.getUint32(at, true) ^ (1 << bit)) >>> 0);
-    if (end > bytes.length || end < at + FRAME_HEADER_BYTES) continue;
-    if (view.getUint32(at + 4, true) === crc32Of(bytes, view, at + 8, end)) return true;
+    if (isWhole(bytes, view, at, at + ((view.getUint32(at, true) ^ (1 << bit)) >>> 0))) return true;
   }
   return false;
 }
@@ -137,9 +137,7 @@ function hasFrameAfter(bytes: Buffer, view: DataView, at: number, number: number
   for (let start = at + 1; start + FRAME_HEADER_BYTES <= bytes.length; start++) {
     const other = view.getFloat64(start + 8, true);
     if (!(other > number && other <= number + bytes.length)) continue;
-    const end = start + view.getUint32(start, true);
-    if (end > bytes.length || end < start + FRAME_HEADER_BYTES) continue;
-    if (view.getUint32(start + 4, true) === crc32Of(bytes, view, start + 8, end)) return true;
+    if (isWhole(bytes, view, start, start + view.getUint32(start, true))) return true;
   }
   return false;
 }

@@ -34,9 +34,9 @@ import {
 import { dirname, join } from 'node:path';
 import type { CellKey } from '../kernel/address.ts';
 import { DataDamagedError, StorageError, StorageFullError } from '../kernel/errors.ts';
-import { encodeFrame, FILE_HEADER_BYTES, fileHeader, readAhead, REMEDY } from './ahead-file.ts';
+import { encodeFrame, FILE_HEADER_BYTES, fileHeader, readAhead } from './ahead-file.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { bootId } from './data-folder.ts';
+import { bootId, REMEDY } from './data-folder.ts';
 import { KeptName, syncNames } from './durable-files.ts';
 import type { SyncMode } from './journal-control.ts';
 import type { KeyRange, LogRow, MetaName, Store, StoreWrites, WakeRow } from './store.ts';

@@ -23,6 +23,10 @@ import { systemRandom } from '../kernel/random.ts';
 import { FORMAT_VERSION } from './batch-layout.ts';
 import { codeOf, makeFolder, placeFile, replaceFile, syncNames } from './durable-files.ts';
 
+/** What to do about a folder that is too damaged to be opened. */
+export const REMEDY =
+  'Put a backup in its place, or save what can be read into a new folder with "collaborative-blocks doctor --repair"';
+
 /** How often a living owner touches its lock, for readers on other machines or in other containers. */
 const HEARTBEAT_MS = 5_000;
 /** A lock of another machine that was not touched for this long is of a dead owner. */

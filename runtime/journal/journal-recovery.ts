@@ -14,6 +14,7 @@ import { DataDamagedError, type EncodedError } from '../kernel/errors.ts';
 import { packNext, unpackOne } from '../wire/journal-codec.ts';
 import { encodeParcels, type RawCell } from './cell-parcel.ts';
 import { CellLoader } from './cell-loader.ts';
+import { REMEDY } from './data-folder.ts';
 import { type LogFault, LogReader } from './log-reader.ts';
 import { decodeDamage } from './row-codec.ts';
 import type { Store } from './store.ts';
@@ -170,8 +171,7 @@ function lostForSomebody(faults: readonly LogFault[]): DataDamagedError {
   const positions = faults.map(({ position }) => position);
   return new DataDamagedError(
     `the log is damaged at position ${positions.slice(0, 5).join(', ')}, and whose turns are lost there cannot be said: it is not opened, ` +
-      'since any actor might be older than it was. Put a backup in its place, or save what can be read into a new folder with ' +
-      '"collaborative-blocks doctor --repair"',
+      `since any actor might be older than it was. ${REMEDY}`,
     { details: { table: 'log', positions, faults: faults.map(({ error }) => error.message) } },
   );
 }

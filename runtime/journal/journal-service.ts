@@ -13,17 +13,18 @@ import { SystemStoppedError } from '../kernel/errors.ts';
 import type { HostLink } from './host-sessions.ts';
 import { Journal } from './journal.ts';
 import type { HostSession } from './journal-ports.ts';
-import type { JournalOptions, JournalStats, OpenReport } from './journal-control.ts';
+import type { JournalOptions, JournalStats, OpenReport, SyncMode } from './journal-control.ts';
 import type { TurnRange } from './journal-queries.ts';
 import type { RawRecovery } from './journal-recovery.ts';
 import { openStore } from './open-store.ts';
 import { SlicedReads } from './sliced-reads.ts';
 import type { KeyRange, Store } from './store.ts';
 
-/** With `sync: 'relaxed'`, how long after a commit it is flushed. What a power failure can cost. */
-const RELAXED_FLUSH_MS = 200;
-/** How long what is on the disk already stays in the file ahead of the database: it has to be read again after a crash. */
-const GROUP_FLUSH_MS = 1_000;
+/**
+ * How long after a commit the database is given what is ahead of it. `relaxed`: what a power failure can cost. `group`: what is on the
+ * disk already, and has to be read again after a crash.
+ */
+const FLUSH_AFTER_MS: Readonly<Record<SyncMode, number>> = { relaxed: 200, group: 1_000 };
 
 export interface RawLetter {
   readonly id: string;
@@ -70,6 +71,7 @@ export class JournalService implements RawJournalControl {
   }
 
   async open(): Promise<OpenReport> {
+    const { sync, dataDir } = this.#options;
     const given = this.#ports.store;
     const { store, faults } = given === undefined ? await openStore(this.#options) : { store: given, faults: [] };
     this.#store = store;
@@ -78,7 +80,7 @@ export class JournalService implements RawJournalControl {
       ...this.#ports,
       store,
       faults,
-      flushAfterMs: this.#flushAfterMs(given !== undefined),
+      flushAfterMs: sync === 'group' && dataDir === undefined ? undefined : FLUSH_AFTER_MS[sync],
     });
     try {
       return this.#journal.open();
@@ -86,12 +88,6 @@ export class JournalService implements RawJournalControl {
       await store.close();
       throw error;
     }
-  }
-
-  #flushAfterMs(isGiven: boolean): number | undefined {
-    const { sync, dataDir } = this.#options;
-    if (sync === 'relaxed') return RELAXED_FLUSH_MS;
-    return isGiven || dataDir === undefined ? undefined : GROUP_FLUSH_MS;
   }
 
   connect(slot: number, epoch: number, link: HostLink): HostSession {

@@ -10,6 +10,7 @@
  */
 import { accessSync, constants, statSync, truncateSync } from 'node:fs';
 import { DataDamagedError, DataFolderReadOnlyError, StorageError } from '../kernel/errors.ts';
+import { REMEDY } from './data-folder.ts';
 import { checkLmdbPages, type LmdbFault } from './lmdb-check.ts';
 import { LmdbPages, PageFault } from './lmdb-pages.ts';
 
@@ -62,8 +63,7 @@ function damaged(file: string, faults: readonly LmdbFault[]): DataDamagedError {
   const told = faults.slice(0, FAULTS_TOLD).map(({ table, reason }) => `${table}: ${reason}`);
   const rest = faults.length - told.length;
   return new DataDamagedError(
-    `${file} is damaged and is not opened: ${told.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}. ` +
-      'Put a backup in its place, or save what can be read into a new folder with "collaborative-blocks doctor --repair"',
+    `${file} is damaged and is not opened: ${told.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}. ${REMEDY}`,
     { details: { table: 'file', path: file, faults } },
   );
 }

@@ -48,8 +48,8 @@ export const PLANTED = {
   'no-sums': [
     {
       module: 'ahead-file.ts',
-      text: 'if (sum !== crc32Of(bytes, view, at + 8, end)) break;',
-      instead: '',
+      text: 'return view.getUint32(at + 4, true) === crc32Of(bytes, view, at + 8, end);',
+      instead: 'return true;',
     },
   ],
 } as const satisfies Record<string, readonly Planted[]>;

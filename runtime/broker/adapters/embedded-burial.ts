@@ -7,11 +7,9 @@ import type { Turn } from '../../kernel/behavior.ts';
 import type { EncodedError } from '../../kernel/errors.ts';
 import type { DeadReason } from '../broker-adapter.ts';
 import { bytesOf, type Entry } from './embedded-entry.ts';
-import { BATCH_BYTES, lettersKey, type LettersMessage, type WireLetter } from './embedded-protocol.ts';
+import { BATCH_BYTES, ERROR_BYTES, lettersKey, type LettersMessage, type WireLetter } from './embedded-protocol.ts';
 import type { QueueState } from './embedded-queue-state.ts';
 
-/** What a letter has beside its message, with the stack of its error. */
-const LETTER_BYTES = 4 << 10;
 /** Expiries are looked at no more often: a look goes through all that is in memory. */
 const EXPIRY_STEP_MS = 50;
 
@@ -85,7 +83,7 @@ export function sendLetters(state: QueueState, turn: Turn): void {
       bytes = 0;
     }
     letters.push(letter);
-    bytes += letter.bytes.length + LETTER_BYTES;
+    bytes += letter.bytes.length + ERROR_BYTES;
   }
   send();
   state.letters = [];
