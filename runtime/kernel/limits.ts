@@ -97,6 +97,8 @@ export const CONTRACT_ALL_FAULTS_VALUES = 10_000;
 export const SCHEMA_DIFFERENCES_LIMIT = 32;
 /** Steps of a comparison of two schemas; each is a few microseconds. Alternatives within alternatives multiply. */
 export const SCHEMA_STEPS_LIMIT = 20_000;
+/** Comparisons of two schemas within each other: references that lead from one to the next would fill the stack. */
+export const SCHEMA_NESTING_LIMIT = 200;
 
 /** An actor that was woken before its definition is loaded is not told of for so long: parts that bring their own load it when they start. */
 export const DEFINITION_GRACE_MS = 5_000;

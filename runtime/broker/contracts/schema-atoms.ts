@@ -51,9 +51,15 @@ export function atomsOf({ schema, root }: SchemaNode, depth = 0): Atoms {
   return both([{ schema, root }], ...below.map((one) => atomsOf({ schema: one, root }, depth + 1)));
 }
 
-/** Everything that `sides` say, together. */
+/** Everything that `sides` say, together; what two of them say is said once, or schemas that refer to themselves would grow at each step. */
 export function both(...sides: readonly Atoms[]): Atoms {
-  return sides.includes('never') ? 'never' : (sides as readonly (readonly Atom[])[]).flat();
+  if (sides.includes('never')) return 'never';
+  const all = (sides as readonly (readonly Atom[])[]).flat();
+  return all.filter((one, i) => all.findIndex((other) => isSameAtom(one, other)) === i);
+}
+
+function isSameAtom(one: Atom, other: Atom): boolean {
+  return one.schema === other.schema && one.split === other.split && one.kinds === other.kinds;
 }
 
 /** The schemas in the list at `keyword`. */

@@ -13,7 +13,7 @@
  * SI3. A schema that refers to itself is compared by induction on the depth of the value: a pair of schemas that is met again deeper in
  *      the value is taken for proved; one that is met again at the same place is undecided.
  */
-import { SCHEMA_DIFFERENCES_LIMIT, SCHEMA_STEPS_LIMIT } from '../../kernel/limits.ts';
+import { SCHEMA_DIFFERENCES_LIMIT, SCHEMA_NESTING_LIMIT, SCHEMA_STEPS_LIMIT } from '../../kernel/limits.ts';
 import {
   findUnsupported,
   isAnnotation,
@@ -90,6 +90,7 @@ export class Inclusion {
   /** Pairs that are being compared, with the depth in the value at which that began. */
   readonly #open = new Map<string, number>();
   #steps = 0;
+  #nesting = 0;
 
   differences(written: SchemaNode, reading: SchemaNode): SchemaDifference[] {
     try {
@@ -97,6 +98,8 @@ export class Inclusion {
     } catch (error) {
       if (error instanceof EndlessReference) return [undecided('', '$ref', 'a schema refers to itself without end')];
       if (error instanceof OutOfSteps) return [undecided('', 'anyOf', 'the schemas have too many alternatives')];
+      if (error instanceof TooDeep)
+        return [undecided('', '$ref', `the schemas lead more than ${SCHEMA_NESTING_LIMIT} steps into each other`)];
       throw error;
     }
   }
@@ -108,7 +111,10 @@ export class Inclusion {
     if (written === 'never') return [];
     const atoms = atomsOf(reading);
     if (atoms !== 'never' && atoms.length === 0) return [];
-    const pair = `${written.map((atom) => this.#idOf(atom)).join('+')}|${this.#idOfSchema(reading.schema)}`;
+    const pair = `${written
+      .map((atom) => this.#idOf(atom))
+      .sort()
+      .join('+')}|${this.#idOfSchema(reading.schema)}`;
     const begun = this.#open.get(pair);
     if (begun !== undefined) {
       if (begun < depth) return [];
@@ -152,6 +158,14 @@ export class Inclusion {
   }
 
   #againstAtom(written: readonly Atom[], reading: Atom, path: string, depth: number): SchemaDifference[] {
+    if (this.#nesting >= SCHEMA_NESTING_LIMIT) throw new TooDeep();
+    this.#nesting += 1;
+    const found = this.#missing(written, reading, path, depth);
+    this.#nesting -= 1;
+    return found;
+  }
+
+  #missing(written: readonly Atom[], reading: Atom, path: string, depth: number): SchemaDifference[] {
     if (written.some((atom) => sameSchema(atom, reading))) return [];
     const listed = listedValues(written);
     if (listed !== undefined) return listed.flatMap((value) => this.#ofValue(value, reading, path));
@@ -269,6 +283,7 @@ export class Inclusion {
 }
 
 class OutOfSteps extends Error {}
+class TooDeep extends Error {}
 
 /** Properties of properties by which alternatives are told apart. */
 const DISJOINT_DEPTH_LIMIT = 4;

@@ -221,6 +221,35 @@ describe('what may not, where, and by which rule', () => {
     expect(schemaDifferences(object({}), object({ b: whole }))[0]?.reason).toContain('"additionalProperties": false');
   });
 
+  describe('schemas that refer to each other without an end are compared to an end', () => {
+    const defs = ($defs: Record<string, JsonSchema>): JsonSchema => ({ $ref: '#/$defs/d', $defs });
+    const d = { $ref: '#/$defs/d' };
+    const few = defs({ d: object({ a: d }, { maxProperties: 3 }) });
+    const ring = (name: string, length: number): [string, JsonSchema][] =>
+      Array.from({ length }, (_, i) => [`${name}${i}`, object({ a: { $ref: `#/$defs/${name}${(i + 1) % length}` } })]);
+    test.each<[string, JsonSchema, JsonSchema, string]>([
+      ['twice at each step', defs({ d: object({ a: { allOf: [d, d] } }) }), few, 'maxProperties'],
+      [
+        'by name and by pattern',
+        defs({ d: object({ a: d }, { patternProperties: { '^a': d } }) }),
+        few,
+        'maxProperties',
+      ],
+      ['at the same place', defs({ d: { anyOf: [d, text] } }), object({}, { minProperties: 1 }), '$ref'],
+      [
+        'in rings of 31, 37 and 41, which meet after 47,027 steps',
+        {
+          allOf: ['p0', 'q0', 'r0'].map((name) => ({ $ref: `#/$defs/${name}` })),
+          $defs: Object.fromEntries([...ring('p', 31), ...ring('q', 37), ...ring('r', 41)]),
+        },
+        defs({ d: object({ a: d }, { additionalProperties: text }) }),
+        '$ref',
+      ],
+    ])('%s', (_what, written, reading, rule) => {
+      expect(schemaDifferences(written, reading).map((one) => one.rule)).toContain(rule);
+    });
+  });
+
   test('alternatives within alternatives end, undecided', () => {
     const wide = (depth: number): JsonSchema =>
       depth === 0
