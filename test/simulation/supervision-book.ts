@@ -34,6 +34,8 @@ interface Plan {
   readonly waitMs: number;
   /** Whether the one that had failed is still among them. */
   readonly leads: boolean;
+  /** Who was terminated during the wait: they come up again only with the one that had failed. */
+  readonly left: readonly string[];
   /** When the last of the group went down; undefined before. */
   downMs: number | undefined;
 }
@@ -175,7 +177,7 @@ class Book {
     const group = this.#groupOf(leader);
     // A wider group takes those in that were waiting already.
     this.#plans = this.#plans.filter((plan) => !group.includes(plan.leader));
-    this.#plans.push({ leader, leads: true, group, waitMs, downMs: undefined });
+    this.#plans.push({ leader, leads: true, left: [], group, waitMs, downMs: undefined });
     this.#goOnStopping(turn, asked);
   }
 
@@ -300,14 +302,16 @@ class Book {
   #leaveGroup(id: string): void {
     this.#plans = this.#plans
       .map((plan) => {
-        if (plan.downMs === undefined || (plan.leads && plan.leader !== id)) return plan;
-        return { ...plan, leads: false, group: plan.group.filter((one) => one !== id) };
+        if (plan.downMs === undefined) return plan;
+        const left = [...plan.left, id];
+        if (plan.leads && plan.leader !== id) return { ...plan, left };
+        return { ...plan, leads: false, left, group: plan.group.filter((one) => !left.includes(one)) };
       })
       .filter(({ group }) => group.length > 0);
   }
 
   #waits(id: string): boolean {
-    return this.#plans.some(({ group }) => group.includes(id));
+    return this.#plans.some(({ group, left }) => group.includes(id) && !left.includes(id));
   }
 
   #expectNothing(turn: LoggedTurn, { started, stopped, exit }: Asked, why: string): void {
