@@ -16,8 +16,8 @@ export interface LifeOrder {
   readonly process: ProcessOrder;
   /** Where it kills itself, and at which passing. */
   readonly point?: { readonly name: Point; readonly nth: number } | undefined;
-  /** When it is killed from outside, ms; never in a life that settles. */
-  readonly kill?: { readonly after: 'start' | 'found'; readonly ms: number } | undefined;
+  /** When it is killed from outside, ms after its start, its finding or the first write that it acknowledged; never in a life that settles. */
+  readonly kill?: { readonly after: 'start' | 'found' | 'written'; readonly ms: number } | undefined;
   /** What is broken on purpose, in a control. */
   readonly planted?: ControlFault | undefined;
   /** Its threads are to die: under which conditions (`death-places.ts`). */
@@ -80,7 +80,7 @@ export async function live(order: LifeOrder, history: History): Promise<Life> {
       child.kill('SIGKILL');
     }, LONGEST_LIFE_MS),
   );
-  const killIf = (moment: 'start' | 'found'): void => {
+  const killIf = (moment: 'start' | 'found' | 'written'): void => {
     if (kill?.after === moment) timers.push(setTimeout(() => child.kill('SIGKILL'), kill.ms));
   };
   let death: Life['death'] = 'outside';
@@ -108,6 +108,7 @@ export async function live(order: LifeOrder, history: History): Promise<Life> {
       history.found(value as World);
       killIf('found');
     }
+    if (word === 'WRITTEN') killIf('written');
     if (word === 'FINAL') final = value as World;
   });
   const heard = new Promise((resolve) => lines.once('close', resolve));

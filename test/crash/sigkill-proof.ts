@@ -112,7 +112,7 @@ const lostTail: Control = {
     const before = join(scratch, 'before');
     for (let kill = 0; kill < 2; kill++) {
       if (kill === 1) cpSync(world.dataDir, before, { recursive: true });
-      await world.live({ process: world.order('work', { threads: 0 }), kill: { after: 'found', ms: 100 } });
+      await world.live({ process: world.order('work', { threads: 0 }), kill: { after: 'written', ms: 0 } });
     }
     rmSync(world.dataDir, { recursive: true });
     cpSync(before, world.dataDir, { recursive: true });
