@@ -4,7 +4,8 @@
  * Owns: the batch being written, the batches in flight, and the order of release.
  *
  * Invariants:
- * Q3. Output commit: what a turn asked for is released after its batch is committed, never before, in the order of the turns.
+ * Q3. Output commit: what a turn asked for is released after its batch is committed, never before, in the order of the turns; but for
+ *     messages to journaled actors, which leave when the batch is accepted: what comes of them is behind it in the log.
  * Q4. At most `BATCHES_IN_FLIGHT_LIMIT` batches are in flight; beyond it `congested` tells the host to stop stepping durable cells.
  */
 import type { Asked, Intent } from '../kernel/intent.ts';
@@ -32,7 +33,17 @@ export interface PendingTurn {
 
 type Entry = PendingTurn | (() => void);
 
-export type Release = (turn: PendingTurn, position: number) => void;
+/** What becomes of turns (`release.ts`). */
+export interface Release {
+  forward(turn: PendingTurn, position: number): void;
+  finish(turn: PendingTurn, position: number, isForwarded: boolean): void;
+}
+
+interface Batch {
+  readonly number: number;
+  readonly entries: readonly Entry[];
+  isForwarded: boolean;
+}
 
 export class CommitQueue {
   readonly #journal: HostJournal;
@@ -40,7 +51,9 @@ export class CommitQueue {
   #builder: BatchBuilder;
   #entries: Entry[] = [];
   #rows = 0;
-  readonly #inFlight: { readonly number: number; readonly entries: Entry[] }[] = [];
+  /** Something in the batch is for another journaled actor. */
+  #forwards = false;
+  readonly #inFlight: Batch[] = [];
   #next = 1;
   /** Every turn of this host below it is committed. */
   committedEnd = 0;
@@ -99,6 +112,7 @@ export class CommitQueue {
   push(turn: PendingTurn): void {
     turn.cell.holds += 1;
     this.#entries.push(turn);
+    this.#forwards ||= turn.intents.some((intent) => intent.kind === 'send' && intent.durable);
   }
 
   image(row: ImageRow): void {
@@ -128,10 +142,25 @@ export class CommitQueue {
     if (this.#entries.length === 0 && this.#rows === 0) return;
     const number = this.#next;
     this.#next += 1;
-    this.#inFlight.push({ number, entries: this.#entries });
+    const forwards = this.#forwards;
+    this.#inFlight.push({ number, entries: this.#entries, isForwarded: false });
     this.#entries = [];
     this.#rows = 0;
-    this.#journal.append(number, this.#builder.seal());
+    this.#forwards = false;
+    this.#journal.append(number, this.#builder.seal(), forwards);
+  }
+
+  accepted(number: number, position: number): void {
+    const batch = this.#inFlight.find((one) => one.number === number);
+    if (batch === undefined || batch.isForwarded)
+      throw new RangeError(`batch ${number} was accepted twice or never written`);
+    batch.isForwarded = true;
+    let at = position;
+    for (const entry of batch.entries) {
+      if (typeof entry === 'function') continue;
+      this.#release.forward(entry, at);
+      at += 1;
+    }
   }
 
   committed(number: number, position: number): void {
@@ -144,7 +173,7 @@ export class CommitQueue {
       if (typeof entry === 'function') {
         entry();
       } else {
-        this.#release(entry, at);
+        this.#release.finish(entry, at, batch.isForwarded);
         entry.cell.holds -= 1;
         at += 1;
       }

@@ -166,6 +166,7 @@ export class HostShell {
   #connectJournal(events: HostJournalEvents): HostJournal {
     const { onFenced } = this.#ports;
     this.#journal = this.#ports.connectJournal({
+      accepted: (number, position) => events.accepted(number, position),
       committed: (number, position) => events.committed(number, position),
       fenced: () => {
         events.fenced();

@@ -105,7 +105,7 @@ export class Host implements HostJournalEvents {
       report: (state, keys) => this.#out(['notice', { kind: 'standstill', state, keys }]),
     });
     const journal = connectJournal(this);
-    this.#commits = new CommitQueue(journal, (turn, position) => this.#releaser.release(turn, position));
+    this.#commits = new CommitQueue(journal, this.#releaser);
     this.#residence = new Residence({
       clock,
       journal,
@@ -224,6 +224,12 @@ export class Host implements HostJournalEvents {
   /** A message that a link could not carry. */
   refuse(envelope: Envelope, error: BlocksError): void {
     this.#handler.refused(envelope, error);
+    this.#wake();
+  }
+
+  accepted(number: number, position: number): void {
+    if (this.#stopped) return;
+    this.#commits.accepted(number, position);
     this.#wake();
   }
 

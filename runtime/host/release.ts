@@ -1,10 +1,11 @@
 /**
- * What happens after a commit: sends travel, replies go out, effects start, receipts are given.
+ * What happens after a turn: messages to journaled actors travel when it has its place in the log, and when it is on the disk all the rest:
+ * replies, receipts, effects, timers, what observers see.
  *
- * Owns: executing the intents of one committed (or in-memory) turn, and routing envelopes to cells here or hosts elsewhere.
+ * Owns: executing the intents of one recorded (or in-memory) turn, and routing envelopes to cells here or hosts elsewhere.
  *
  * Invariants:
- * X1. Called once a turn, in commit order: per receiver, a host's messages leave in the order of their ids.
+ * X1. Called once a turn and part, in commit order: per receiver, a host's messages leave in the order of their ids.
  * X2. A message to a full mailbox is delivered, and its sender pauses until there is room. A sender whose own mailbox is full does
  *     not, unless what it sends to is overfull: so most rings go on by themselves, and the others by `standstill.ts`.
  */
@@ -53,8 +54,29 @@ export class Releaser {
 
   /** Executes what a turn asked for. `position` is -1 for a turn in memory: its messages have no ids. */
   release(turn: PendingTurn, position: number): void {
+    this.finish(turn, position, false);
+  }
+
+  /**
+   * Sends what a turn has for journaled actors, before it is on the disk: their turns will stand behind it in the log, so that neither they nor
+   * what comes of them is ever seen without it.
+   */
+  forward({ cell, intents }: PendingTurn, position: number): void {
+    let index = 0;
+    for (const intent of intents) {
+      if (intent.kind !== 'send') continue;
+      if (intent.durable) {
+        intent.envelope.id = { stream: this.#ports.slot, position, index };
+        this.route(intent.envelope, position, cell);
+      }
+      index += 1;
+    }
+  }
+
+  /** Executes what a turn asked for, or, after `forward`, the rest of it. */
+  finish(turn: PendingTurn, position: number, isForwarded: boolean): void {
     const { envelope, intents } = turn;
-    if (intents.length > 0) this.#execute(turn, position);
+    if (intents.length > 0) this.#execute(turn, position, isForwarded);
     if (
       envelope.id !== undefined &&
       envelope.id.stream === this.#ports.outsideStream &&
@@ -108,7 +130,7 @@ export class Releaser {
     if (!sender.full || link.fill >= 1) this.#ports.pause(sender, { writable: link, slot: target });
   }
 
-  #execute(turn: PendingTurn, position: number): void {
+  #execute(turn: PendingTurn, position: number, isForwarded: boolean): void {
     const { cell, intents } = turn;
     const { effects, timers, slot } = this.#ports;
     let index = 0;
@@ -123,8 +145,9 @@ export class Releaser {
           break;
         case 'send': {
           const sent = intent.envelope;
-          if (position >= 0) sent.id = { stream: slot, position, index };
           index += 1;
+          if (isForwarded && intent.durable) break;
+          if (position >= 0) sent.id = { stream: slot, position, index: index - 1 };
           // One to an actor in memory is not in the journal: whoever keeps it for a successor keeps it for good.
           this.route(sent, intent.durable ? position : -1, cell);
           break;

@@ -31,8 +31,8 @@ export class HostJournalClient implements HostJournal {
     return new BatchWriter(this.#origin);
   }
 
-  append(number: number, bytes: Uint8Array): void {
-    this.#session.append(number, bytes);
+  append(number: number, bytes: Uint8Array, forwards?: boolean): void {
+    this.#session.append(number, bytes, forwards);
   }
 
   load(keys: readonly CellKey[], loaded: (cells: readonly LoadedCell[]) => void): void {

@@ -5,8 +5,10 @@
  */
 import type { CellKey } from '../kernel/address.ts';
 import type { HostJournal, HostJournalEvents } from './host-journal.ts';
+import { sayAccepted } from './host-sessions.ts';
 import { HostJournalClient, type HostOrigin } from './host-journal-client.ts';
 import {
+  ACCEPTED,
   APPEND,
   CHECKPOINT,
   CLEAN,
@@ -35,7 +37,8 @@ export function connectHostJournal(port: JournalPort, origin: HostOrigin, events
   const client = new HostJournalClient(
     {
       // The batch's memory is its own (B3): it changes hands without a copy.
-      append: (number, bytes) => post([APPEND, number, bytes], [bytes.buffer as ArrayBuffer]),
+      append: (number, bytes, forwards) =>
+        post([APPEND, number, bytes, forwards === true], [bytes.buffer as ArrayBuffer]),
       load: (request: number, keys: readonly CellKey[]) => post([LOAD, request, keys]),
       clean: (round) => post([CLEAN, round]),
       close: () => {
@@ -47,6 +50,9 @@ export function connectHostJournal(port: JournalPort, origin: HostOrigin, events
   );
   port.on('message', (message: JournalMessage) => {
     switch (message[0]) {
+      case ACCEPTED:
+        sayAccepted(message[1], events);
+        break;
       case COMMITTED:
         for (let i = 1; i + 1 < message.length; i += 2) {
           events.committed(message[i] as number, message[i + 1] as number);

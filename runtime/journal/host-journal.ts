@@ -7,7 +7,9 @@
  * Invariants:
  * P1. Batches of one host are committed in the order of `append`, gaplessly: `committed` comes in the same order.
  * P2. After `committed`, the batch survives what the system's sync mode promises.
- * P3. After `fenced` no batch of this host will ever be committed.
+ * P3. After `fenced` no batch of this host will be accepted any more, and none committed that was not.
+ * P5. `accepted` comes before `committed` of the same batch, for batches that say that they forward, and in their order. An accepted batch
+ *     has its place: nothing that is appended after `accepted` was said is ever on the disk without it.
  * P4. `load` answers as of every batch appended before the call.
  */
 import type { CellKey } from '../kernel/address.ts';
@@ -29,8 +31,8 @@ export interface BatchBuilder {
 
 export interface HostJournal {
   newBatch(): BatchBuilder;
-  /** Hands over a sealed batch. `number` grows by 1. */
-  append(number: number, bytes: Uint8Array): void;
+  /** Hands over a sealed batch. `number` grows by 1. `forwards`: something waits for its acceptance. */
+  append(number: number, bytes: Uint8Array, forwards?: boolean): void;
   /** Reads cells, to be answered in one call. */
   load(keys: readonly CellKey[], loaded: (cells: readonly LoadedCell[]) => void): void;
   /** Says that every obligation of this host below `target` is imaged or consumed, in answer to `checkpoint`. */
@@ -40,6 +42,8 @@ export interface HostJournal {
 
 /** What the journal tells a host. */
 export interface HostJournalEvents {
+  /** Batch `number` has its place in the log, and is being written: its first turn will have `position`, the following ones the following. */
+  accepted(number: number, position: number): void;
   /** Batch `number` is durable; its first turn has `position`, the following ones the following. */
   committed(number: number, position: number): void;
   /** This host was replaced. It must stop itself. */

@@ -10,18 +10,26 @@
  * F3. A session that was fenced is told so once, and nothing after it.
  */
 import { type CellKey, placementOf } from '../kernel/address.ts';
+import type { HostJournalEvents } from './host-journal.ts';
 
 /** Keys in one `wake`. */
 const WAKE_CHUNK = 10_000;
 
 /** What the journal tells a host, still as bytes. */
 export interface HostLink {
+  /** Pairs of number and position. Without it, nobody wants to know before `committed`. */
+  accepted?(pairs: readonly number[]): void;
   committed(number: number, position: number): void;
   loaded(request: number, parcels: Uint8Array): void;
   fenced(): void;
   wake(keys: readonly CellKey[]): void;
   storage(state: 'full' | 'ok'): void;
   checkpoint(round: number, target: number): void;
+}
+
+/** Tells a host of what `accepted` was called with. */
+export function sayAccepted(pairs: readonly number[], host: Pick<HostJournalEvents, 'accepted'>): void {
+  for (let i = 0; i + 1 < pairs.length; i += 2) host.accepted(pairs[i] as number, pairs[i + 1] as number);
 }
 
 export interface Session {

@@ -8,8 +8,10 @@ import type { Clock } from '../kernel/clock.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
 import type { HostJournal, HostJournalEvents } from './host-journal.ts';
 import { HostJournalClient, type HostOrigin } from './host-journal-client.ts';
+import { type HostLink, sayAccepted } from './host-sessions.ts';
 import type { JournalControl, JournalOptions } from './journal-control.ts';
 import { JournalControlClient, type RawCall } from './journal-control-client.ts';
+import type { JournalSettings } from './journal-ports.ts';
 import { JournalService } from './journal-service.ts';
 import type { Store } from './store.ts';
 
@@ -19,6 +21,8 @@ export interface InlineJournalPorts {
   readonly failed: (error: unknown) => void;
   /** In place of what the options name: for the testkit. */
   readonly store?: Store | undefined;
+  /** Time between acceptance and write. Without it, nobody could do anything in between, and hosts are not told of acceptances. */
+  readonly writeLater?: JournalSettings['writeLater'];
 }
 
 export interface InlineJournal {
@@ -52,13 +56,14 @@ export function createInlineJournal(options: JournalOptions, ports: InlineJourna
   return {
     control: new JournalControlClient(call),
     connect(origin, events) {
-      const link = {
-        committed: (number: number, position: number) => events.committed(number, position),
-        loaded: (request: number, parcels: Uint8Array) => client.loaded(request, parcels),
+      const link: HostLink = {
+        ...(ports.writeLater === undefined ? {} : { accepted: (pairs) => sayAccepted(pairs, events) }),
+        committed: (number, position) => events.committed(number, position),
+        loaded: (request, parcels) => client.loaded(request, parcels),
         fenced: () => events.fenced(),
-        wake: (keys: readonly string[]) => events.wake(keys),
-        storage: (state: 'full' | 'ok') => events.storage(state),
-        checkpoint: (round: number, target: number) => events.checkpoint(round, target),
+        wake: (keys) => events.wake(keys),
+        storage: (state) => events.storage(state),
+        checkpoint: (round, target) => events.checkpoint(round, target),
       };
       const session = service.connect(origin.slot, origin.epoch, link);
       const client = new HostJournalClient(session, { ...origin, run: service.run });

@@ -14,6 +14,7 @@ import { encodeError } from '../kernel/errors.ts';
 import type { HostLink } from './host-sessions.ts';
 import type { HostSession } from './journal-ports.ts';
 import {
+  ACCEPTED,
   APPEND,
   CHECKPOINT,
   CLEAN,
@@ -68,7 +69,7 @@ class HostPort implements HostLink {
         this.#hello(message[1]);
         break;
       case APPEND:
-        this.#session?.append(message[1], message[2]);
+        this.#session?.append(message[1], message[2], message[3]);
         break;
       case LOAD:
         this.#session?.load(message[1], message[2]);
@@ -94,6 +95,11 @@ class HostPort implements HostLink {
   close(): void {
     this.#session?.close();
     this.#session = undefined;
+  }
+
+  /** At once: the host is to go on while the disk is waited for. */
+  accepted(pairs: readonly number[]): void {
+    this.#post([ACCEPTED, pairs]);
   }
 
   committed(number: number, position: number): void {

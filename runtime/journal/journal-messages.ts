@@ -18,7 +18,7 @@ export const CLOSE = 4;
 /** Host to journal. */
 export type HostMessage =
   | readonly [typeof HELLO, epoch: number]
-  | readonly [typeof APPEND, number: number, bytes: Uint8Array]
+  | readonly [typeof APPEND, number: number, bytes: Uint8Array, forwards: boolean]
   | readonly [typeof LOAD, request: number, keys: readonly CellKey[]]
   | readonly [typeof CLEAN, round: number]
   | readonly [typeof CLOSE];
@@ -29,6 +29,7 @@ export const FENCED = 2;
 export const WAKE = 3;
 export const STORAGE = 4;
 export const CHECKPOINT = 5;
+export const ACCEPTED = 6;
 
 /** Journal to host. */
 export type JournalMessage =
@@ -38,7 +39,8 @@ export type JournalMessage =
   | readonly [typeof FENCED]
   | readonly [typeof WAKE, keys: readonly CellKey[]]
   | readonly [typeof STORAGE, state: 'full' | 'ok']
-  | readonly [typeof CHECKPOINT, round: number, target: number];
+  | readonly [typeof CHECKPOINT, round: number, target: number]
+  | readonly [typeof ACCEPTED, pairs: readonly number[]];
 
 /** System to journal thread. */
 export type ThreadRequest =

@@ -4,7 +4,7 @@
  * Owns: the shapes between `journal.ts` and whatever drives it: a thread, a call, a simulation.
  */
 import type { CellKey } from '../kernel/address.ts';
-import type { Clock } from '../kernel/clock.ts';
+import type { Clock, Wait } from '../kernel/clock.ts';
 import type { DataDamagedError } from '../kernel/errors.ts';
 import type { Retention } from './journal-control.ts';
 import type { Store } from './store.ts';
@@ -20,6 +20,11 @@ export interface JournalSettings {
   readonly checkpointEveryBytes: number;
   /** Flush the store this long after a commit; undefined: every commit flushes by itself. */
   readonly flushAfterMs?: number | undefined;
+  /**
+   * Puts time between the acceptance of batches and their write. Beside a thread that writes, others run; where all are one, that has to be
+   * arranged. Default: none.
+   */
+  readonly writeLater?: ((write: () => void) => Wait) | undefined;
   /** Asks the driver to call `pump` soon. */
   readonly schedule: () => void;
   /** The store failed for good (J9). */
@@ -28,7 +33,7 @@ export interface JournalSettings {
 
 /** A host's end of the journal. */
 export interface HostSession {
-  append(number: number, bytes: Uint8Array): void;
+  append(number: number, bytes: Uint8Array, forwards?: boolean): void;
   load(request: number, keys: readonly CellKey[]): void;
   clean(round: number): void;
   close(): void;

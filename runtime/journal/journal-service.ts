@@ -12,7 +12,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { SystemStoppedError } from '../kernel/errors.ts';
 import type { HostLink } from './host-sessions.ts';
 import { Journal } from './journal.ts';
-import type { HostSession } from './journal-ports.ts';
+import type { HostSession, JournalSettings } from './journal-ports.ts';
 import type { JournalOptions, JournalStats, OpenReport, SyncMode } from './journal-control.ts';
 import type { TurnRange } from './journal-queries.ts';
 import type { RawRecovery } from './journal-recovery.ts';
@@ -35,7 +35,7 @@ export interface RawLetter {
 export interface RawJournalControl {
   open(): Promise<OpenReport>;
   fence(slot: number, epoch: number): void;
-  recover(slot: number): RawRecovery;
+  recover(slot: number): Promise<RawRecovery>;
   turns(key: CellKey, range: TurnRange | undefined): Promise<Uint8Array>;
   image(key: CellKey): Uint8Array | undefined;
   putImage(key: CellKey, row: Uint8Array): Promise<void>;
@@ -53,6 +53,7 @@ export interface ServicePorts {
   /** Asks for `pump` soon. */
   readonly schedule: () => void;
   readonly failed: (error: unknown) => void;
+  readonly writeLater?: JournalSettings['writeLater'];
   /** In place of what the options name: for the testkit. */
   readonly store?: Store | undefined;
 }
@@ -107,7 +108,7 @@ export class JournalService implements RawJournalControl {
     this.#opened.fence(slot, epoch);
   }
 
-  recover(slot: number): RawRecovery {
+  recover(slot: number): Promise<RawRecovery> {
     return this.#opened.recover(slot);
   }
 
@@ -170,7 +171,7 @@ export class JournalService implements RawJournalControl {
   /** The journal with everything appended so far committed: what was acknowledged nowhere yet may be read too. */
   get #current(): Journal {
     const journal = this.#opened;
-    journal.pump();
+    journal.settle();
     return journal;
   }
 }

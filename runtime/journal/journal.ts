@@ -5,9 +5,12 @@
  * looking into the past is `journal-queries.ts`; bytes are decoded by whoever asked. Knows nothing of threads and ports.
  *
  * Invariants:
- * J5. All batches that wait when a commit begins are one transaction; positions are given in that order, without a gap.
- * J6. `committed` is said after the transaction returned, once a batch, in the order of the host's appends.
- * J7. Nothing of an epoch below the slot's is ever committed after `fence` returned.
+ * J5. All batches that wait when a commit begins are accepted: they get their positions in that order, without a gap, and are one transaction,
+ *     or part of a later one.
+ * J6. `committed` is said after the transaction returned, once a batch, in the order of the host's appends; `accepted` before it begins, to
+ *     hosts with something to forward.
+ * J7. Nothing of an epoch below the slot's is ever accepted after `fence` returned. What a host was told is accepted, and what is before it,
+ *     is committed, whoever dies, and before any slot is recovered: others may have acted on it.
  * J8. A full disk holds batches, it does not refuse them: the same batches are committed when there is room, in the same order.
  * J9. Any other failure of the store ends the journal: nothing is committed after it, for what is on the disk is not known.
  */
@@ -34,6 +37,10 @@ interface WaitingBatch {
   readonly session: Session;
   readonly number: number;
   readonly batch: BatchReader;
+  /** Its host waits for the acceptance. */
+  readonly forwards: boolean;
+  /** Its host knows of the acceptance, and others may have acted on it. */
+  isTold: boolean;
   /** What rides in it. Read on arrival: a host that writes nonsense must not be found out in the middle of a commit. */
   readonly attached: AttachedRows | undefined;
 }
@@ -66,6 +73,13 @@ export class Journal {
   readonly #trim: LogTrim;
   readonly #wakes: WakeWatch;
   #batches: WaitingBatch[] = [];
+  /** In the order of their positions, which begin at `#end`. */
+  #accepted: WaitingBatch[] = [];
+  #acceptedEnd = 1;
+  /** The write of what was accepted, when there is time in between. */
+  #write: Wait | undefined;
+  /** Waiting for what was accepted to be on the disk. */
+  #roomWaiters: (() => void)[] = [];
   #calls: WaitingCall[] = [];
   #extras: Extra[] = [];
   #checkpointWaiters: (() => void)[] = [];
@@ -111,6 +125,7 @@ export class Journal {
     this.#run = (store.meta('run') ?? 0) + 1;
     this.#checkpointAt = store.meta('checkpoint') ?? 1;
     this.#end = Math.max(this.#recovery.log.end(), this.#checkpointAt, store.meta('accepted') ?? 1);
+    this.#acceptedEnd = this.#end;
     const tail = this.#recovery.open(this.#reach);
     store.commit((writes) => writes.meta('run', this.#run));
     this.#bytesSinceCheckpoint = tail.bytes;
@@ -139,7 +154,7 @@ export class Journal {
       this.#checkpoint.ready(this.#end);
     });
     return {
-      append: (number, bytes) => this.#append(session, number, bytes),
+      append: (number, bytes, forwards) => this.#append(session, number, bytes, forwards),
       load: (request, keys) => this.#call(session, () => this.#load(session, request, keys)),
       clean: (round) => this.#call(session, () => this.#checkpoint.clean(slot, round)),
       close: () => {
@@ -155,9 +170,16 @@ export class Journal {
     this.#sessions.fence(slot, epoch);
   }
 
-  recover(slot: number): RawRecovery {
+  /** Waits while what was accepted has no room on the disk: what a dead host's messages have set off is part of what is to be recovered. */
+  async recover(slot: number): Promise<RawRecovery> {
     this.#assertUsable();
-    this.pump();
+    this.settle();
+    while (this.#accepted.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.#roomWaiters.push(resolve);
+      });
+      this.#assertUsable();
+    }
     const died = this.#sessions.recovered(slot);
     const recovery = this.#recovery.recover(slot, this.#reach, this.#wakes.deliveredMs, died);
     this.#settings.clock.defer(() => this.#checkpoint.ready(this.#end));
@@ -167,7 +189,15 @@ export class Journal {
   /** Commits everything that waits, then answers what waited for it. The driver calls it after `schedule`. */
   pump(): void {
     this.#scheduled = false;
+    if (this.#state.kind === 'open' && this.#write === undefined) this.#commit();
+    this.#answer();
+  }
+
+  /** The same without time between: unless the disk is full, everything appended so far is on it then. */
+  settle(): void {
+    this.#writeNow();
     if (this.#state.kind === 'open') this.#commit();
+    this.#writeNow();
     this.#answer();
   }
 
@@ -176,6 +206,7 @@ export class Journal {
     if (this.#state.kind !== 'full') return;
     this.#state.retry.cancel();
     this.#commit();
+    this.#writeNow();
     this.#answer();
   }
 
@@ -201,7 +232,7 @@ export class Journal {
   /** Moves the checkpoint as far as it goes; the new one is the answer. Without all hosts it stays where it is. */
   async checkpoint(): Promise<number> {
     this.#assertUsable();
-    this.pump();
+    this.settle();
     if (this.#end > this.#checkpointAt && this.#sessions.allReady) {
       const moved = new Promise<void>((resolve) => {
         this.#checkpointWaiters.push(resolve);
@@ -227,13 +258,13 @@ export class Journal {
   async close(): Promise<void> {
     if (this.#state.kind === 'closed' || this.#state.kind === 'new') return;
     this.retry();
-    this.pump();
+    this.settle();
     const last = this.#state;
     this.#state = { kind: 'closed' };
     if (last.kind === 'full') last.retry.cancel();
     this.#flush?.cancel();
     this.#wakes.stop();
-    this.#releaseCheckpointWaiters();
+    this.#releaseWaiters();
     try {
       if (last.kind !== 'failed') this.#store.flush();
     } catch (error) {
@@ -248,7 +279,7 @@ export class Journal {
     return { checkpoint: this.#checkpointAt, end: this.#end, run: this.#run };
   }
 
-  #append(session: Session, number: number, bytes: Uint8Array): void {
+  #append(session: Session, number: number, bytes: Uint8Array, forwards = false): void {
     if (session.state !== 'open') return;
     const read = readBatch(bytes);
     const isNext = number === (session.nextNumber ?? number);
@@ -259,7 +290,7 @@ export class Journal {
     }
     session.nextNumber = number + 1;
     session.waiting++;
-    this.#batches.push({ session, number, ...read });
+    this.#batches.push({ session, number, forwards, isTold: false, ...read });
     this.#schedule();
   }
 
@@ -275,13 +306,62 @@ export class Journal {
   }
 
   #commit(): void {
-    const batches = this.#batches;
-    const extras = this.#extras;
-    if (batches.length === 0 && extras.length === 0 && !this.#trim.isBehind(this.#checkpointAt)) {
-      // The batches that the disk had no room for died with their hosts: the next one will find out whether it has any.
+    const isNothingNew = this.#batches.length === 0 && this.#accepted.length === 0 && this.#extras.length === 0;
+    if (isNothingNew && !this.#trim.isBehind(this.#checkpointAt)) {
+      // What the disk had no room for died with its hosts: the next one will find out whether it has any.
       this.#becomeOk();
       return;
     }
+    const isAwaited = this.#accept();
+    const { writeLater } = this.#settings;
+    if (writeLater === undefined || !isAwaited) this.#writeAccepted();
+    else
+      this.#write = writeLater(() => {
+        this.#writeNow();
+        this.#answer();
+      });
+  }
+
+  /** Gives what waits its positions. Answers whether any host was told. */
+  #accept(): boolean {
+    const batches = this.#batches;
+    this.#batches = [];
+    const told = new Map<HostLink, number[]>();
+    for (const waiting of batches) {
+      const { session, number, batch, forwards } = waiting;
+      this.#accepted.push(waiting);
+      if (forwards && !waiting.isTold && session.state === 'open' && session.link.accepted !== undefined) {
+        waiting.isTold = true;
+        const pairs = told.get(session.link);
+        if (pairs === undefined) told.set(session.link, [number, this.#acceptedEnd]);
+        else pairs.push(number, this.#acceptedEnd);
+      }
+      this.#acceptedEnd += batch.turns;
+    }
+    for (const [link, pairs] of told) link.accepted?.(pairs);
+    return told.size > 0;
+  }
+
+  /** The disk has no room: only what was told must keep its place, and what is before it. */
+  #takeBack(): void {
+    const kept = this.#accepted.findLastIndex(({ isTold }) => isTold) + 1;
+    this.#batches.unshift(...this.#accepted.splice(kept));
+    this.#acceptedEnd = this.#accepted.reduce((end, { batch }) => end + batch.turns, this.#end);
+  }
+
+  /** If there is a write to come, it comes now. */
+  #writeNow(): void {
+    const write = this.#write;
+    if (write === undefined) return;
+    write.cancel();
+    this.#write = undefined;
+    this.#writeAccepted();
+    if (this.#batches.length > 0) this.#schedule();
+  }
+
+  #writeAccepted(): void {
+    const batches = this.#accepted;
+    const extras = this.#extras;
     const images: [CellKey, number | undefined][] = [];
     let position = this.#end;
     let bytes = 0;
@@ -306,11 +386,15 @@ export class Journal {
         this.#trim.step(writes, this.#checkpointAt);
       });
     } catch (error) {
-      if (error instanceof StorageFullError) this.#becomeFull();
-      else this.#fail(error);
+      if (error instanceof StorageFullError) {
+        this.#takeBack();
+        this.#becomeFull();
+      } else {
+        this.#fail(error);
+      }
       return;
     }
-    this.#batches = [];
+    this.#accepted = [];
     this.#extras = [];
     let first = this.#end;
     this.#end = position;
@@ -327,6 +411,7 @@ export class Journal {
       if (session.state === 'open') session.link.committed(number, first);
       first += batch.turns;
     }
+    this.#releaseRoomWaiters();
     for (const extra of extras) extra.done();
     for (const [key, wakeAtMs] of images) this.#wakes.noted(key, wakeAtMs);
     this.#startCheckpointIfDue();
@@ -379,6 +464,17 @@ export class Journal {
     this.#schedule();
   }
 
+  #releaseWaiters(): void {
+    this.#releaseCheckpointWaiters();
+    this.#releaseRoomWaiters();
+  }
+
+  #releaseRoomWaiters(): void {
+    const waiters = this.#roomWaiters;
+    this.#roomWaiters = [];
+    for (const waiter of waiters) waiter();
+  }
+
   #releaseCheckpointWaiters(): void {
     const waiters = this.#checkpointWaiters;
     this.#checkpointWaiters = [];
@@ -420,7 +516,9 @@ export class Journal {
 
   #fail(error: unknown): void {
     this.#state = { kind: 'failed', error };
-    this.#releaseCheckpointWaiters();
+    this.#write?.cancel();
+    this.#write = undefined;
+    this.#releaseWaiters();
     this.#settings.failed(error);
   }
 

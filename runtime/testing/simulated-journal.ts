@@ -10,7 +10,7 @@ import type { HostJournal, HostJournalEvents } from '../journal/host-journal.ts'
 import { HostJournalClient, type HostOrigin } from '../journal/host-journal-client.ts';
 import type { JournalControl, JournalOptions } from '../journal/journal-control.ts';
 import { JournalControlClient, type RawCall } from '../journal/journal-control-client.ts';
-import type { HostLink } from '../journal/host-sessions.ts';
+import { type HostLink, sayAccepted } from '../journal/host-sessions.ts';
 import type { HostSession } from '../journal/journal-ports.ts';
 import { JournalService } from '../journal/journal-service.ts';
 import type { Store } from '../journal/store.ts';
@@ -24,6 +24,8 @@ export interface SimulatedJournalPorts {
   readonly system: VirtualThread;
   readonly store: Store;
   readonly delayMs: () => number;
+  /** How long a commit that others have been told of is under way. */
+  readonly writeMs: () => number;
   failed(error: unknown): void;
 }
 
@@ -47,6 +49,7 @@ export class SimulatedJournal {
       clock: thread,
       store,
       schedule: () => thread.defer(() => this.#service.pump()),
+      writeLater: (write) => thread.wait(ports.writeMs(), write),
       failed: (error) => there.send(() => ports.failed(error)),
     });
     const here = new Pipe(system, thread, ports.delayMs);
@@ -83,6 +86,7 @@ export class SimulatedJournal {
     let session: HostSession | undefined;
     here.send(() => {
       const link: HostLink = {
+        accepted: (pairs) => there.send(() => sayAccepted(pairs, events)),
         committed: (number, position) => there.send(() => events.committed(number, position)),
         loaded: (request, parcels) => there.send(() => client.loaded(request, parcels)),
         fenced: () => there.send(() => events.fenced()),
@@ -99,7 +103,7 @@ export class SimulatedJournal {
     });
     const client = new HostJournalClient(
       {
-        append: (number, bytes) => here.send(() => session?.append(number, bytes)),
+        append: (number, bytes, forwards) => here.send(() => session?.append(number, bytes, forwards)),
         load: (request, keys) => here.send(() => session?.load(request, keys)),
         clean: (round) => here.send(() => session?.clean(round)),
         close: () => here.send(() => session?.close()),

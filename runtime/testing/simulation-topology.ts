@@ -31,6 +31,8 @@ import type { VirtualClock, VirtualThread } from './virtual-clock.ts';
 
 /** Longest ordinary way of a frame between two threads. */
 const ORDINARY_DELAY_MS = 0.3;
+/** A commit that hosts know of is mostly over soon, and sometimes takes as long as several turns of theirs. */
+const LONGEST_WRITE_MS = 5;
 /** How long a host that lost a frame may still live. */
 const BROKEN_LIFE_MS = 1_000;
 
@@ -95,6 +97,7 @@ export class SimulationTopology implements Topology {
         system: this.system,
         store: ports.seams?.wrapStore?.(store) ?? store,
         delayMs: () => this.#delayMs(),
+        writeMs: () => ports.random.next() ** 3 * LONGEST_WRITE_MS,
         failed: (error) => {
           if (!this.#crashed) this.#events?.failed(error instanceof Error ? error : new Error(String(error)));
         },

@@ -148,7 +148,7 @@ function load(journal: InlineJournal, slot: number): Promise<LoadedCell[]> {
   const ignore = (): void => {};
   const host = journal.connect(
     { slot, epoch: 1 },
-    { committed: ignore, fenced: ignore, wake: ignore, storage: ignore, checkpoint: ignore },
+    { accepted: ignore, committed: ignore, fenced: ignore, wake: ignore, storage: ignore, checkpoint: ignore },
   );
   return new Promise((resolve) => host.load(keys, (cells) => resolve([...cells])));
 }

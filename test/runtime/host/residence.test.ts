@@ -40,7 +40,7 @@ const setUp = (): { residence: Residence; cell: Cell; images: ImageRow[] } => {
   const residence = new Residence({
     clock: systemClock,
     journal,
-    commits: new CommitQueue(journal, () => {}),
+    commits: new CommitQueue(journal, { forward: () => {}, finish: () => {} }),
     turn: new CellTurn({ isDurable: () => true, log: () => {} }),
     run: RUN,
     residentCellsLimit: 10,

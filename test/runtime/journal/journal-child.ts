@@ -56,6 +56,7 @@ const journal = connectHostJournal(
   port,
   { slot: 0, epoch: 1, run: report.run },
   {
+    accepted: () => {},
     committed: (number) => {
       // A file, since a pipe may lose what is in it.
       writeSync(acks, `${sent.get(number)}\n`);

@@ -75,6 +75,7 @@ export class RigHost {
     this.journal = inline.connect(
       { slot, epoch },
       {
+        accepted: (number, position) => this.heard.push(['accepted', number, position]),
         committed: (number, position) => this.heard.push(['committed', number, position]),
         fenced: () => this.heard.push(['fenced']),
         storage: (state) => this.heard.push(['storage', state]),
@@ -92,9 +93,9 @@ export class RigHost {
   }
 
   /** Hands the batch over without waiting for anything. */
-  append(): number {
+  append(forwards = false): number {
     const number = this.#number++;
-    this.journal.append(number, this.batch.seal());
+    this.journal.append(number, this.batch.seal(), forwards);
     return number;
   }
 
@@ -141,7 +142,8 @@ export class Rig {
   readonly inline: InlineJournal;
   report!: OpenReport;
 
-  constructor(options: Partial<JournalOptions> = {}, store: Store = new MemoryStore()) {
+  /** `writeMs`: how long batches that hosts know of are under way to the disk. */
+  constructor(options: Partial<JournalOptions> = {}, store: Store = new MemoryStore(), writeMs?: number) {
     this.store = store;
     this.inline = createInlineJournal(
       {
@@ -153,12 +155,17 @@ export class Rig {
         hosts: 1,
         ...options,
       },
-      { clock: this.clock, store, failed: (error) => this.failures.push(error) },
+      {
+        clock: this.clock,
+        store,
+        failed: (error) => this.failures.push(error),
+        writeLater: writeMs === undefined ? undefined : (write) => this.clock.wait(writeMs, write),
+      },
     );
   }
 
-  static async open(options: Partial<JournalOptions> = {}, store?: Store): Promise<Rig> {
-    const rig = new Rig(options, store);
+  static async open(options: Partial<JournalOptions> = {}, store?: Store, writeMs?: number): Promise<Rig> {
+    const rig = new Rig(options, store, writeMs);
     rig.report = await rig.inline.control.open();
     return rig;
   }

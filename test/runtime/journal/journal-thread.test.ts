@@ -39,7 +39,7 @@ const connect = async (
   connectHostJournal(
     (await thread.connect(0)) as unknown as JournalPort,
     { slot: 0, epoch: 1, run },
-    { committed() {}, fenced() {}, wake() {}, storage() {}, checkpoint() {}, ...events },
+    { accepted() {}, committed() {}, fenced() {}, wake() {}, storage() {}, checkpoint() {}, ...events },
   );
 
 /** Waits until `done`, at most ten seconds. */

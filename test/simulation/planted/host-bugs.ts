@@ -76,10 +76,42 @@ export const HOST_BUGS: readonly PlantedBug[] = [
     plant(replace) {
       replace(
         Releaser.prototype,
-        'release',
+        'finish',
+        (before) =>
+          function (this: Releaser, turn, ...rest) {
+            before.call(this, { ...turn, intents: turn.intents.toReversed() }, ...rest);
+          },
+      );
+      replace(
+        Releaser.prototype,
+        'forward',
         (before) =>
           function (this: Releaser, turn, position) {
             before.call(this, { ...turn, intents: turn.intents.toReversed() }, position);
+          },
+      );
+    },
+  },
+  {
+    name: 'all-leaves-early',
+    what: 'answers, effects and receipts leave when their turn has its place, before it is on the disk',
+    shows: { workload: 'chain', plan: 'crashes' },
+    plant(replace) {
+      const { finish } = Releaser.prototype;
+      replace(
+        Releaser.prototype,
+        'forward',
+        () =>
+          function (this: Releaser, turn, position) {
+            finish.call(this, turn, position, false);
+          },
+      );
+      replace(
+        Releaser.prototype,
+        'finish',
+        (before) =>
+          function (this: Releaser, turn, position, isForwarded) {
+            if (!isForwarded) before.call(this, turn, position, isForwarded);
           },
       );
     },

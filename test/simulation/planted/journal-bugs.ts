@@ -85,16 +85,17 @@ export const JOURNAL_BUGS: readonly PlantedBug[] = [
             let unwritten = 0;
             const session = before.call(this, slot, epoch, {
               ...link,
+              accepted: () => {},
               committed: () => {
                 unwritten = 0;
               },
             });
             return {
               ...session,
-              append: (number, bytes) => {
+              append: (number, bytes, forwards) => {
                 link.committed(number, this.stats().end + unwritten);
                 unwritten += new BatchReader(bytes).turns;
-                session.append(number, bytes);
+                session.append(number, bytes, forwards);
               },
             };
           },
