@@ -228,14 +228,12 @@ export class Host implements HostJournalEvents {
   }
 
   accepted(number: number, position: number): void {
-    if (this.#stopped) return;
-    this.#commits.accepted(number, position);
+    if (!this.#stopped) this.#commits.accepted(number, position);
     this.#wake();
   }
 
   committed(number: number, position: number): void {
-    if (this.#stopped) return;
-    this.#commits.committed(number, position);
+    if (!this.#stopped) this.#commits.committed(number, position);
     this.#wake();
   }
 
@@ -352,10 +350,9 @@ export class Host implements HostJournalEvents {
   #slice(): void {
     this.#scheduled = false;
     if (this.#stopped) return;
-    const { watch } = this.#ports;
-    watch.beat();
+    this.#ports.watch.beat();
     const held = this.#runReady();
-    watch.leave();
+    this.#ports.watch.leave();
     if (this.#residence.continueCheckpoint()) this.#wake();
     else if (this.#residence.checkpointing) this.#upkeep.checkpointLater();
     if (this.#residence.sweep()) this.#wake();

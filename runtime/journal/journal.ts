@@ -1,7 +1,7 @@
 /**
  * The journal: the single writer's core. Runs in the journal thread, on the calling thread with `threads: 0`, and in simulation.
  *
- * Owns: positions, group commit and the full disk. Who is connected is `host-sessions.ts`, recovery is `journal-recovery.ts`,
+ * Owns: group commit and the full disk. Positions are `batch-line.ts`, who is connected is `host-sessions.ts`, recovery is `journal-recovery.ts`,
  * looking into the past is `journal-queries.ts`; bytes are decoded by whoever asked. Knows nothing of threads and ports.
  *
  * Invariants:
@@ -17,7 +17,7 @@
 import type { CellKey } from '../kernel/address.ts';
 import type { Wait } from '../kernel/clock.ts';
 import { StorageError, StorageFullError, SystemStoppedError } from '../kernel/errors.ts';
-import { type AttachedRows, BatchReader } from './batch-reader.ts';
+import { BatchLine, type Written } from './batch-line.ts';
 import { encodeParcels } from './cell-parcel.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { type HostLink, HostSessions, type Session } from './host-sessions.ts';
@@ -32,18 +32,6 @@ import { WakeWatch } from './wake-watch.ts';
 
 /** How long a full disk is left alone before the next try. */
 const RETRY_FULL_MS = 500;
-
-interface WaitingBatch {
-  readonly session: Session;
-  readonly number: number;
-  readonly batch: BatchReader;
-  /** Its host waits for the acceptance. */
-  readonly forwards: boolean;
-  /** Its host knows of the acceptance, and others may have acted on it. */
-  isTold: boolean;
-  /** What rides in it. Read on arrival: a host that writes nonsense must not be found out in the middle of a commit. */
-  readonly attached: AttachedRows | undefined;
-}
 
 /** Something that comes after the batches which its host appended before it. */
 interface WaitingCall {
@@ -72,10 +60,7 @@ export class Journal {
   readonly #checkpoint: Checkpoint;
   readonly #trim: LogTrim;
   readonly #wakes: WakeWatch;
-  #batches: WaitingBatch[] = [];
-  /** In the order of their positions, which begin at `#end`. */
-  #accepted: WaitingBatch[] = [];
-  #acceptedEnd = 1;
+  readonly #line = new BatchLine();
   /** The write of what was accepted, when there is time in between. */
   #write: Wait | undefined;
   /** Waiting for what was accepted to be on the disk. */
@@ -85,12 +70,9 @@ export class Journal {
   #checkpointWaiters: (() => void)[] = [];
   #state: State = { kind: 'new' };
   #run = 0;
-  #end = 1;
   #checkpointAt = 1;
   #bytesSinceCheckpoint = 0;
   #commits = 0;
-  #batchCount = 0;
-  #bytes = 0;
   #scheduled = false;
   #flush: Wait | undefined;
 
@@ -101,7 +83,7 @@ export class Journal {
     this.queries = new JournalQueries(settings.store, this.#recovery.log);
     this.#trim = new LogTrim(settings.store, this.#recovery.log);
     this.#sessions = new HostSessions(settings.hosts, (slot, epoch) => {
-      this.#batches = this.#batches.filter(({ session }) => session.slot !== slot || session.epoch >= epoch);
+      this.#line.giveUp(slot, epoch);
       this.#checkpoint.disconnected();
     });
     this.#wakes = new WakeWatch(settings.store, settings.clock, (keys) => this.#sessions.wake(keys));
@@ -124,8 +106,7 @@ export class Journal {
     const store = this.#store;
     this.#run = (store.meta('run') ?? 0) + 1;
     this.#checkpointAt = store.meta('checkpoint') ?? 1;
-    this.#end = Math.max(this.#recovery.log.end(), this.#checkpointAt, store.meta('accepted') ?? 1);
-    this.#acceptedEnd = this.#end;
+    this.#line.beginAt(Math.max(this.#recovery.log.end(), this.#checkpointAt, store.meta('accepted') ?? 1));
     const tail = this.#recovery.open(this.#reach);
     store.commit((writes) => writes.meta('run', this.#run));
     this.#bytesSinceCheckpoint = tail.bytes;
@@ -133,12 +114,12 @@ export class Journal {
     this.#wakes.start();
     return {
       run: this.#run,
-      end: this.#end,
+      end: this.#line.end,
       checkpoint: this.#checkpointAt,
       tailTurns: tail.turns,
       damaged: [
         ...tail.faults.map(({ position, error }) => ({ position, error: error.toJSON() })),
-        ...(this.#settings.faults ?? []).map((error) => ({ position: this.#end, error: error.toJSON() })),
+        ...(this.#settings.faults ?? []).map((error) => ({ position: this.#line.end, error: error.toJSON() })),
       ],
     };
   }
@@ -151,7 +132,7 @@ export class Journal {
       if (session.state !== 'open') return;
       if (this.#state.kind === 'full') link.storage('full');
       this.#sessions.sendKept(slot);
-      this.#checkpoint.ready(this.#end);
+      this.#checkpoint.ready(this.#line.end);
     });
     return {
       append: (number, bytes, forwards) => this.#append(session, number, bytes, forwards),
@@ -173,8 +154,7 @@ export class Journal {
   /** Waits while what was accepted has no room on the disk: what a dead host's messages have set off is part of what is to be recovered. */
   async recover(slot: number): Promise<RawRecovery> {
     this.#assertUsable();
-    this.settle();
-    while (this.#accepted.length > 0) {
+    for (this.settle(); this.#line.hasAccepted; this.settle()) {
       await new Promise<void>((resolve) => {
         this.#roomWaiters.push(resolve);
       });
@@ -182,7 +162,7 @@ export class Journal {
     }
     const died = this.#sessions.recovered(slot);
     const recovery = this.#recovery.recover(slot, this.#reach, this.#wakes.deliveredMs, died);
-    this.#settings.clock.defer(() => this.#checkpoint.ready(this.#end));
+    this.#settings.clock.defer(() => this.#checkpoint.ready(this.#line.end));
     return recovery;
   }
 
@@ -233,11 +213,11 @@ export class Journal {
   async checkpoint(): Promise<number> {
     this.#assertUsable();
     this.settle();
-    if (this.#end > this.#checkpointAt && this.#sessions.allReady) {
+    if (this.#line.end > this.#checkpointAt && this.#sessions.allReady) {
       const moved = new Promise<void>((resolve) => {
         this.#checkpointWaiters.push(resolve);
       });
-      this.#checkpoint.start(this.#end);
+      this.#checkpoint.start(this.#line.end);
       await moved;
     }
     return this.#checkpointAt;
@@ -245,11 +225,10 @@ export class Journal {
 
   stats(): JournalStats {
     return {
-      end: this.#end,
+      end: this.#line.end,
       checkpoint: this.#checkpointAt,
       commits: this.#commits,
-      batches: this.#batchCount,
-      bytes: this.#bytes,
+      ...this.#line.written,
       fileBytes: this.#store.fileBytes(),
       storage: this.#state.kind === 'full' ? 'full' : 'ok',
     };
@@ -276,22 +255,14 @@ export class Journal {
   }
 
   get #reach(): Reach {
-    return { checkpoint: this.#checkpointAt, end: this.#end, run: this.#run };
+    return { checkpoint: this.#checkpointAt, end: this.#line.end, run: this.#run };
   }
 
   #append(session: Session, number: number, bytes: Uint8Array, forwards = false): void {
     if (session.state !== 'open') return;
-    const read = readBatch(bytes);
-    const isNext = number === (session.nextNumber ?? number);
-    if (read === undefined || !isNext || read.batch.slot !== session.slot || read.batch.epoch !== session.epoch) {
-      // A host that has lost count of its own batches, or its senses, must not write on.
-      this.#sessions.shutOut(session);
-      return;
-    }
-    session.nextNumber = number + 1;
-    session.waiting++;
-    this.#batches.push({ session, number, forwards, isTold: false, ...read });
-    this.#schedule();
+    // A host that has lost count of its own batches, or its senses, must not write on.
+    if (this.#line.add(session, number, bytes, forwards)) this.#schedule();
+    else this.#sessions.shutOut(session);
   }
 
   #call(session: Session, run: () => void): void {
@@ -306,13 +277,13 @@ export class Journal {
   }
 
   #commit(): void {
-    const isNothingNew = this.#batches.length === 0 && this.#accepted.length === 0 && this.#extras.length === 0;
-    if (isNothingNew && !this.#trim.isBehind(this.#checkpointAt)) {
+    if (this.#line.isEmpty && this.#extras.length === 0 && !this.#trim.isBehind(this.#checkpointAt)) {
       // What the disk had no room for died with its hosts: the next one will find out whether it has any.
       this.#becomeOk();
       return;
     }
-    const isAwaited = this.#accept();
+    // Nobody is to act on what has no room.
+    const isAwaited = this.#line.accept(this.#state.kind === 'open');
     const { writeLater } = this.#settings;
     if (writeLater === undefined || !isAwaited) this.#writeAccepted();
     else
@@ -322,33 +293,6 @@ export class Journal {
       });
   }
 
-  /** Gives what waits its positions. Answers whether any host was told. */
-  #accept(): boolean {
-    const batches = this.#batches;
-    this.#batches = [];
-    const told = new Map<HostLink, number[]>();
-    for (const waiting of batches) {
-      const { session, number, batch, forwards } = waiting;
-      this.#accepted.push(waiting);
-      if (forwards && !waiting.isTold && session.state === 'open' && session.link.accepted !== undefined) {
-        waiting.isTold = true;
-        const pairs = told.get(session.link);
-        if (pairs === undefined) told.set(session.link, [number, this.#acceptedEnd]);
-        else pairs.push(number, this.#acceptedEnd);
-      }
-      this.#acceptedEnd += batch.turns;
-    }
-    for (const [link, pairs] of told) link.accepted?.(pairs);
-    return told.size > 0;
-  }
-
-  /** The disk has no room: only what was told must keep its place, and what is before it. */
-  #takeBack(): void {
-    const kept = this.#accepted.findLastIndex(({ isTold }) => isTold) + 1;
-    this.#batches.unshift(...this.#accepted.splice(kept));
-    this.#acceptedEnd = this.#accepted.reduce((end, { batch }) => end + batch.turns, this.#end);
-  }
-
   /** If there is a write to come, it comes now. */
   #writeNow(): void {
     const write = this.#write;
@@ -356,61 +300,33 @@ export class Journal {
     write.cancel();
     this.#write = undefined;
     this.#writeAccepted();
-    if (this.#batches.length > 0) this.#schedule();
+    if (this.#line.hasWaiting) this.#schedule();
   }
 
   #writeAccepted(): void {
-    const batches = this.#accepted;
     const extras = this.#extras;
-    const images: [CellKey, number | undefined][] = [];
-    let position = this.#end;
-    let bytes = 0;
+    let written: Written | undefined;
     try {
       this.#store.commit((writes) => {
-        for (const { batch, attached } of batches) {
-          if (batch.turns > 0) {
-            batch.takeSeat(position);
-            writes.log(position, batch.bytes.subarray(0, batch.logBytes));
-            position += batch.turns;
-            bytes += batch.logBytes;
-          }
-          if (attached === undefined) continue;
-          for (const { key, row } of attached.images) {
-            const wakeAtMs = wakeAtOf(row);
-            writes.image(key, row, wakeAtMs);
-            images.push([key, wakeAtMs]);
-          }
-          for (const { key, row } of attached.letters) writes.letter(key, row);
-        }
+        written = this.#line.writeTo(writes);
         for (const extra of extras) extra.write(writes);
         this.#trim.step(writes, this.#checkpointAt);
       });
     } catch (error) {
-      if (error instanceof StorageFullError) {
-        this.#takeBack();
-        this.#becomeFull();
-      } else {
-        this.#fail(error);
-      }
+      if (error instanceof StorageFullError) this.#becomeFull();
+      else this.#fail(error);
       return;
     }
-    this.#accepted = [];
+    const { bytes = 0, images = [] } = written ?? {};
     this.#extras = [];
-    let first = this.#end;
-    this.#end = position;
+    const hosts = this.#line.committed();
     this.#commits++;
-    this.#batchCount += batches.length;
-    this.#bytes += bytes;
     this.#bytesSinceCheckpoint += bytes;
     this.#becomeOk();
     this.#armFlush();
     this.#trim.committed();
 
-    for (const { session, number, batch } of batches) {
-      session.waiting--;
-      if (session.state === 'open') session.link.committed(number, first);
-      first += batch.turns;
-    }
+    hosts.tell();
     this.#releaseRoomWaiters();
     for (const extra of extras) extra.done();
     for (const [key, wakeAtMs] of images) this.#wakes.noted(key, wakeAtMs);
@@ -440,9 +356,9 @@ export class Journal {
 
   #startCheckpointIfDue(): void {
     const { checkpointEveryTurns, checkpointEveryBytes } = this.#settings;
-    const turns = this.#end - this.#checkpointAt;
+    const turns = this.#line.end - this.#checkpointAt;
     if (turns < checkpointEveryTurns && this.#bytesSinceCheckpoint < checkpointEveryBytes) return;
-    if (turns > 0 && this.#checkpoint.isIdle) this.#checkpoint.start(this.#end);
+    if (turns > 0 && this.#checkpoint.isIdle) this.#checkpoint.start(this.#line.end);
   }
 
   #commitCheckpoint(target: number): void {
@@ -453,7 +369,7 @@ export class Journal {
     };
     const done = (): void => {
       // A share of the bytes by turns: near enough for when to begin the next one.
-      this.#bytesSinceCheckpoint *= (this.#end - target) / (this.#end - this.#checkpointAt);
+      this.#bytesSinceCheckpoint *= (this.#line.end - target) / (this.#line.end - this.#checkpointAt);
       this.#checkpointAt = target;
       this.#recovery.checkpointed(target);
       this.#checkpoint.committed();
@@ -489,6 +405,7 @@ export class Journal {
   }
 
   #becomeFull(): void {
+    this.#line.takeBack();
     const wasOk = this.#state.kind === 'open';
     this.#state = { kind: 'full', retry: this.#settings.clock.wait(RETRY_FULL_MS, () => this.retry()) };
     if (wasOk) this.#sessions.storage('full');
@@ -527,14 +444,5 @@ export class Journal {
     if (state.kind === 'failed')
       throw new StorageError('the journal has failed and writes nothing more', { cause: state.error });
     if (state.kind === 'closed' || state.kind === 'new') throw new SystemStoppedError('the journal is not open');
-  }
-}
-
-function readBatch(bytes: Uint8Array): Pick<WaitingBatch, 'batch' | 'attached'> | undefined {
-  try {
-    const batch = new BatchReader(bytes);
-    return { batch, attached: batch.hasAttached ? batch.attached() : undefined };
-  } catch {
-    return undefined;
   }
 }

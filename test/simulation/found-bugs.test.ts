@@ -187,11 +187,11 @@ test('the port of a dead host that closes late says nothing about its successor'
     while (clock.runOne());
   };
   const dead = journal.connect(0, 1, link);
-  journal.recover(0);
+  await journal.recover(0);
   dead.append(1, firstBatch(run));
   runAll();
   journal.fence(0, 2);
-  journal.recover(0);
+  await journal.recover(0);
   const session = journal.connect(0, 2, link);
   runAll();
   const moved = journal.checkpoint();
