@@ -88,6 +88,7 @@ export class Fleet<TPort> {
   readonly #begun = new Set<number>();
   #work: Promise<void> = Promise.resolve();
   #stopping = false;
+  readonly #stopped = Promise.withResolvers<undefined>();
 
   constructor(ports: FleetPorts<TPort>) {
     this.#ports = ports;
@@ -158,6 +159,7 @@ export class Fleet<TPort> {
 
   async stop(drainTimeoutMs: number): Promise<void> {
     this.#stopping = true;
+    this.#stopped.resolve(undefined);
     await this.#work;
     if (drainTimeoutMs > 0) {
       // Twice: what one host finishes may be work for another.
@@ -213,7 +215,9 @@ export class Fleet<TPort> {
     this.#epochs[slot] = epoch;
     await journal.fence(slot, epoch);
     await Promise.all(this.#alive().map((handle) => handle.linkDown(slot).catch(ignoreLost)));
-    const recovery = await journal.recover(slot);
+    // On a full disk it may take until there is room again.
+    const recovery = await Promise.race([journal.recover(slot), this.#stopped.promise]);
+    if (recovery === undefined) return;
     const answers = [...(this.#answers.get(slot) ?? []), ...recovery.answers];
     this.#answers.set(slot, answers);
     const handle = await this.#ports.start(slot, epoch);

@@ -57,7 +57,7 @@ class FakeHost implements HostHandle<string> {
 
 const recovery: Recovery = { end: 40, wake: ['a/b'], resend: [], answers: [] };
 
-const rig = (plans: Plan[] = [], recoveries: Recovery[] = []) => {
+const rig = (plans: Plan[] = [], recoveries: (Recovery | Promise<never>)[] = []) => {
   const hosts: FakeHost[] = [];
   const told: string[] = [];
   const answered: number[] = [];
@@ -179,4 +179,16 @@ test('suspects: an actor that dies in the same turn again is counted, one that g
     { key: 'a/c', deaths: 1, sequence: 1, deathsInAll: 1 },
   ]);
   await fleet.stop(0);
+});
+
+test('a stop does not wait for a recovery that waits for room on the disk', async () => {
+  const waits = new Promise<never>(() => {});
+  // The first two are of the start.
+  const { fleet, told, living, hosts } = rig([], [recovery, recovery, waits]);
+  await fleet.start([]);
+  living(1).die(exit);
+  await until('the loss', () => told.length === 1);
+  await fleet.stop(0);
+  expect(told).toEqual(['lost 1 exit, no link']);
+  expect(hosts).toHaveLength(2);
 });
