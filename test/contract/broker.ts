@@ -243,6 +243,37 @@ export const brokerContract: readonly BrokerCase[] = [
     },
   },
   {
+    name: 'whose sender wants the error instead of a dead letter has it in the receipt, when the tries are used up',
+    run: async (world) => {
+      const broker = await world.start();
+      let tries = 0;
+      await broker.subscribe(
+        'count',
+        () => {
+          tries += 1;
+          throw Object.assign(new Error('nobody can count that'), { code: 'UNCOUNTABLE' });
+        },
+        { name: 'counter', retry: QUICK },
+      );
+      const send = async (whenExhausted?: 'answer'): Promise<ReceiptState> => {
+        const retry = { ...QUICK, maxAttempts: 3, ...(whenExhausted === undefined ? {} : { whenExhausted }) };
+        return (await broker.publish({ type: 'count', retry })).settled({ timeoutMs: 10_000 });
+      };
+      const answered = await send('answer');
+      expect(answered.status).toBe('handled');
+      expect(answered.subscriptions['counter']).toMatchObject({
+        status: 'handled',
+        attempt: 3,
+        reply: { failure$: { message: 'nobody can count that', code: 'UNCOUNTABLE' } },
+      });
+      expect(tries).toBe(3);
+      expect((await broker.deadLetters.list()).letters).toEqual([]);
+      expect((await send()).status).toBe('dead');
+      expect(tries).toBe(6);
+      expect((await broker.deadLetters.list()).letters).toHaveLength(1);
+    },
+  },
+  {
     name: 'messages of one key are never handled beside each other, whatever the concurrency',
     run: async (world) => {
       const broker = await world.start();
