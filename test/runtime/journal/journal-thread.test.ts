@@ -97,6 +97,37 @@ test('append, load, checkpoint, query, close, open again', async () => {
   await second.close();
 });
 
+test('P5: who forwards is told of the acceptance, before the commit', async () => {
+  await using dir = await tmpDir('journal');
+  const thread = makeThread(dir.path);
+  const report = await thread.open();
+  await thread.fence(0, 1);
+  const heard: string[] = [];
+  const host: HostJournal = await connect(thread, report.run, {
+    accepted: (number, position) => heard.push(`accepted ${number} at ${position}`),
+    committed: (number, position) => heard.push(`committed ${number} at ${position}`),
+  });
+  const batch = host.newBatch();
+  for (const [number, forwards] of [
+    [1, true],
+    [2, false],
+    [3, true],
+  ] as const) {
+    batch.turn(turn('cell/a', number));
+    host.append(number, batch.seal(), forwards);
+    await until(() => heard.includes(`committed ${number} at ${number}`));
+  }
+  expect(heard).toEqual([
+    'accepted 1 at 1',
+    'committed 1 at 1',
+    'committed 2 at 2',
+    'accepted 3 at 3',
+    'committed 3 at 3',
+  ]);
+  host.close();
+  await thread.close();
+});
+
 test('in memory, nothing touches the disk', async () => {
   const thread = makeThread(undefined);
   const report = await thread.open();
