@@ -4,7 +4,7 @@
  * Owns: their names, how often each is passed in a short life, and counting. Where they lie in the runtime is `places.ts`, which only
  * a process that was given a point loads: the runtime itself has no hook for them.
  */
-import { writeSync } from 'node:fs';
+import { writeLine } from './write-line.ts';
 
 interface PointFacts {
   /** The latest passing to die at: a point of the process' work is passed many times. */
@@ -79,7 +79,7 @@ export function pass(point: Point): void {
   if (point !== ordered) return;
   passed += 1;
   if (passed !== Number(nth)) return;
-  writeSync(1, `DIES "${point}"\n`);
+  writeLine(`DIES "${point}"`);
   process.kill(process.pid, 'SIGKILL');
   // The signal ends every thread; this one may not do anything more until it does.
   for (;;);

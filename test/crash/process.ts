@@ -6,13 +6,13 @@
  * It speaks in lines on standard output, each written at once: what it is about to ask, and what was answered. What a killed process
  * has said was true.
  */
-import { writeSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ActorSystem } from '../../runtime/index.ts';
 import type { SystemOptions } from '../../runtime/system/options.ts';
 import type { DeathOrder } from '../threads/deaths.ts';
 import { Workload } from './workload.ts';
 import type { Census } from './world.ts';
+import { writeLine } from './write-line.ts';
 
 export interface ProcessOrder {
   readonly options: SystemOptions & { readonly dataDir: string };
@@ -34,17 +34,7 @@ const WORK_BEFORE_STOP_MS = 60;
 const BETWEEN_COPIES_MS = 10;
 const MODULES = ['journey', 'ledger', 'vault', 'toilers', 'gossip'];
 
-const say = (word: string, value: unknown): void => {
-  const line = Buffer.from(`${word} ${JSON.stringify(value)}\n`);
-  for (let at = 0; at < line.length; ) {
-    try {
-      at += writeSync(1, line, at);
-    } catch (error) {
-      // The one who listens is slow; said it must be before anything else happens.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-    }
-  }
-};
+const say = (word: string, value: unknown): void => writeLine(`${word} ${JSON.stringify(value)}`);
 
 const order = JSON.parse(process.argv[2] ?? '{}') as ProcessOrder;
 

@@ -9,7 +9,7 @@ import { journey, type JourneyState } from '../support/actors/journey.ts';
 import { ledger, type LedgerState } from '../support/actors/ledger.ts';
 import { foreman, type ToilerState } from '../support/actors/toilers.ts';
 import { vault, type VaultState } from '../support/actors/vault.ts';
-import type { Census, World } from './world.ts';
+import { type Census, controlOf, endsOf, type World } from './world.ts';
 
 export interface WorkloadOrder {
   readonly sink: string;
@@ -150,7 +150,23 @@ export class Workload {
       still = JSON.stringify(next) === JSON.stringify(last) ? still + 1 : 0;
       last = next;
     }
+    if (!this.#isSettled(last)) await this.#explain(last);
     return last;
+  }
+
+  /** What each toiler that was not started again after an end has been through: of its turns those that began or ended it. */
+  async #explain(world: World): Promise<void> {
+    for (const [i, { resumed }] of world.toilers.entries()) {
+      const ref = this.#toilers[i] as ActorRef;
+      if (resumed >= endsOf(world, ref.key)) continue;
+      const turns = await this.#system.history(ref).turns();
+      const lives = turns
+        .filter(({ outcome, message }) => outcome !== 'handled' || controlOf(message) !== undefined)
+        .map(
+          ({ sequence, outcome, message }) => `${sequence} ${outcome} ${controlOf(message) ?? JSON.stringify(message)}`,
+        );
+      this.#say('UNSETTLED', { key: ref.key, lives });
+    }
   }
 
   async #serve(i: number, n: number): Promise<void> {
@@ -227,9 +243,10 @@ export class Workload {
     }
   }
 
-  #isSettled({ ledgers, vaults, journeys, toilers, letters }: World): boolean {
+  #isSettled(world: World): boolean {
+    const { ledgers, vaults, journeys, toilers } = world;
     return (
-      toilers.every(({ resumed }, i) => resumed >= letters.filter(({ to }) => to === `toiler/t${i}`).length) &&
+      toilers.every(({ resumed }, i) => resumed >= endsOf(world, `toiler/t${i}`)) &&
       ledgers.every((state, i) => state.peer >= (ledgers[(i + ledgers.length - 1) % ledgers.length]?.n ?? 0)) &&
       journeys.every(({ asked, done }) => done >= asked) &&
       vaults.every(

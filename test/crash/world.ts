@@ -35,6 +35,16 @@ export interface World {
   readonly letters: readonly { readonly to: string; readonly message: unknown }[];
 }
 
+/** What the runtime said to an actor, in one word. */
+export function controlOf(message: unknown): string | undefined {
+  return (message as { readonly control?: { readonly kind: string } } | undefined)?.control?.kind;
+}
+
+/** How often `key` was ended by a message. A start that was set aside, since its host had died of it, ended none: it was made again. */
+export function endsOf({ letters }: Pick<World, 'letters'>, key: string): number {
+  return letters.filter(({ to, message }) => to === key && controlOf(message) === undefined).length;
+}
+
 /** One actor's keyed requests. */
 type Replies = Map<number, string>;
 
@@ -93,6 +103,9 @@ export class History {
         break;
       case 'TRAVELLED':
         this.#reply(`j${i}`, this.#travelled[i] as Replies, n, reply, reply as number);
+        break;
+      case 'UNSETTLED':
+        this.faults.push(`K7 ${JSON.stringify(value)}`);
         break;
       case 'TROUBLE':
         this.faults.push(`trouble: ${JSON.stringify(value)}`);
@@ -166,7 +179,7 @@ export class History {
       if (name.startsWith('rumour ') && keys.length > 1) this.#fault(`K6: ${name} came ${keys.length} times`);
     }
     for (const [i, { resumed }] of world.toilers.entries()) {
-      const ends = world.letters.filter(({ to }) => to === `toiler/t${i}`).length;
+      const ends = endsOf(world, `toiler/t${i}`);
       if (resumed !== ends) this.#fault(`K7 t${i}: ended ${ends} times and was started again ${resumed} times`);
     }
   }
@@ -174,7 +187,7 @@ export class History {
   #letters(world: World, i: number): void {
     const found = new Map<number, number>();
     for (const { to, message } of world.letters) {
-      if (to !== `toiler/t${i}`) continue;
+      if (to !== `toiler/t${i}` || controlOf(message) !== undefined) continue;
       const { n } = message as { n: number };
       found.set(n, (found.get(n) ?? 0) + 1);
       if (n > (this.#breaks[i] ?? 0)) this.#fault(`K8 t${i}: a letter for ${n}, which was never sent`);
