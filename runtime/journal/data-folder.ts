@@ -13,6 +13,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Wait } from '../kernel/clock.ts';
 import {
+  BlocksError,
   DataFolderLockedError,
   DataFolderReadOnlyError,
   DataFormatError,
@@ -273,7 +274,11 @@ function writable<T>(path: string, work: () => T): T {
       case 'EEXIST':
         throw new StorageError(`${path} is not a folder`, { cause: error, details });
       default:
-        throw error;
+        if (error instanceof BlocksError) throw error;
+        throw new StorageError(`${path} cannot be used: ${String((error as Error).message)}`, {
+          cause: error,
+          details,
+        });
     }
   }
 }

@@ -1,9 +1,10 @@
 /**
  * Which store the options mean.
  *
- * Owns: the choice. LMDB is loaded only when there is a data folder: a system in memory needs no native code.
+ * Owns: the choice, and the names of what the system refuses. LMDB is loaded only when there is a data folder: a system in memory needs no
+ * native code.
  */
-import type { DataDamagedError } from '../kernel/errors.ts';
+import { BlocksError, type DataDamagedError, StorageError } from '../kernel/errors.ts';
 import type { JournalOptions } from './journal-control.ts';
 import { MemoryStore } from './memory-store.ts';
 import type { Store } from './store.ts';
@@ -18,13 +19,19 @@ export async function openStore({ dataDir, sync, checkPages }: JournalOptions): 
   if (dataDir === undefined) return { store: new MemoryStore(), faults: [] };
   const { makeLmdbFile, openLmdbStore } = await import('./lmdb-store.ts');
   const { openAheadStore } = await import('./ahead-store.ts');
-  await makeLmdbFile(dataDir);
-  const store = openLmdbStore(dataDir, { checkPages });
+  let store: Store | undefined;
   try {
+    await makeLmdbFile(dataDir);
+    store = openLmdbStore(dataDir, { checkPages });
     const ahead = openAheadStore(store, dataDir, sync);
     return { store: ahead, faults: ahead.faults };
   } catch (error) {
-    await store.close();
-    throw error;
+    await store?.close();
+    if (error instanceof BlocksError) throw error;
+    // Too many open files, a folder in a file's place.
+    throw new StorageError(`${dataDir} cannot be opened: ${String((error as Error | undefined)?.message)}`, {
+      cause: error,
+      details: { path: dataDir },
+    });
   }
 }

@@ -71,7 +71,11 @@ const PLACES: Readonly<Record<Exclude<Point, `effect.${string}` | 'turn.within'>
   },
   async 'release.turn'() {
     const { Releaser } = await import('../../runtime/host/release.ts');
-    ahead(Releaser.prototype, 'release', () => pass('release.turn'));
+    ahead(Releaser.prototype, 'finish', () => pass('release.turn'));
+  },
+  async 'forward.turn'() {
+    const { Releaser } = await import('../../runtime/host/release.ts');
+    behind(Releaser.prototype, 'forward', () => pass('forward.turn'));
   },
   async 'release.receipts'() {
     const { Releaser } = await import('../../runtime/host/release.ts');

@@ -29,6 +29,8 @@ export const POINTS = {
   'commit.after': { most: 120 },
   /** The file ahead of the database has been taken over, and not yet emptied. */
   'ahead.taken': { most: 2 },
+  /** A turn's messages to journaled actors have left, and it may not be on the disk yet. */
+  'forward.turn': { most: 120 },
   'release.turn': { most: 400 },
   'release.receipts': { most: 120 },
   'checkpoint.image': { most: 20, needs: 'checkpoints' },

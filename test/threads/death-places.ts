@@ -6,7 +6,7 @@
  * The main thread makes the row in shared memory; every thread that it starts finds it in its environment.
  */
 import { getEnvironmentData, isMainThread, setEnvironmentData, workerData } from 'node:worker_threads';
-import { ahead, replace } from '../crash/replace.ts';
+import { ahead, behind, replace } from '../crash/replace.ts';
 import { onPass } from '../crash/points.ts';
 import { watchWorkers } from '../support/workers.ts';
 import { DeathRow, newDeathMemory } from './deaths.ts';
@@ -35,7 +35,9 @@ const placeInHost = async (row: DeathRow): Promise<void> => {
   ahead(Host.prototype, 'committed', () => {
     released = 0;
   });
-  ahead(Releaser.prototype, 'release', () => {
+  // Others have its messages, and their turn is not known to be on the disk.
+  behind(Releaser.prototype, 'forward', () => row.pass('forwarded', false));
+  ahead(Releaser.prototype, 'finish', () => {
     released += 1;
     if (released === RELEASES) row.pass('release', false);
   });

@@ -12,7 +12,16 @@ export const WAYS = ['terminate', 'exit', 'throw', 'rejection', 'arrays', 'maps'
  */
 export type Way = (typeof WAYS)[number];
 
-export const MOMENTS = ['starting', 'idle', 'turn', 'before commit', 'after commit', 'release', 'effect'] as const;
+export const MOMENTS = [
+  'starting',
+  'idle',
+  'turn',
+  'before commit',
+  'forwarded',
+  'after commit',
+  'release',
+  'effect',
+] as const;
 export type Moment = (typeof MOMENTS)[number];
 
 /** Who dies: the host of a busy actor, all hosts at once, or the journal's thread. */

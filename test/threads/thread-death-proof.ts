@@ -47,6 +47,7 @@ const MATRIX: readonly Group[] = [
     { victim: 'hosts', way: 'throw', moment: 'after commit' },
     { victim: 'hosts', way: 'rejection', moment: 'idle' },
     { victim: 'hosts', way: 'terminate', moment: 'release' },
+    { victim: 'hosts', way: 'exit', moment: 'forwarded' },
   ],
   [{ victim: 'hosts', way: 'loop', moment: 'turn' }],
   (['idle', 'turn', 'before commit', 'effect'] as const).map((moment) => ({ victim: 'host', way: 'garble', moment })),
@@ -187,7 +188,7 @@ export const threadDeathProof: Proof = {
   title: 'Thread deaths',
   what:
     'host threads end by terminate, exit, an exception, a rejection, arrays and maps without end, an endless loop, stand still and go on beside their successor, or send a garbled frame; while starting, idle, in a turn, before and ' +
-    'after the commit, during release, during an effect; two at once; and the thread of the journal: every call settles, nothing is lost or doubled in this process nor in the next one, ' +
+    'after the commit, between the leaving of messages and their commit, during release, during an effect; two at once; and the thread of the journal: every call settles, nothing is lost or doubled in this process nor in the next one, ' +
     'and the process lives, but for want of memory',
   unit: 'deaths',
   sizes: { quick: 4, ci: MATRIX_DEATHS, full: 20 * MATRIX_DEATHS },

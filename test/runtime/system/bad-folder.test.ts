@@ -54,6 +54,10 @@ describe.each([0, 1])('threads: %i', (threads) => {
       const error = await errorOf(start(path, threads));
       expect(error).toMatchObject({ code, details: { path } });
     }
+    // Whatever else keeps a file of it from being opened: too many open files, say.
+    mkdirSync(folder.at('odd', 'AHEAD'), { recursive: true });
+    const odd = await errorOf(start(folder.at('odd'), threads));
+    expect(odd).toMatchObject({ code: 'STORAGE_FAILED', details: { path: folder.at('odd') } });
     await using system = await start(folder.at('data'), threads);
     expect(await codeOf(system.backup('/proc/collaborative-blocks/copy'))).toBe('STORAGE_FAILED');
   });
