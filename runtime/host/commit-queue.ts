@@ -36,7 +36,7 @@ type Entry = PendingTurn | (() => void);
 /** What becomes of turns (`release.ts`). */
 export interface Release {
   forward(turn: PendingTurn, position: number): void;
-  finish(turn: PendingTurn, position: number, isForwarded: boolean): void;
+  finish(turn: PendingTurn, position: number): void;
 }
 
 interface Batch {
@@ -173,7 +173,7 @@ export class CommitQueue {
       if (typeof entry === 'function') {
         entry();
       } else {
-        this.#release.finish(entry, at, batch.isForwarded);
+        this.#release.finish(entry, at);
         entry.cell.holds -= 1;
         at += 1;
       }

@@ -90,6 +90,7 @@ export class Host implements HostJournalEvents {
       effects: this.#effects,
       timers: this.#timers,
       deliver: (envelope) => this.deliver(envelope),
+      isJournaled: (key) => (definitions.of(key)?.durability ?? 'none') !== 'none',
       link: (to) => ports.link(to),
       outside: () => ports.outside(),
       pause: (sender, until) => this.#pressure.pauseUntil(sender, until),
@@ -160,8 +161,7 @@ export class Host implements HostJournalEvents {
   receive(items: readonly unknown[], accept: () => void, from: number | undefined): void {
     let waits = 1;
     const settle = (): void => {
-      waits -= 1;
-      if (waits === 0) accept();
+      if (--waits === 0) accept();
     };
     for (const item of items as readonly Inbound[]) {
       if (Array.isArray(item)) {

@@ -32,6 +32,8 @@ export interface ReleasePorts {
   readonly timers: TimerQueue;
   /** Puts an envelope into the mailbox of a cell of this host; returns the cell, if it took it. */
   deliver(envelope: Envelope): Cell | undefined;
+  /** Whether the actors of a key's definition are known to be journaled. */
+  isJournaled(key: CellKey): boolean;
   link(slot: number): HostPeerLink;
   outside(): HostLink;
   /** The cell is not to run until `resume` is called. */
@@ -54,29 +56,30 @@ export class Releaser {
 
   /** Executes what a turn asked for. `position` is -1 for a turn in memory: its messages have no ids. */
   release(turn: PendingTurn, position: number): void {
-    this.finish(turn, position, false);
+    this.finish(turn, position);
   }
 
   /**
    * Sends what a turn has for journaled actors, before it is on the disk: their turns will stand behind it in the log, so that neither they nor
-   * what comes of them is ever seen without it.
+   * what comes of them is ever seen without it. Where the definition is not loaded here, the receiver may be one in memory: it waits.
    */
   forward({ cell, intents }: PendingTurn, position: number): void {
     let index = 0;
     for (const intent of intents) {
       if (intent.kind !== 'send') continue;
-      if (intent.durable) {
-        intent.envelope.id = { stream: this.#ports.slot, position, index };
-        this.route(intent.envelope, position, cell);
+      const { durable, envelope } = intent;
+      if (durable && this.#ports.isJournaled(envelope.to)) {
+        envelope.id = { stream: this.#ports.slot, position, index };
+        this.route(envelope, position, cell);
       }
       index += 1;
     }
   }
 
-  /** Executes what a turn asked for, or, after `forward`, the rest of it. */
-  finish(turn: PendingTurn, position: number, isForwarded: boolean): void {
+  /** Executes what a turn asked for, or, after `forward`, the rest of it: a message that has its id has left. */
+  finish(turn: PendingTurn, position: number): void {
     const { envelope, intents } = turn;
-    if (intents.length > 0) this.#execute(turn, position, isForwarded);
+    if (intents.length > 0) this.#execute(turn, position);
     if (
       envelope.id !== undefined &&
       envelope.id.stream === this.#ports.outsideStream &&
@@ -130,7 +133,7 @@ export class Releaser {
     if (!sender.full || link.fill >= 1) this.#ports.pause(sender, { writable: link, slot: target });
   }
 
-  #execute(turn: PendingTurn, position: number, isForwarded: boolean): void {
+  #execute(turn: PendingTurn, position: number): void {
     const { cell, intents } = turn;
     const { effects, timers, slot } = this.#ports;
     let index = 0;
@@ -146,7 +149,7 @@ export class Releaser {
         case 'send': {
           const sent = intent.envelope;
           index += 1;
-          if (isForwarded && intent.durable) break;
+          if (sent.id !== undefined) break;
           if (position >= 0) sent.id = { stream: slot, position, index: index - 1 };
           // One to an actor in memory is not in the journal: whoever keeps it for a successor keeps it for good.
           this.route(sent, intent.durable ? position : -1, cell);

@@ -229,6 +229,7 @@ test('a message to an actor in memory that is kept for a dead host is kept for i
     effects: {} as EffectRunner,
     timers: {} as TimerQueue,
     deliver: () => undefined,
+    isJournaled: () => true,
     link: () => link,
     outside: () => link,
     pause: () => {},

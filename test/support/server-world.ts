@@ -1,6 +1,6 @@
 /** A `BrokerWorld` on a server: brokers of one name, which is dropped at the end. */
 import { MessageBroker } from '../../runtime/broker/message-broker.ts';
-import type { BrokerWorld } from '../contract/broker.ts';
+import type { BrokerWorld } from '../contract/broker-case.ts';
 import { ownName } from './adapter-bench.ts';
 
 export async function inServerWorld(

@@ -2,7 +2,8 @@
 import { describe, test } from 'vitest';
 import { ActorSystem } from '../../../runtime/index.ts';
 import { MessageBroker } from '../../../runtime/broker/message-broker.ts';
-import { brokerContract, type BrokerWorld } from '../../contract/broker.ts';
+import { brokerContract } from '../../contract/broker.ts';
+import type { BrokerWorld } from '../../contract/broker-case.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
 
 const inWorld = async (threads: number, run: (world: BrokerWorld) => Promise<void>): Promise<void> => {

@@ -38,6 +38,7 @@ function rig(): { commits: CommitQueue; push: (...intents: Intent[]) => void; le
       left.push(`${to} ${id?.position}.${id?.index}`);
       return undefined;
     },
+    isJournaled: (key) => !key.startsWith('unknown'),
     link: () => link,
     outside: () => link,
     pause: () => {},
@@ -96,6 +97,16 @@ test('a batch of which nothing was said is released whole', () => {
   commits.seal();
   commits.committed(1, 7);
   expect(left).toEqual(['a/memory 7.0', 'a/journaled 7.1']);
+});
+
+test('a message to actors whose definition is not loaded here waits for the commit: they may be in memory', () => {
+  const { commits, push, left } = rig();
+  push(send('unknown/1', true), send('a/journaled', true));
+  commits.seal();
+  commits.accepted(1, 7);
+  expect(left.splice(0)).toEqual(['a/journaled 7.1']);
+  commits.committed(1, 7);
+  expect(left).toEqual(['unknown/1 7.0']);
 });
 
 test('nobody has to be told of the acceptance of what has nothing to forward', () => {

@@ -98,20 +98,22 @@ export const HOST_BUGS: readonly PlantedBug[] = [
     shows: { workload: 'chain', plan: 'crashes' },
     plant(replace) {
       const { finish } = Releaser.prototype;
+      const left = new WeakSet<object>();
       replace(
         Releaser.prototype,
         'forward',
         () =>
           function (this: Releaser, turn, position) {
-            finish.call(this, turn, position, false);
+            finish.call(this, turn, position);
+            left.add(turn);
           },
       );
       replace(
         Releaser.prototype,
         'finish',
         (before) =>
-          function (this: Releaser, turn, position, isForwarded) {
-            if (!isForwarded) before.call(this, turn, position, isForwarded);
+          function (this: Releaser, turn, position) {
+            if (!left.has(turn)) before.call(this, turn, position);
           },
       );
     },
