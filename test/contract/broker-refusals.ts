@@ -2,7 +2,6 @@
  * What every broker makes of messages that fail, come too late, are too large or too many.
  */
 import { expect } from 'vitest';
-import { z } from 'zod';
 import type { Message } from '../../runtime/broker/contract/message.ts';
 import type { ReceiptState } from '../../runtime/broker/contract/receipt.ts';
 import { codeOf, until } from '../support/until.ts';
