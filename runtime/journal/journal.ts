@@ -186,7 +186,6 @@ export class Journal {
     if (this.#state.kind !== 'full') return;
     this.#state.retry.cancel();
     this.#commit();
-    this.#writeNow();
     this.#answer();
   }
 
