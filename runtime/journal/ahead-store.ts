@@ -17,7 +17,7 @@
  * N2. What the frames add to the log is above all that is there. A row in their way has a damaged key: the store does not open, and the
  *     file stays as it is.
  * N3. Reads are of what the file holds too: from memory where they are made all the time (images, numbers, rows of the log one by one),
- *     otherwise after a flush, if there is anything of that kind to flush.
+ *     otherwise after a flush, if there is anything of that kind to flush; merged (`ahead-view.ts`) while the disk has no room for that.
  */
 import {
   closeSync,
@@ -36,6 +36,7 @@ import type { CellKey } from '../kernel/address.ts';
 import { DataDamagedError, StorageError, StorageFullError } from '../kernel/errors.ts';
 import { encodeFrame, FILE_HEADER_BYTES, fileHeader, readAhead } from './ahead-file.ts';
 import { ByteWriter } from './byte-writer.ts';
+import { AheadView, type TableReads } from './ahead-view.ts';
 import { bootId, REMEDY } from './data-folder.ts';
 import { KeptName, syncNames } from './durable-files.ts';
 import type { SyncMode } from './journal-control.ts';
@@ -76,6 +77,8 @@ export class AheadStore implements Store {
   readonly #meta = new Map<MetaName, number>();
   /** By position, ascending. */
   #rows: LogRow[] = [];
+  /** While the disk has no room; of `#ahead` as it is. */
+  #view: AheadView | undefined;
 
   constructor(store: Store, file: string, sync: SyncMode, boot: string | undefined) {
     this.#store = store;
@@ -157,7 +160,7 @@ export class AheadStore implements Store {
     const store = this.#flushed('removeLog');
     const rows = this.#rows;
     const first = rows[0];
-    if (first === undefined || position < first.position) return store.logAt(position);
+    if (store === this.#view || first === undefined || position < first.position) return store.logAt(position);
     let low = 0;
     let high = rows.length;
     while (low < high) {
@@ -208,12 +211,21 @@ export class AheadStore implements Store {
   }
 
   /** The store, with what is ahead of these kinds. */
-  #flushed(...kinds: readonly StoreWrite['kind'][]): Store {
-    if (kinds.some((kind) => this.#kinds.has(kind))) this.flush();
-    return this.#store;
+  #flushed(...kinds: readonly StoreWrite['kind'][]): TableReads {
+    if (!kinds.some((kind) => this.#kinds.has(kind))) return this.#store;
+    try {
+      this.flush();
+      return this.#store;
+    } catch (error) {
+      // Who reads can do nothing about it, and must not fail for it.
+      if (!(error instanceof StorageFullError)) throw error;
+      this.#view ??= new AheadView(this.#store, this.#ahead);
+      return this.#view;
+    }
   }
 
   #isAhead(list: WriteList): void {
+    this.#view = undefined;
     this.#ahead.push(list);
     for (const one of list.writes) {
       this.#kinds.add(one.kind);
@@ -231,6 +243,7 @@ export class AheadStore implements Store {
         writes.meta('frame', this.#frame);
       });
     }
+    this.#view = undefined;
     this.#ahead = [];
     this.#kinds.clear();
     this.#images.clear();

@@ -76,7 +76,10 @@ export class Life {
   /** Until it has acknowledged so many more. */
   async works(more = 60): Promise<void> {
     const before = this.count('ADDED');
-    await until(`${more} acknowledgements`, () => this.count('ADDED') >= before + more || this.isOver, LONGEST_MS);
+    const isEnough = (): boolean => this.count('ADDED') >= before + more;
+    await until(`${more} acknowledgements`, () => isEnough() || this.isOver || this.has('FAILED'), LONGEST_MS);
+    if (this.has('FAILED'))
+      throw new Error(`it failed while it worked: ${JSON.stringify(this.said.find(([word]) => word === 'FAILED'))}`);
     if (this.isOver) throw new Error(`it ended while it worked: ${this.complaints.slice(-800)}`);
   }
 
