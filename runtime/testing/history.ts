@@ -66,6 +66,8 @@ export interface DeadMessage {
   readonly id: MessageId | undefined;
   readonly to: CellKey;
   readonly reason: string;
+  /** Its host died each time that it was handled. */
+  readonly isStruckDown: boolean;
 }
 
 /** Everything that a checker needs. */
@@ -102,7 +104,8 @@ export function turnsIn(content: StoreContent | undefined, removed: readonly Log
 /** The dead letters in a store's content. */
 export function lettersIn(content: StoreContent | undefined): DeadMessage[] {
   return [...(content?.letters ?? [])].map(([name, row]) => {
-    const { envelope, reason } = decodeLetter(name, row);
-    return { id: envelope.id, to: envelope.to, reason };
+    const { envelope, error, reason } = decodeLetter(name, row);
+    const isStruckDown = (error.cause as EncodedError | undefined)?.code === 'HOST_LOST';
+    return { id: envelope.id, to: envelope.to, reason, isStruckDown };
   });
 }

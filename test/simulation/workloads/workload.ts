@@ -1,6 +1,5 @@
 /** What a workload of the simulation is: actors, a script that works them, and what must be true in the end beside the general rules. */
 import type { ActorSystem } from '../../../runtime/system/actor-system.ts';
-import type { DeadLetter } from '../../../runtime/system/dead-letters.ts';
 import type { SystemOptions } from '../../../runtime/system/options.ts';
 import type { History } from '../../../runtime/testing/history.ts';
 import type { Violation } from '../../../runtime/testing/invariants.ts';
@@ -33,17 +32,12 @@ export function fault(sim: Simulation, rule: string, what: string): void {
   if (sim.lostCommits === 0) sim.violated(rule, what);
 }
 
-/** Messages that the plan's faults struck every time they were handled: what kills its host so often is a dead letter. */
-export async function struckDown(system: ActorSystem): Promise<readonly DeadLetter[]> {
-  const letters = await system.deadLetters.list({ limit: 1_000 });
-  return letters.filter(({ error }) => (error.cause as { code?: unknown })?.code === 'HOST_LOST');
-}
-
-/** Timers of an actor among them. */
+/** Timers of an actor that the plan's faults struck every time they were handled: what kills its host so often is a dead letter. */
 export async function parkedTimers(system: ActorSystem, key: string): Promise<number> {
-  return (await struckDown(system)).filter(({ to, message }) => {
+  const letters = await system.deadLetters.list({ limit: 1_000 });
+  return letters.filter(({ to, message, error }) => {
     const { control } = message as { readonly control?: { readonly kind: string } };
-    return to === key && control?.kind === 'timer';
+    return to === key && control?.kind === 'timer' && (error.cause as { code?: unknown })?.code === 'HOST_LOST';
   }).length;
 }
 
