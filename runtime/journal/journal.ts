@@ -86,7 +86,12 @@ export class Journal {
       this.#line.giveUp(slot, epoch);
       this.#checkpoint.disconnected();
     });
-    this.#wakes = new WakeWatch(settings.store, settings.clock, (keys) => this.#sessions.wake(keys));
+    this.#wakes = new WakeWatch(
+      settings.store,
+      settings.clock,
+      (keys) => this.#sessions.wake(keys),
+      (error) => this.#fail(error),
+    );
     this.#checkpoint = new Checkpoint({
       slots: settings.hosts,
       allReady: () => this.#sessions.allReady,
@@ -155,9 +160,7 @@ export class Journal {
   async recover(slot: number): Promise<RawRecovery> {
     this.#assertUsable();
     for (this.settle(); this.#line.hasAccepted; this.settle()) {
-      await new Promise<void>((resolve) => {
-        this.#roomWaiters.push(resolve);
-      });
+      await new Promise<void>((resolve) => void this.#roomWaiters.push(resolve));
       this.#assertUsable();
     }
     const died = this.#sessions.recovered(slot);
@@ -213,9 +216,7 @@ export class Journal {
     this.#assertUsable();
     this.settle();
     if (this.#line.end > this.#checkpointAt && this.#sessions.allReady) {
-      const moved = new Promise<void>((resolve) => {
-        this.#checkpointWaiters.push(resolve);
-      });
+      const moved = new Promise<void>((resolve) => void this.#checkpointWaiters.push(resolve));
       this.#checkpoint.start(this.#line.end);
       await moved;
     }
@@ -431,6 +432,7 @@ export class Journal {
   }
 
   #fail(error: unknown): void {
+    if (this.#state.kind === 'failed') return;
     this.#state = { kind: 'failed', error };
     this.#write?.cancel();
     this.#write = undefined;

@@ -19,14 +19,22 @@ export class WakeWatch {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #deliver: (keys: readonly CellKey[]) => void;
+  readonly #failed: (error: unknown) => void;
   #upToMs = 0;
   #nextMs = Number.POSITIVE_INFINITY;
   #wait: Wait | undefined;
 
-  constructor(store: Store, clock: Clock, deliver: (keys: readonly CellKey[]) => void) {
+  /** `failed`: the table cannot be read; nobody else would hear of it, since it is looked into when an alarm rings. */
+  constructor(
+    store: Store,
+    clock: Clock,
+    deliver: (keys: readonly CellKey[]) => void,
+    failed: (error: unknown) => void,
+  ) {
     this.#store = store;
     this.#clock = clock;
     this.#deliver = deliver;
+    this.#failed = failed;
   }
 
   start(): void {
@@ -46,9 +54,11 @@ export class WakeWatch {
   /** A row was committed. */
   noted(key: CellKey, atMs: number | undefined): void {
     if (atMs === undefined || atMs === 0) return;
-    this.#noticeSetBack();
-    if (atMs <= this.#upToMs) this.#deliver([key]);
-    else if (atMs < this.#nextMs) this.#armFor(atMs);
+    this.#attempt(() => {
+      this.#noticeSetBack();
+      if (atMs <= this.#upToMs) this.#deliver([key]);
+      else if (atMs < this.#nextMs) this.#armFor(atMs);
+    });
   }
 
   #arm(): void {
@@ -60,7 +70,15 @@ export class WakeWatch {
     this.#nextMs = atMs;
     if (atMs === Number.POSITIVE_INFINITY) return;
     const ms = Math.min(Math.max(0, atMs - this.#clock.now()), LONGEST_WAIT_MS);
-    this.#wait = this.#clock.wait(ms, () => this.#fire());
+    this.#wait = this.#clock.wait(ms, () => this.#attempt(() => this.#fire()));
+  }
+
+  #attempt(look: () => void): void {
+    try {
+      look();
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #noticeSetBack(): void {

@@ -96,6 +96,26 @@ describe('group commit', () => {
     await rig.control.close();
     await expect(rig.control.recover(0)).rejects.toThrowError(SystemStoppedError);
   });
+
+  test.each(['when an alarm rings', 'when a row is committed'])(
+    'J9: a read that fails %s ends it too, and not its thread',
+    async (when) => {
+      const store = new MemoryStore();
+      const rig = await Rig.open({}, store);
+      const host = rig.host();
+      host.image('cell/a', 1, { wakeAtMs: rig.clock.now() + 100 });
+      store.wakes = () => {
+        throw new StorageError('the disk is on fire');
+      };
+      if (when === 'when an alarm rings') {
+        rig.clock.advance(200);
+      } else {
+        rig.clock.set(rig.clock.now() - 50);
+        host.image('cell/b', 1, { wakeAtMs: rig.clock.now() + 10 });
+      }
+      expect(rig.failures).toHaveLength(1);
+    },
+  );
 });
 
 describe('fencing', () => {
