@@ -86,12 +86,10 @@ export class Journal {
       this.#line.giveUp(slot, epoch);
       this.#checkpoint.disconnected();
     });
-    this.#wakes = new WakeWatch(
-      settings.store,
-      settings.clock,
-      (keys) => this.#sessions.wake(keys),
-      (error) => this.#fail(error),
-    );
+    this.#wakes = new WakeWatch(settings.store, settings.clock, {
+      deliver: (keys) => this.#sessions.wake(keys),
+      failed: (error) => this.#fail(error),
+    });
     this.#checkpoint = new Checkpoint({
       slots: settings.hosts,
       allReady: () => this.#sessions.allReady,
@@ -160,7 +158,9 @@ export class Journal {
   async recover(slot: number): Promise<RawRecovery> {
     this.#assertUsable();
     for (this.settle(); this.#line.hasAccepted; this.settle()) {
-      await new Promise<void>((resolve) => void this.#roomWaiters.push(resolve));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#roomWaiters.push(resolve);
+      await promise;
       this.#assertUsable();
     }
     const died = this.#sessions.recovered(slot);
@@ -216,9 +216,10 @@ export class Journal {
     this.#assertUsable();
     this.settle();
     if (this.#line.end > this.#checkpointAt && this.#sessions.allReady) {
-      const moved = new Promise<void>((resolve) => void this.#checkpointWaiters.push(resolve));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#checkpointWaiters.push(resolve);
       this.#checkpoint.start(this.#line.end);
-      await moved;
+      await promise;
     }
     return this.#checkpointAt;
   }

@@ -15,26 +15,24 @@ import type { Store } from './store.ts';
 /** A machine that slept, or a clock that was set, is noticed after this time. */
 const LONGEST_WAIT_MS = 60_000;
 
+export interface WakeEvents {
+  deliver(keys: readonly CellKey[]): void;
+  /** The table cannot be read. Nobody else would hear of it: it is looked into when an alarm rings. */
+  failed(error: unknown): void;
+}
+
 export class WakeWatch {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #deliver: (keys: readonly CellKey[]) => void;
-  readonly #failed: (error: unknown) => void;
+  readonly #told: WakeEvents;
   #upToMs = 0;
   #nextMs = Number.POSITIVE_INFINITY;
   #wait: Wait | undefined;
 
-  /** `failed`: the table cannot be read; nobody else would hear of it, since it is looked into when an alarm rings. */
-  constructor(
-    store: Store,
-    clock: Clock,
-    deliver: (keys: readonly CellKey[]) => void,
-    failed: (error: unknown) => void,
-  ) {
+  constructor(store: Store, clock: Clock, told: WakeEvents) {
     this.#store = store;
     this.#clock = clock;
-    this.#deliver = deliver;
-    this.#failed = failed;
+    this.#told = told;
   }
 
   start(): void {
@@ -56,7 +54,7 @@ export class WakeWatch {
     if (atMs === undefined || atMs === 0) return;
     this.#attempt(() => {
       this.#noticeSetBack();
-      if (atMs <= this.#upToMs) this.#deliver([key]);
+      if (atMs <= this.#upToMs) this.#told.deliver([key]);
       else if (atMs < this.#nextMs) this.#armFor(atMs);
     });
   }
@@ -77,7 +75,7 @@ export class WakeWatch {
     try {
       look();
     } catch (error) {
-      this.#failed(error);
+      this.#told.failed(error);
     }
   }
 
@@ -94,7 +92,7 @@ export class WakeWatch {
     if (now >= this.#nextMs) {
       const due = this.#store.wakes(this.#upToMs, now, Number.MAX_SAFE_INTEGER);
       this.#upToMs = now;
-      if (due.length > 0) this.#deliver(due.map((row) => row.key));
+      if (due.length > 0) this.#told.deliver(due.map((row) => row.key));
     }
     this.#arm();
   }

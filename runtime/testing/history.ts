@@ -105,7 +105,7 @@ export function turnsIn(content: StoreContent | undefined, removed: readonly Log
 export function lettersIn(content: StoreContent | undefined): DeadMessage[] {
   return [...(content?.letters ?? [])].map(([name, row]) => {
     const { envelope, error, reason } = decodeLetter(name, row);
-    const isStruckDown = (error.cause as EncodedError | undefined)?.code === 'HOST_LOST';
+    const isStruckDown = error.cause?.code === 'HOST_LOST';
     return { id: envelope.id, to: envelope.to, reason, isStruckDown };
   });
 }

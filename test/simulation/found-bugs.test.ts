@@ -163,12 +163,7 @@ test('when the clock was set back, a recovery still wakes whom the dead host was
   const clock = new VirtualClock({ random: seededRandom(1, 1) });
   const thread = clock.thread('journal');
   const store = new MemoryStore();
-  const watch = new WakeWatch(
-    store,
-    thread,
-    () => {},
-    () => {},
-  );
+  const watch = new WakeWatch(store, thread, { deliver: () => {}, failed: () => {} });
   watch.start();
   const startedMs = thread.now();
   clock.jump(-60_000);
