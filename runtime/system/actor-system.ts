@@ -415,8 +415,8 @@ export class ActorSystem implements AsyncDisposable {
     const isStarting = this.#life.kind === 'starting';
     if (this.#life.kind !== 'failed') this.#life = { kind: 'failed', error };
     this.#emit('failed', { error });
-    // Nobody can listen yet to one that is being started: its start fails.
-    if (!isStarting) void this.stop({ drainTimeoutMs: 0 });
+    // Nobody can listen yet to one that is being started: its start fails. A stop that fails too is told to whoever calls it.
+    if (!isStarting) this.stop({ drainTimeoutMs: 0 }).catch(() => {});
   }
 
   #emit<K extends keyof SystemEvents>(kind: K, event: SystemEvents[K]): void {
