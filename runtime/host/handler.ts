@@ -228,7 +228,7 @@ export class Handler {
       residence.dirty(cell);
       commits.push(turn);
     } else {
-      releaser.release(turn, -1);
+      releaser.finish(turn, -1);
     }
   }
 

@@ -54,11 +54,6 @@ export class Releaser {
     this.#ports = ports;
   }
 
-  /** Executes what a turn asked for. `position` is -1 for a turn in memory: its messages have no ids. */
-  release(turn: PendingTurn, position: number): void {
-    this.finish(turn, position);
-  }
-
   /**
    * Sends what a turn has for journaled actors, before it is on the disk: their turns will stand behind it in the log, so that neither they nor
    * what comes of them is ever seen without it. Where the definition is not loaded here, the receiver may be one in memory: it waits.
@@ -76,7 +71,10 @@ export class Releaser {
     }
   }
 
-  /** Executes what a turn asked for, or, after `forward`, the rest of it: a message that has its id has left. */
+  /**
+   * Executes what a turn asked for, or, after `forward`, the rest of it: a message that has its id has left. `position` is -1 for a turn in
+   * memory: its messages have no ids.
+   */
   finish(turn: PendingTurn, position: number): void {
     const { envelope, intents } = turn;
     if (intents.length > 0) this.#execute(turn, position);

@@ -36,7 +36,7 @@ const FAULTS: Readonly<Record<ControlFault, () => Promise<void>>> = {
       const { cell, intents, ...rest } = turn as Parameters<typeof CommitQueue.prototype.push>[0];
       const effects = intents.filter(({ kind }) => kind === 'effect.start');
       const envelope = { to: cell.key, message: undefined };
-      if (effects.length > 0) releaser?.release({ ...rest, cell, intents: effects, envelope, view: undefined }, -1);
+      if (effects.length > 0) releaser?.finish({ ...rest, cell, intents: effects, envelope, view: undefined }, -1);
     });
     const begun = new Set<string>();
     replace(

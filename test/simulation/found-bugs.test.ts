@@ -240,7 +240,7 @@ test('a message to an actor in memory that is kept for a dead host is kept for i
     return { kind: 'send', durable, envelope: { to: to(durable), message: 1 } };
   });
   const envelope: Envelope = { to: cell.key, message: 1 };
-  releaser.release({ cell, envelope, intents, sequence: 1, view: undefined, refused: false, error: undefined }, 7);
+  releaser.finish({ cell, envelope, intents, sequence: 1, view: undefined, refused: false, error: undefined }, 7);
   expect(pushed.map((args) => (args.length === 1 ? 'no mark' : args[1]))).toEqual([7, 'no mark']);
 });
 

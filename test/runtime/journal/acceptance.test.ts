@@ -13,7 +13,19 @@ function accept(rig: Rig, host: RigHost, ...sequences: number[]): void {
   rig.clock.run();
 }
 
-/** Whether the promise has settled. */
+/** A journal of `hosts` slots: the host of slot 0 was told that its turn is accepted, and is fenced; the disk has no room for the turn. */
+async function diedWithoutRoom(hosts: number): Promise<{ readonly rig: Rig; readonly disk: { full: boolean } }> {
+  const disk = { full: false };
+  const rig = await Rig.open({ hosts }, new MemoryStore({ faults: { full: () => disk.full } }), WRITE_MS);
+  const old = rig.host(0, 1);
+  disk.full = true;
+  accept(rig, old, 1);
+  rig.clock.advance(WRITE_MS);
+  await rig.control.fence(0, 2);
+  return { rig, disk };
+}
+
+/** Whether the promise has not settled. */
 async function isPending(promise: Promise<unknown>): Promise<boolean> {
   const pending = {};
   const settled = promise.catch(() => {});
@@ -101,32 +113,20 @@ test('J8: on a full disk what was told keeps its place and what is before it, th
 });
 
 test('J7, J8: a recovery waits for room when others may have acted on what has none', async () => {
-  let full = false;
-  const rig = await Rig.open({ hosts: 2 }, new MemoryStore({ faults: { full: () => full } }), WRITE_MS);
-  const old = rig.host(0, 1);
-  full = true;
-  accept(rig, old, 1);
-  rig.clock.advance(WRITE_MS);
-  await rig.control.fence(0, 2);
+  const { rig, disk } = await diedWithoutRoom(2);
   const recovery = rig.control.recover(0);
   expect(await isPending(recovery)).toBe(true);
   // The place of what was told is not given to anybody else.
   const other = rig.host(1);
   other.write(turn('cell/b', 1));
-  full = false;
+  disk.full = false;
   rig.clock.advance(10_000);
   expect((await recovery).end).toBe(3);
   expect(other.of('committed')).toEqual([['committed', 1, 2]]);
 });
 
 test('a recovery that waits for room ends with the journal', async () => {
-  let full = false;
-  const rig = await Rig.open({}, new MemoryStore({ faults: { full: () => full } }), WRITE_MS);
-  const old = rig.host(0, 1);
-  full = true;
-  accept(rig, old, 1);
-  rig.clock.advance(WRITE_MS);
-  await rig.control.fence(0, 2);
+  const { rig } = await diedWithoutRoom(1);
   const recovery = rig.control.recover(0);
   recovery.catch(() => {});
   await rig.control.close();
