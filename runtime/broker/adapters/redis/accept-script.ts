@@ -87,13 +87,15 @@ end
 
 local ids = {}
 for at = 5, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
-local marks = {}
-for _, hash in ipairs({o, r, rOld}) do
-  for i, mark in ipairs(redis.call('HMGET', hash, unpack(ids))) do marks[i] = marks[i] or mark end
+local marks = redis.call('HMGET', r, unpack(ids))
+for _, hash in ipairs({rOld, o}) do
+  if redis.call('EXISTS', hash) == 1 then
+    for i, mark in ipairs(redis.call('HMGET', hash, unpack(ids))) do marks[i] = marks[i] or mark end
+  end
 end
 
--- What is written at the end, in one command for all: field and value in turn. Marks of this call are looked up in the first.
-local opened, ended, mine = {}, {}, {}
+-- What is written at the end, in one command for all: field and value in turn; and by id, for a message that is there twice.
+local records, mine, anyOpen = {}, {}, false
 local plan, notBefore, expires, idempotency, key
 for i, id in ipairs(ids) do
   local frame, route = ARGV[3 * i + 3], ARGV[3 * i + 4]
@@ -119,8 +121,8 @@ for i, id in ipairs(ids) do
     answer = '1' .. first
     -- Whoever asks for the receipt of the second gets that of the first.
     mine[id] = '=' .. first
-    ended[#ended + 1] = id
-    ended[#ended + 1] = mine[id]
+    records[#records + 1] = id
+    records[#records + 1] = mine[id]
   elseif full then answer = '2' .. full
   else
     for _, sub in ipairs(plan.subs) do
@@ -131,9 +133,9 @@ for i, id in ipairs(ids) do
       woken[sub.n] = true
       if expires ~= '' then redis.call('ZADD', P .. 'e', expires, sub.n .. '\\t' .. entry) end
     end
-    local marked = plan.subs[1] and opened or ended
-    marked[#marked + 1] = id
-    marked[#marked + 1] = plan.record
+    records[#records + 1] = id
+    records[#records + 1] = plan.record
+    anyOpen = anyOpen or plan.subs[1] ~= nil
     mine[id] = plan.record
     if idempotency ~= '' then redis.call('HSET', P .. 'i', idempotency, id) end
     if #plan.keeps > 0 then
@@ -152,8 +154,8 @@ for i, id in ipairs(ids) do
   end
   out[i] = answer
 end
-if #opened > 0 then redis.call('HSET', o, unpack(opened)) end
-if #ended > 0 then redis.call('HSET', r, unpack(ended)) end
+if #records > 0 then redis.call('HSET', r, unpack(records)) end
+if anyOpen then redis.call('PERSIST', r) end
 for name in pairs(woken) do redis.call('PUBLISH', P .. '!w:' .. name, '') end
 local isSame = true
 for _, answer in ipairs(out) do isSame = isSame and answer == out[1] end

@@ -4,7 +4,10 @@
  * Owns: that only what is in nobody's hands is set aside, and that what has ended is known for as long as the process that keeps it the
  * longest wants. Who has what is `take-script.ts`.
  */
-import { SUBSCRIPTION_TOOLS } from './script-tools.ts';
+import { RECORD_TOOLS, SUBSCRIPTION_TOOLS } from './script-tools.ts';
+
+/** Records: a millisecond or two of the server's time. */
+const LOOKED_THROUGH_AT_ONCE = 2_000;
 
 /** ARGV: how long what has ended is to be known. The longest holds, as long as there is anything. */
 export const AGE_SCRIPT = `
@@ -14,25 +17,61 @@ if kept < tonumber(ARGV[1]) then redis.call('HSET', age, 'ttl', ARGV[1]) end
 return 'OK'
 `;
 
-/** Also begins new hashes of what has ended, and drops old ones, when it is time. Answers of what has expired: `subscription entry order`. */
-export const EXPIRED_SCRIPT = `
-local P = KEYS[1]
-local time = redis.call('TIME')
-local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local now = string.format('%.0f', ms)
-local kept = redis.call('HMGET', P .. 'age', 'ttl', 'begun')
+/**
+ * Begins new hashes of what has ended, and drops old ones, when it is time: once the records of what has not ended are out of them, some in
+ * each call. Answers whether it is to be called again for that. ARGV: how long what has ended is to be known, if nothing says so.
+ */
+export const RENEW_SCRIPT = `${RECORD_TOOLS}
+local age = P .. 'age'
+local kept = redis.call('HMGET', age, 'ttl', 'begun', 'seen')
 local ttl = tonumber(kept[1] or ARGV[1])
-local isOver = not kept[2] or ms - kept[2] >= ttl
-if isOver then redis.call('HSET', P .. 'age', 'ttl', ttl, 'begun', now) end
-for _, name in ipairs({'r', 'v', 'i'}) do
-  local new, old = P .. name, P .. name .. '-'
-  if isOver then
+local isOver = not kept[2] or now - kept[2] >= ttl
+if isOver and redis.call('EXISTS', rOld) == 1 then
+  local read = redis.call('HSCAN', rOld, kept[3] or '0', 'COUNT', ${LOOKED_THROUGH_AT_ONCE})
+  local open = {}
+  for i = 1, #read[2], 2 do
+    -- What has ended begins with nought, what is another message with its sign.
+    local sign = string.byte(read[2][i + 1])
+    if sign ~= 48 and sign ~= 61 and redis.call('HEXISTS', r, read[2][i]) == 0 then
+      open[#open + 1] = read[2][i]
+      open[#open + 1] = read[2][i + 1]
+    end
+  end
+  for from = 1, #open, 1000 do redis.call('HSET', o, unpack(open, from, math.min(#open, from + 999))) end
+  if read[1] ~= '0' then
+    redis.call('HSET', age, 'seen', read[1])
+    return 1
+  end
+end
+if isOver then
+  redis.call('HSET', age, 'ttl', ttl, 'begun', nowText)
+  redis.call('HDEL', age, 'seen')
+  for _, name in ipairs({'r', 'v', 'i'}) do
+    local new, old = P .. name, P .. name .. '-'
     redis.call('UNLINK', old)
     if redis.call('EXISTS', new) == 1 then redis.call('RENAME', new, old) end
   end
-  -- If no process is left to do this.
-  if redis.call('PTTL', new) == -1 then redis.call('PEXPIRE', new, 3 * ttl) end
 end
+
+-- If no process is left to do this, what is kept for a time ends by itself.
+local isIdle = true
+for _, name in ipairs(redis.call('HKEYS', P .. 'subs')) do isIdle = isIdle and redis.call('XLEN', P .. 'q:' .. name) == 0 end
+local function endsByItself(key)
+  if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, 3 * ttl) end
+end
+endsByItself(P .. 'v')
+endsByItself(P .. 'i')
+for _, key in ipairs({r, rOld}) do
+  if isIdle then endsByItself(key) else redis.call('PERSIST', key) end
+end
+return 0
+`;
+
+/** Answers of what has expired: `subscription entry order`. */
+export const EXPIRED_SCRIPT = `
+local P = KEYS[1]
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local out = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', P .. 'e', '-inf', now, 'LIMIT', 0, 200)) do
   local sub, entry = string.match(member, '^([^\\t]*)\\t(.*)$')

@@ -38,7 +38,7 @@ import {
   type ServerAdapterOptions,
   uniqueToken,
 } from '../server-adapter.ts';
-import { AGE_SCRIPT } from './expiry-scripts.ts';
+import { AGE_SCRIPT, RENEW_SCRIPT } from './expiry-scripts.ts';
 import { type RedisClientLike, redisSource } from './redis-client.ts';
 import { RedisConsumer } from './redis-consumer.ts';
 import { expireOn, readDeadLetters } from './redis-dead-letters.ts';
@@ -224,6 +224,8 @@ export class RedisAdapter implements BrokerAdapter {
     this.#expiry?.cancel();
     this.#closed = true;
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+    // What nobody looks after any more is to end by itself.
+    if (this.#session.isUp) await this.#session.once(RENEW_SCRIPT, [String(this.#ttlMs)]).catch(() => {});
     this.#outbox.close();
     this.#receipts.close();
     this.#session.close();
@@ -291,10 +293,17 @@ export class RedisAdapter implements BrokerAdapter {
   async #expire(): Promise<void> {
     if (!this.#session.isUp) return;
     try {
-      await expireOn(this.#session, this.#ttlMs, (notice) => this.#events.dead(notice));
+      await this.#renew();
+      await expireOn(this.#session, (notice) => this.#events.dead(notice));
     } catch (error) {
       if (!isPassing(error)) this.#events.failed(error as Error);
     }
+  }
+
+  /** Drops what was kept for long enough. */
+  async #renew(): Promise<void> {
+    let isPartly = true;
+    while (isPartly && !this.#closed) isPartly = (await this.#session.once(RENEW_SCRIPT, [String(this.#ttlMs)])) === 1;
   }
 
   #up(): void {

@@ -32,13 +32,9 @@ export async function readDeadLetters(
   return found;
 }
 
-/** Sets aside what has expired and is in nobody's hands, and drops what was kept for long enough. */
-export async function expireOn(
-  session: RedisSession,
-  ttlMs: number,
-  dead: (notice: DeadLetterNotice) => void,
-): Promise<void> {
-  const due = listOf(await session.once(EXPIRED_SCRIPT, [String(ttlMs)])).map(textOf);
+/** Sets aside what has expired and is in nobody's hands. */
+export async function expireOn(session: RedisSession, dead: (notice: DeadLetterNotice) => void): Promise<void> {
+  const due = listOf(await session.once(EXPIRED_SCRIPT, [])).map(textOf);
   const bySubscription = new Map<string, { readonly order: string; readonly entries: string[] }>();
   for (let i = 0; i + 2 < due.length; i += 3) {
     const [name, entry, order] = due.slice(i, i + 3) as [string, string, string];

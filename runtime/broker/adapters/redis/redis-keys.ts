@@ -16,11 +16,11 @@
  * | `ep` | the last epoch |
  * | `e` | sorted set of `subscription entry`, by the time they expire |
  * | `g:<queue>…` | a message that one of a queue has claimed |
- * | `o` | hash: message id → its record, of those that are not settled everywhere |
- * | `r`, `r-` | hashes: message id → its record, of those that are; `r-` is the one before `r` |
+ * | `r`, `r-` | hashes: message id → its record; `r-` is the one before `r` |
+ * | `o` | hash: the same, of those that are not settled everywhere, and were in an `r-` that is dropped |
  * | `v`, `v-` | hashes: message id and subscription → reply |
  * | `i`, `i-` | hashes: idempotency key → the id that was accepted under it |
- * | `age` | hash: how long `r`, `v` and `i` are kept, and when they were begun |
+ * | `age` | hash: how long `r`, `v` and `i` are kept, when they were begun, and how far `r-` has been looked through |
  * | `b:<process>` | hash: its last calls that accepted messages, with their answers |
  * | `w` | hash: message id → processes that wait until it is settled |
  * | `k:<pattern>`, `pos` | retained messages, and the position of the last one |
@@ -31,7 +31,8 @@
  * tells one hand-out from the next. In sorted sets ids are padded, so that their order as text is their order.
  *
  * Records, replies and idempotency keys have no time to live of their own: they are in a hash that takes what is new for as long as one is
- * to be known, is then kept as the one before for as long again, and is dropped as a whole. One command writes or looks up those of many messages.
+ * to be known, is then kept as the one before for as long again, and is dropped as a whole, without the records of what is not settled. One
+ * command writes or looks up those of many messages.
  */
 
 export const keyPrefix = (broker: string): string => `cb:{${broker}}:`;

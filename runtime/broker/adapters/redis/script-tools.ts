@@ -4,8 +4,10 @@
  * Owns: reading and writing the state of keys, tries and records. Keys and fields are explained in `redis-keys.ts`.
  *
  * Invariants:
- * ST1. A message is open (in `o`, for ever) or ended (in `r`, later `r-`, until those are dropped), and is found in the first of them that
- *      has it. Its record is the mark by which a second message of this id is known.
+ * ST1. A message's record is in `r` since it was accepted or changed, later in `r-`; one that is open is moved to `o` before `r-` is dropped,
+ *      and stays there until it changes. It is found in the first of them that has it, and is the mark by which a second message of this
+ *      id is known.
+ * ST2. As long as anything may be open, `r` and `r-` have no time to live.
  */
 
 /** Records: `open` and then, for each subscription, a line `name state at attempt more`; or `=id`, for a duplicate by idempotency key. */
@@ -17,17 +19,17 @@ local function text(number) return string.format('%.0f', number) end
 local nowText = text(now)
 local o, r, rOld, w = P .. 'o', P .. 'r', P .. 'r-', P .. 'w'
 local function recordOf(id)
-  return redis.call('HGET', o, id) or redis.call('HGET', r, id) or redis.call('HGET', rOld, id)
+  return redis.call('HGET', r, id) or redis.call('HGET', rOld, id) or redis.call('HGET', o, id)
 end
-local anyWaiter = redis.call('EXISTS', w) == 1
+local anyWaiter, anyMoved = redis.call('EXISTS', w) == 1, redis.call('EXISTS', o) == 1
 local function tellWaiters(id, waiters)
   redis.call('HDEL', w, id)
   for process in string.gmatch(waiters, '[^,]+') do redis.call('PUBLISH', P .. '!s:' .. process, id) end
 end
 local function keepRecord(id, open, lines)
-  if open > 0 then redis.call('HSET', o, id, open .. lines) return end
-  redis.call('HDEL', o, id)
-  redis.call('HSET', r, id, '0' .. lines)
+  redis.call('HSET', r, id, open .. lines)
+  if anyMoved then redis.call('HDEL', o, id) end
+  if open > 0 then redis.call('PERSIST', r) return end
   local waiters = anyWaiter and redis.call('HGET', w, id)
   if waiters then tellWaiters(id, waiters) end
 end

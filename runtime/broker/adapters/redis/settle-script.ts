@@ -26,7 +26,7 @@ local mine = {}
 if not isSure or othersAt <= #ARGV then
   for _, p in ipairs(redis.call('XPENDING', q, 'g', ARGV[5], ARGV[6], 100000, me)) do mine[p[1]] = p[4] end
 end
-local over, letters, settled = {}, {''}, {}
+local over, letters = {}, {''}
 local back, failed = false, {}
 
 -- What was simply handled: for this subscription alone, at the first try. Its record has one line, which is this one.
@@ -45,7 +45,6 @@ if plainCount > 0 then
       local id = ARGV[at]
       if isSure or mine[id] == 1 then
         mine[id] = nil
-        settled[id] = true
         count = count + 1
         over[#over + 1] = id
         ids[#ids + 1] = ARGV[at + 1]
@@ -61,8 +60,8 @@ if plainCount > 0 then
     end
   end
   for from = 1, #ids, 1000 do
-    redis.call('HDEL', o, unpack(ids, from, math.min(#ids, from + 999)))
     redis.call('HSET', r, unpack(ended, 2 * from - 1, math.min(#ended, 2 * from + 1998)))
+    if anyMoved then redis.call('HDEL', o, unpack(ids, from, math.min(#ids, from + 999))) end
     if anyWaiter then
       local some = {unpack(ids, from, math.min(#ids, from + 999))}
       for i, waiters in ipairs(redis.call('HMGET', w, unpack(some))) do
@@ -79,7 +78,6 @@ for at = othersAt, #ARGV, 8 do
     if kind == 'x' then letters[#letters + 1] = '' end
   else
     mine[id] = nil
-    settled[id] = true
     local f
     if kind == 'x' then
       f = (redis.call('XRANGE', q, id, id)[1] or {id, {}})[2]
@@ -130,6 +128,8 @@ end
 local any = false
 for key in pairs(failed) do any = any or keyState(key).count > 0 end
 if any then
+  local settled = {}
+  for _, id in ipairs(over) do settled[id] = true end
   for _, p in ipairs(redis.call('XPENDING', q, 'g', '-', '+', 10000, me)) do
     local key = not settled[p[1]] and keyOf(p[1])
     if key and failed[key] then
