@@ -8,7 +8,7 @@
  * MB1. All of a `publish` up to the adapter happens in the call: messages leave in the order of the calls.
  * MB2. After `close` no handler runs, nothing is open, and every call made before has settled.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { BrokerClosedError, BrokerUnavailableError, decodeError, InvalidMessageError } from '../kernel/errors.ts';
 import { type Random, systemRandom } from '../kernel/random.ts';
@@ -55,6 +55,19 @@ import { assertPattern, replySubject } from './subjects.ts';
 
 /** The message that is being handled, for what is published by its handler. */
 const handling = new AsyncLocalStorage<Header>();
+const emptyContext = new AsyncResource('MessageHandler', { requireManualDestroy: true });
+const enterAndCall = (handle: MessageHandler, message: Message, context: Delivery): unknown => {
+  handling.enterWith(message);
+  return handle(message, context);
+};
+/**
+ * Since Node 24 a context is copied each time it changes, and `run` changes it twice: into the message, and back. From an empty one it is
+ * changed once, and dropped (a call: 180 ns, with `run` 300). Before, what is entered would stay in what is taken for empty.
+ */
+const callInContext: (handle: MessageHandler, message: Message, context: Delivery) => unknown =
+  Number.parseInt(process.versions.node, 10) >= 24
+    ? (handle, message, context) => emptyContext.runInAsyncScope(enterAndCall, undefined, handle, message, context)
+    : (handle, message, context) => handling.run(message, handle, message, context);
 
 export class MessageBroker implements Broker, AsyncDisposable {
   readonly name: string;
@@ -368,7 +381,11 @@ export class MessageBroker implements Broker, AsyncDisposable {
 
   #invoke(handle: MessageHandler, message: Message, subscription: string, attempt: Attempt): unknown {
     const context = new Delivery(attempt, subscription, message, this.#publisher);
-    if (!this.#options.tracing || !isObserved()) return handling.run(message, handle, message, context);
+    if (!this.#options.tracing || !isObserved()) return callInContext(handle, message, context);
+    return this.#invokeObserved(handle, message, context);
+  }
+
+  #invokeObserved(handle: MessageHandler, message: Message, context: Delivery): unknown {
     const run = (): unknown => handling.run(message, handle, message, context);
     const { id, subject, correlationId, traceparent, tracestate } = message;
     return inProcessSpan(
@@ -377,7 +394,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
         destination: subject,
         id,
         conversationId: correlationId,
-        group: subscription,
+        group: context.subscription,
         parent: traceparent === undefined ? undefined : { traceparent, tracestate },
       },
       run,

@@ -51,6 +51,17 @@ const KNOWN: ReadonlySet<string> = new Set<keyof MessageDraft>([
 ]);
 /** Longest id, key or idempotency key. */
 const ID_LENGTH_LIMIT = 256;
+const A_TEXT = `a text of 1 to ${ID_LENGTH_LIMIT} characters`;
+const TEXTS = [
+  'id',
+  'source',
+  'target',
+  'correlationId',
+  'causationId',
+  'replyTo',
+  'key',
+  'idempotencyKey',
+] as const satisfies readonly (keyof MessageDraft)[];
 /** Subjects that were found valid: a program publishes to few, again and again. */
 const SUBJECTS_KEPT = 4_096;
 
@@ -124,52 +135,35 @@ function subjectOf(kind: MessageKind, target: string | undefined, type: string):
 
 function faultsOf(draft: MessageDraft): string[] | undefined {
   if (typeof draft !== 'object' || draft === null) return [`${show(draft)} is not a message: give { type, payload }`];
+  // Nothing is made for a draft that is right: this is on the way of every message.
   let faults: string[] | undefined;
-  const fault = (name: string, expected: string): void => {
-    faults ??= [];
-    faults.push(`${name}: ${show(draft[name as keyof MessageDraft])} is not ${expected}`);
-  };
-  for (const name in draft) if (!KNOWN.has(name)) fault(name, `a field of a message (known: ${[...KNOWN].join(', ')})`);
-  if (typeof draft.type !== 'string' || draft.type === '' || draft.type.length > ID_LENGTH_LIMIT) {
-    fault('type', `a text of 1 to ${ID_LENGTH_LIMIT} characters`);
+  for (const name in draft) {
+    if (!KNOWN.has(name))
+      faults = withFault(faults, draft, name, `a field of a message (known: ${[...KNOWN].join(', ')})`);
   }
-  const { kind, delivery, retry, extensions } = draft;
-  if (kind !== undefined && !KINDS.has(kind)) fault('kind', `one of ${[...KINDS].join(', ')}`);
-  if (delivery !== undefined && !DELIVERIES.has(delivery)) fault('delivery', `one of ${[...DELIVERIES].join(', ')}`);
-  const text = (name: keyof MessageDraft): void => {
-    const value = draft[name];
-    if (value === undefined) return;
-    if (typeof value === 'string' && value !== '' && value.length <= ID_LENGTH_LIMIT) return;
-    fault(name, `a text of 1 to ${ID_LENGTH_LIMIT} characters`);
-  };
-  const number = (name: keyof MessageDraft, least: number): void => {
-    const value = draft[name];
-    if (value === undefined) return;
-    if (typeof value === 'number' && value >= least && Number.isFinite(value)) return;
-    fault(name, `a number of ${least} or more`);
-  };
-  text('id');
-  text('source');
-  text('target');
-  text('correlationId');
-  text('causationId');
-  text('replyTo');
-  text('key');
-  text('idempotencyKey');
-  number('ttlMs', 1);
-  number('delayMs', 0);
-  number('notBeforeMs', 0);
-  number('contractVersion', 1);
-  if (draft.contractVersion !== undefined && !Number.isInteger(draft.contractVersion)) {
-    fault('contractVersion', 'a whole number of 1 or more');
-  }
-  const { traceparent, tracestate, delayMs, notBeforeMs, subject, target } = draft;
-  if (traceparent !== undefined && typeof traceparent !== 'string') fault('traceparent', 'a text');
-  if (tracestate !== undefined && typeof tracestate !== 'string') fault('tracestate', 'a text');
+  const { type, kind, delivery, retry, extensions, traceparent, tracestate, delayMs, notBeforeMs } = draft;
+  if (typeof type !== 'string' || !isText(type)) faults = withFault(faults, draft, 'type', A_TEXT);
+  if (kind !== undefined && !KINDS.has(kind))
+    faults = withFault(faults, draft, 'kind', `one of ${[...KINDS].join(', ')}`);
+  if (delivery !== undefined && !DELIVERIES.has(delivery))
+    faults = withFault(faults, draft, 'delivery', `one of ${[...DELIVERIES].join(', ')}`);
+  for (const name of TEXTS) if (!isText(draft[name])) faults = withFault(faults, draft, name, A_TEXT);
+  faults = withNumberFault(faults, draft, 'ttlMs', 1);
+  faults = withNumberFault(faults, draft, 'delayMs', 0);
+  faults = withNumberFault(faults, draft, 'notBeforeMs', 0);
+  faults = withNumberFault(faults, draft, 'contractVersion', 1);
+  if (draft.contractVersion !== undefined && !Number.isInteger(draft.contractVersion))
+    faults = withFault(faults, draft, 'contractVersion', 'a whole number of 1 or more');
+  if (traceparent !== undefined && typeof traceparent !== 'string')
+    faults = withFault(faults, draft, 'traceparent', 'a text');
+  if (tracestate !== undefined && typeof tracestate !== 'string')
+    faults = withFault(faults, draft, 'tracestate', 'a text');
   if (delayMs !== undefined && notBeforeMs !== undefined)
-    fault('notBeforeMs', 'needed beside delayMs: give one of them');
-  if (kind === 'COMMAND' && target === undefined && subject === undefined) {
-    fault(
+    faults = withFault(faults, draft, 'notBeforeMs', 'needed beside delayMs: give one of them');
+  if (kind === 'COMMAND' && draft.target === undefined && draft.subject === undefined) {
+    faults = withFault(
+      faults,
+      draft,
       'target',
       'the id of a system: a COMMAND goes to one (or to a subject of your own); without either it is an EVENT',
     );
@@ -179,10 +173,30 @@ function faultsOf(draft: MessageDraft): string[] | undefined {
     if (wrong.length > 0) (faults ??= []).push(...wrong);
   }
   if (extensions !== undefined && !isExtensions(extensions)) {
-    fault('extensions', 'an object of extension attributes, each a text, a number or true or false');
+    const expected = 'an object of extension attributes, each a text, a number or true or false';
+    faults = withFault(faults, draft, 'extensions', expected);
   }
   return faults;
 }
+
+function withFault(faults: string[] | undefined, draft: MessageDraft, name: string, expected: string): string[] {
+  const fault = `${name}: ${show(draft[name as keyof MessageDraft])} is not ${expected}`;
+  return faults === undefined ? [fault] : [...faults, fault];
+}
+
+function withNumberFault(
+  faults: string[] | undefined,
+  draft: MessageDraft,
+  name: keyof MessageDraft,
+  least: number,
+): string[] | undefined {
+  const value = draft[name];
+  if (value === undefined || (typeof value === 'number' && value >= least && Number.isFinite(value))) return faults;
+  return withFault(faults, draft, name, `a number of ${least} or more`);
+}
+
+const isText = (value: unknown): boolean =>
+  value === undefined || (typeof value === 'string' && value !== '' && value.length <= ID_LENGTH_LIMIT);
 
 function retryFaults(retry: unknown): readonly string[] {
   const wrong = new OptionFaults();

@@ -106,8 +106,8 @@ export class MessagePublisher {
 
   readonly #accepted = (header: Header, accepted: Accepted): Receipt => {
     const { adapter, clock } = this.#ports;
-    if (accepted.listeners === 0 && accepted.subscriptions.length === 0 && !accepted.duplicate) assertTaken(header);
     const receipt = new MessageReceipt(header.id, accepted, adapter, clock);
+    if (accepted.listeners === 0 && receipt.subscriptions === 0 && !accepted.duplicate) assertTaken(header);
     if (accepted.ended === true && header.replyTo !== undefined) {
       void this.#respond(header, header.replyTo, receipt).catch(this.#ports.failed);
     }

@@ -213,12 +213,7 @@ export class SubscriptionRunner {
     let result: unknown;
     this.#calls += 1;
     try {
-      result = isThenable(checked)
-        ? checked.then(
-            (read) => invoke(read, job),
-            (error: unknown) => Promise.reject(new CheckFailure(error)),
-          )
-        : invoke(checked, job);
+      result = isThenable(checked) ? this.#invokeChecked(checked, job) : invoke(checked, job);
     } catch (error) {
       this.#calls -= 1;
       this.#thrown(job, error);
@@ -229,6 +224,17 @@ export class SubscriptionRunner {
       this.#returned(job, result);
       return;
     }
+    this.#promised(job, result);
+  }
+
+  #invokeChecked(checked: PromiseLike<Message>, job: Job): PromiseLike<unknown> {
+    return checked.then(
+      (read) => this.#ports.invoke(read, job),
+      (error: unknown) => Promise.reject(new CheckFailure(error)),
+    );
+  }
+
+  #promised(job: Job, result: PromiseLike<unknown>): void {
     this.#jobs.add(job);
     this.#watch();
     result.then(
@@ -255,15 +261,15 @@ export class SubscriptionRunner {
     }
     this.#over(job);
     const outcome: Outcome = reply === undefined ? HANDLED : { kind: 'handled', reply };
-    const { header } = job.handOut.message;
     // Only who asked is told.
-    if (header.replyTo === undefined) this.#settle(job.handOut, outcome);
-    else {
-      this.#settle(job.handOut, outcome, () =>
-        this.#ports.ended({ header, attempt: job.handOut.attempt, outcome, value }),
-      );
-    }
+    if (job.handOut.message.header.replyTo === undefined) this.#settle(job.handOut, outcome);
+    else this.#settleAndTell(job.handOut, outcome, value);
     this.#next(job.lane);
+  }
+
+  #settleAndTell(handOut: HandOut, outcome: Outcome, value: unknown): void {
+    const { attempt, message } = handOut;
+    this.#settle(handOut, outcome, () => this.#ports.ended({ header: message.header, attempt, outcome, value }));
   }
 
   #thrown(job: Job, error: unknown): void {
@@ -334,17 +340,23 @@ export class SubscriptionRunner {
   #settle(handOut: HandOut, outcome: Outcome, after?: () => void, always?: () => void): void {
     this.#outstanding -= 1;
     const settled = this.#source.settle(handOut, outcome);
-    if (handOut === this.#tried) {
-      this.#isTrying = false;
-      const over = (): void => {
-        this.#tried = undefined;
-        this.#pump();
-      };
-      settled.then(over, over);
-    }
+    if (handOut === this.#tried) this.#triedIs(settled);
     // An adapter settles many at once: whoever has nothing to do afterwards needs no promise of its own to say that it failed.
     if (after === undefined && always === undefined && settled === this.#lastSettled) return;
     this.#lastSettled = settled;
+    this.#afterwards(settled, after, always);
+  }
+
+  #triedIs(settled: Promise<void>): void {
+    this.#isTrying = false;
+    const over = (): void => {
+      this.#tried = undefined;
+      this.#pump();
+    };
+    settled.then(over, over);
+  }
+
+  #afterwards(settled: Promise<void>, after: (() => void) | undefined, always: (() => void) | undefined): void {
     settled.then(
       () => {
         always?.();

@@ -56,11 +56,11 @@ export class Acceptance<T = unknown> implements Offering, Accepted {
 
   /** `targets`: how many take it; routes, and what has no say in its end. */
   constructor(header: Header, routes: readonly Route[], targets: number, tell: Tell, publishing: Publishing<T>) {
-    const [first, ...others] = routes;
+    const [first] = routes;
     this.header = header;
     this.routes = routes;
     this.#place = first === undefined ? undefined : placeOn(first);
-    this.#others = others.length === 0 ? undefined : others.map(placeOn);
+    this.#others = routes.length <= 1 ? undefined : routes.slice(1).map(placeOn);
     this.#tell = tell;
     this.#publishing = publishing;
     this.#left = targets;

@@ -40,7 +40,9 @@ export class MessageEnd implements EndWaiter {
   readonly #reject: (error: Error) => void;
   readonly #waiting: Waiting;
   readonly #statuses: Record<string, DeliveryStatus> = {};
-  readonly #open: Route[] = [];
+  /** Where it has not ended yet: mostly that is one route. */
+  #open: Route | undefined;
+  #othersOpen: Set<Route> | undefined;
   #acceptance: Acceptance | undefined;
   #signal: AbortSignal | undefined;
   #abort: (() => void) | undefined;
@@ -74,16 +76,16 @@ export class MessageEnd implements EndWaiter {
       const isRecent = route.remembersSince(ends);
       const known = isRecent ? (end ?? route.recentEnd(number)) : undefined;
       if (known !== undefined) this.#statuses[route.name] = known;
-      else if (isRecent && route.waitFor(number, this)) this.#open.push(route);
+      else if (isRecent && route.waitFor(number, this)) this.#isOpenAt(route);
       else this.#ask(route);
     }
-    if (this.#open.length === 0) this.#finish();
+    if (this.#open === undefined) this.#finish();
   }
 
   /** Waits for one that any of `routes` may have. */
   waitAnywhere(routes: Iterable<Route>): void {
     for (const route of routes) this.#ask(route);
-    if (this.#open.length === 0) this.#finish();
+    if (this.#open === undefined) this.#finish();
   }
 
   ended(route: Route, status: DeliveryStatus): void {
@@ -101,8 +103,13 @@ export class MessageEnd implements EndWaiter {
     if (this.#over()) this.#reject(error as Error);
   }
 
+  #isOpenAt(route: Route): void {
+    if (this.#open === undefined) this.#open = route;
+    else (this.#othersOpen ??= new Set()).add(route);
+  }
+
   #ask(route: Route): void {
-    this.#open.push(route);
+    this.#isOpenAt(route);
     route.wait(this.#id, this);
     route.status(this.#id).then(
       (status) => {
@@ -114,11 +121,20 @@ export class MessageEnd implements EndWaiter {
   }
 
   #close(route: Route): void {
-    const at = this.#open.indexOf(route);
-    if (this.#isOver || at === -1) return;
+    if (this.#isOver) return;
+    if (this.#open === route) {
+      this.#open = this.#anotherOpen();
+    } else if (this.#othersOpen?.delete(route) !== true) return;
     this.#unwait(route);
-    this.#open.splice(at, 1);
-    if (this.#open.length === 0) this.#finish();
+    if (this.#open === undefined) this.#finish();
+  }
+
+  /** Takes one of the others. */
+  #anotherOpen(): Route | undefined {
+    if (this.#othersOpen === undefined) return undefined;
+    const [next] = this.#othersOpen;
+    if (next !== undefined) this.#othersOpen.delete(next);
+    return next;
   }
 
   #unwait(route: Route): void {
@@ -132,7 +148,8 @@ export class MessageEnd implements EndWaiter {
   #over(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    for (const route of this.#open) this.#unwait(route);
+    if (this.#open !== undefined) this.#unwait(this.#open);
+    if (this.#othersOpen !== undefined) for (const route of this.#othersOpen) this.#unwait(route);
     this.#waiting.remove(this);
     if (this.#abort !== undefined) this.#signal?.removeEventListener('abort', this.#abort);
     return true;
