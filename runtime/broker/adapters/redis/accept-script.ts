@@ -19,9 +19,9 @@ const REMEMBERED_MS = 3_600_000;
 export const ACCEPTED_AT_ONCE = 1_000;
 
 /**
- * ARGV: version of the table, what the call names as JSON, process, number of the call; then for each message its id, its frame, and its
- * route, which is empty for one that goes as the one before: `plan,notBefore,expires,length,` with an idempotency key of that length and
- * the order key. A message without an id is left out.
+ * ARGV: version of the table, what the call names as JSON, process, number of the call, how many messages there are; the id of each, which is
+ * empty for one that is left out; then, for those that go the same way, the way and how many they are, and the frame of each. A way is
+ * `plan,notBefore,expires,length,` with an idempotency key of that length and the order key.
  *
  * Answers for each: `0` accepted, `3` accepted and maybe heard by others, `1<id>` known, as that id, `2<name>` that subscription is full;
  * one answer if all are the same.
@@ -85,27 +85,32 @@ local function isHeard(subject)
   return known
 end
 
-local ids = {}
-for at = 5, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
-local marks = redis.call('HMGET', r, unpack(ids))
+local count = tonumber(ARGV[5])
+local marks = redis.call('HMGET', r, unpack(ARGV, 6, 5 + count))
 for _, hash in ipairs({rOld, o}) do
   if redis.call('EXISTS', hash) == 1 then
-    for i, mark in ipairs(redis.call('HMGET', hash, unpack(ids))) do marks[i] = marks[i] or mark end
+    for i, mark in ipairs(redis.call('HMGET', hash, unpack(ARGV, 6, 5 + count))) do marks[i] = marks[i] or mark end
   end
 end
 
 -- What is written at the end, in one command for all: field and value in turn; and by id, for a message that is there twice.
 local records, mine, anyOpen = {}, {}, false
-local plan, notBefore, expires, idempotency, key
-for i, id in ipairs(ids) do
-  local frame, route = ARGV[3 * i + 3], ARGV[3 * i + 4]
-  if route ~= '' then
+local plan, notBefore, expires, idempotency, key, field
+local at, left = 6 + count, 0
+for i = 1, count do
+  if left == 0 then
     local number, length, from
-    number, notBefore, expires, length, from = string.match(route, '^(%d+),(%d*),(%d*),(%d+),()')
+    number, notBefore, expires, length, from = string.match(ARGV[at], '^(%d+),(%d*),(%d*),(%d+),()')
     plan = planOf(number)
-    idempotency = string.sub(route, from, from + length - 1)
-    key = string.sub(route, from + length)
+    idempotency = string.sub(ARGV[at], from, from + length - 1)
+    key = string.sub(ARGV[at], from + length)
+    field = plan.kind .. key
+    left = tonumber(ARGV[at + 1])
+    at = at + 2
   end
+  local id, frame = ARGV[5 + i], ARGV[at]
+  at = at + 1
+  left = left - 1
   local mark = marks[i] or mine[id]
   local first = idempotency ~= '' and not mark and (redis.call('HGET', P .. 'i', idempotency) or redis.call('HGET', P .. 'i-', idempotency))
   local full
@@ -127,8 +132,8 @@ for i, id in ipairs(ids) do
   else
     for _, sub in ipairs(plan.subs) do
       local entry
-      if notBefore ~= '' then entry = redis.call('XADD', sub.q, '*', 'm', frame, 'k', key, 'b', notBefore)
-      else entry = redis.call('XADD', sub.q, '*', plan.kind, frame, 'k', key) end
+      if notBefore ~= '' then entry = redis.call('XADD', sub.q, '*', 'm' .. key, frame, 'b', notBefore)
+      else entry = redis.call('XADD', sub.q, '*', field, frame) end
       room[sub.n] = room[sub.n] - 1
       woken[sub.n] = true
       if expires ~= '' then redis.call('ZADD', P .. 'e', expires, sub.n .. '\\t' .. entry) end

@@ -97,9 +97,10 @@ for at = 5, #ARGV do
   redis.call('ZREM', P .. 'e', sub .. '\\t' .. id)
   local entry = redis.call('XRANGE', q, id, id)[1]
   local pending = redis.call('XPENDING', q, 'g', id, id, 1)[1]
-  if entry and isOurs(entry[2]) and (not pending or pending[2] == '#') then
+  local key = entry and keyIn(entry[2])
+  if key and (not pending or pending[2] == '#') then
     local f = entry[2]
-    local key, message, t = f[4], idOf(f[2]), tries(id)
+    local message, t = idOf(f[2]), tries(id)
     redis.call('ZREM', y, padded(id))
     redis.call('ZREM', d, padded(id))
     if hold then

@@ -6,7 +6,7 @@
  * | `ver` | a number that changes with the table below |
  * | `subs` | hash: durable subscription → its spec as JSON |
  * | `keeps` | hash: retained pattern → its limits as JSON |
- * | `q:<sub>` | stream with group `g`: everything of a subscription that is not settled. Fields: the frame as `a` (for this subscription alone) or `m`, `k`(ey), `b`: not before |
+ * | `q:<sub>` | stream with group `g`: everything of a subscription that is not settled. Fields: `a` (for this subscription alone) or `m` with the key, which has the frame; `b`: not before |
  * | `y:<sub>` | sorted set of entry ids that are to be handed out before new ones, in their order |
  * | `d:<sub>` | sorted set of entry ids that wait, by the time they are due |
  * | `a:<sub>` | hash: entry id → attempt, first delivery, redrives, whether it holds its key, how often it was lost |

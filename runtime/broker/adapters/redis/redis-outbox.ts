@@ -146,21 +146,29 @@ export class RedisOutbox {
     const subs = new Numbered<NamedSubscription>();
     const keeps = new Numbered<NamedRetention>();
     const plans = new Numbered<string>();
-    const args: RedisArgument[] = ['', '', this.#process, String(number)];
+    const ids: string[] = [];
+    const frames: RedisArgument[] = [];
     let before: CarriedMessage['header'] | undefined;
-    for (const waiting of messages) {
+    let first = 0;
+    for (const [at, waiting] of messages.entries()) {
       const { header, frame, over } = waiting;
       waiting.names = this.#table.targetsOf(header.subject).names;
-      args.push(over ? '' : header.id, frame, isSameWay(header, before) ? '' : routeOf(header, plans));
+      ids.push(over ? '' : header.id);
+      if (!isSameWay(header, before)) {
+        if (at > 0) frames[first + 1] = String(frames.length - first - 2);
+        first = frames.length;
+        frames.push(wayOf(header, plans), '');
+      }
+      frames.push(frame);
       before = header;
     }
+    frames[first + 1] = String(frames.length - first - 2);
     const planned = plans.values.map((subject) => {
       const targets = this.#table.targetsOf(subject);
       return { s: subject, subs: subs.numbersOf(targets.subscriptions), keeps: keeps.numbersOf(targets.keeps) };
     });
-    args[0] = this.#table.version;
-    args[1] = JSON.stringify({ plans: planned, subs: subs.values, keeps: keeps.values });
-    return args;
+    const named = JSON.stringify({ plans: planned, subs: subs.values, keeps: keeps.values });
+    return [this.#table.version, named, this.#process, String(number), String(ids.length), ...ids, ...frames];
   }
 
   #answered(call: Call, reply: readonly RedisReply[]): void {
@@ -248,7 +256,7 @@ const isSameWay = (header: Header, before: Header | undefined): boolean =>
   idempotencyOf(before) === '';
 
 /** As the accept script reads it. */
-function routeOf(header: Header, plans: Numbered<string>): string {
+function wayOf(header: Header, plans: Numbered<string>): string {
   const { subject, source, key = source, notBeforeMs = '', expiresAtMs = '' } = header;
   const idempotency = idempotencyOf(header);
   return `${plans.textOf(subject)},${notBeforeMs},${expiresAtMs},${Buffer.byteLength(idempotency)},${idempotency}${key}`;

@@ -96,7 +96,18 @@ local function saveTries(id, t)
   redis.call('HSET', a, id, t.attempt .. '\\t' .. text(t.first) .. '\\t' .. t.redrives .. '\\t' .. (t.holds and '1' or '0') .. '\\t' .. t.lost)
 end
 local function park(id) redis.call('XCLAIM', q, 'g', '#', 0, id, 'JUSTID') end
-local function isOurs(f) return f and (f[1] == 'a' or f[1] == 'm') and f[3] == 'k' end
+-- The key of an entry's fields; false for what is no message of ours.
+local keyOfField = {}
+local function keyIn(f)
+  if not f or not f[1] or (f[3] and f[3] ~= 'b') then return false end
+  local key = keyOfField[f[1]]
+  if key == nil then
+    local kind = string.sub(f[1], 1, 1)
+    key = (kind == 'a' or kind == 'm') and string.sub(f[1], 2)
+    keyOfField[f[1]] = key
+  end
+  return key
+end
 local function bury(frame, key, message, reason, error, attempt, first, redrives)
   redis.call('HINCRBY', P .. 'xc', sub, 1)
   return redis.call('XADD', P .. 'x', '*', 'm', frame, 'k', key, 'i', message, 's', sub, 'r', reason, 'e', error,
@@ -104,7 +115,7 @@ local function bury(frame, key, message, reason, error, attempt, first, redrives
 end
 local function keyOf(id)
   local entry = redis.call('XRANGE', q, id, id)[1]
-  if entry and isOurs(entry[2]) then return entry[2][4] end
+  return entry and keyIn(entry[2])
 end
 
 -- A consumer's seat: when it was seen, its epoch, whether its presence can be seen. Another epoch: something was taken from it.

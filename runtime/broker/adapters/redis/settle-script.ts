@@ -79,12 +79,14 @@ for at = othersAt, #ARGV, 8 do
   else
     mine[id] = nil
     local f
+    local isOurs = true
     if kind == 'x' then
       f = (redis.call('XRANGE', q, id, id)[1] or {id, {}})[2]
-      if isOurs(f) then key, message = f[4], idOf(f[2]) end
+      isOurs = keyIn(f) ~= false
+      if isOurs then key, message = keyIn(f), idOf(f[2]) end
     end
     local s
-    if hold and (kind ~= 'x' or isOurs(f)) then
+    if hold and isOurs then
       s = keyState(key)
       s.count = s.count - 1
       changed(key)
@@ -97,7 +99,7 @@ for at = othersAt, #ARGV, 8 do
       over[#over + 1] = id
       local reason, error = string.match(more, '^(%a+) (.*)$')
       local frame
-      if isOurs(f) then frame = f[2] else frame = '0\\n' .. cjson.encode(f) end
+      if isOurs then frame = f[2] else frame = '0\\n' .. cjson.encode(f) end
       letters[#letters + 1] = bury(frame, key, message, reason, error, attempt, first, tries(id).redrives)
       note(message, 'x', attempt, error, true)
     else

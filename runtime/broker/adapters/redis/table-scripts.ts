@@ -61,7 +61,7 @@ end
 table.sort(past, function(a, b) return a[1] < b[1] end)
 for _, one in ipairs(past) do
   local f = one[2]
-  redis.call('XADD', q, '*', 'm', f[4], 'k', f[6])
+  redis.call('XADD', q, '*', 'm' .. f[6], f[4])
 end
 if #past > 0 then redis.call('PUBLISH', P .. '!w:' .. name, '') end
 return 'OK'
@@ -175,7 +175,7 @@ for at = 2, #ARGV do
   local f = {}
   if entry then for i = 1, #entry[2], 2 do f[entry[2][i]] = entry[2][i + 1] end end
   if f.s and f.m and string.sub(f.m, 1, 2) ~= '0\\n' and tonumber(f.d) < tonumber(ARGV[1]) and redis.call('HEXISTS', P .. 'subs', f.s) == 1 then
-    local id = redis.call('XADD', P .. 'q:' .. f.s, '*', 'm', f.m, 'k', f.k)
+    local id = redis.call('XADD', P .. 'q:' .. f.s, '*', 'm' .. f.k, f.m)
     redis.call('HSET', P .. 'a:' .. f.s, id, '1\\t0\\t' .. (tonumber(f.d) + 1) .. '\\t0\\t0')
     redis.call('XDEL', P .. 'x', letter)
     redis.call('HINCRBY', P .. 'xc', f.s, -1)

@@ -36,7 +36,7 @@ local given, isAlone = 0, false
 local function give(id, deliveries, t, f)
   given = given + 1
   local frame
-  if isOurs(f) then frame = f[2] else frame = '0\\n' .. cjson.encode(f or {}) end
+  if keyIn(f) then frame = f[2] else frame = '0\\n' .. cjson.encode(f or {}) end
   local first = t.first == 0 and nowText or text(t.first)
   for _, value in ipairs({id, '', deliveries, t.attempt, first, t.lost, t.redrives, frame}) do out[#out + 1] = value end
 end
@@ -108,8 +108,7 @@ while given < wanted and looks < 10 and not isAlone do
   if hold then
     local unknown, asked = {}, {}
     for _, entry in ipairs(entries) do
-      local f = entry[2]
-      local key = isOurs(f) and f[4]
+      local key = keyIn(entry[2])
       if key and not keys[key] and not asked[key] then
         asked[key] = true
         unknown[#unknown + 1] = key
@@ -120,14 +119,13 @@ while given < wanted and looks < 10 and not isAlone do
   local n = #out
   for _, entry in ipairs(entries) do
     local id, f = entry[1], entry[2]
-    local ours = isOurs(f)
-    if ours and f[5] == 'b' and (tonumber(f[6]) or 0) > now then
+    local key = keyIn(f)
+    if key and f[3] and (tonumber(f[4]) or 0) > now then
       park(id)
-      redis.call('ZADD', d, f[6], padded(id))
+      redis.call('ZADD', d, f[4], padded(id))
     else
       local may = true
-      if hold and ours then
-        local key = f[4]
+      if hold and key then
         local s = keys[key]
         may = (s.count == 0 or s.owner == me) and s.held == 0 and s.waiting == 0
         if may then
@@ -139,7 +137,7 @@ while given < wanted and looks < 10 and not isAlone do
           heldBack(key, id)
         end
       end
-      if may and f[1] == 'a' and ours then
+      if may and key and string.byte(f[1]) == 97 then
         given = given + 1
         out[n + 1], out[n + 2] = id, f[2]
         n = n + 2

@@ -17,8 +17,8 @@ failureSuite(
       const redis = new Redis(url);
       const stream = `cb:{${name}}:q:a`;
       await redis.xadd(stream, '*', 'foo', 'bar');
-      await redis.xadd(stream, '*', 'a', 'no frame', 'k', 'shop');
-      await redis.xadd(stream, '*', 'm', Buffer.from('8\n{"id":7}\xff\0', 'latin1'), 'k', 'shop', 'b', 'soon');
+      await redis.xadd(stream, '*', 'ashop', 'no frame');
+      await redis.xadd(stream, '*', 'mshop', Buffer.from('8\n{"id":7}\xff\0', 'latin1'), 'b', 'soon');
       redis.disconnect();
       return 3;
     },
