@@ -59,6 +59,8 @@ export class EmbeddedConsumer implements AdapterConsumer {
   /** Wanted, and not asked for at present. */
   #wanted = 0;
   #pulls = 0;
+  /** The last answer was as much as was asked for: there is more, and what comes next need not wait until this is settled. */
+  #isMore = false;
   /** Not on their way yet; the last one is being filled. */
   readonly #outcomes: Settlings[] = [];
   /** What came while the bytes of something before it are asked for waits here. */
@@ -118,7 +120,12 @@ export class EmbeddedConsumer implements AdapterConsumer {
       return;
     }
     if (this.#outcomes.length > 0) this.#settle();
-    else if (this.#wanted > 0 && this.#pulls < PULLS) this.#pull();
+    else if (this.#mayPull) this.#pull();
+    if (this.#isMore && this.#mayPull) this.#schedule();
+  }
+
+  get #mayPull(): boolean {
+    return this.#wanted > 0 && this.#pulls < PULLS;
   }
 
   #pull(): void {
@@ -194,6 +201,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
     const { route, read } = this.#ports;
     const { handOuts, missing } = handOutsOf(packed, route.kept, read);
     this.#wanted += asked - handOuts.length;
+    if (asked > 0) this.#isMore = handOuts.length === asked;
     if (this.#wanted > 0 && !this.#closed) this.#schedule();
     if (this.#asking === undefined && missing.length === 0) {
       if (handOuts.length > 0) this.#ports.deliver(handOuts);
