@@ -70,6 +70,7 @@ export type {
   DeliveryContext,
   MessageHandler,
   RequestOptions,
+  RetainedPositions,
   StartFrom,
   SubscribeOptions,
   Subscription,

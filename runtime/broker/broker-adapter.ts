@@ -26,7 +26,7 @@
 import type { CellKey } from '../kernel/address.ts';
 import type { EncodedError } from '../kernel/errors.ts';
 import type { Message } from './contract/message.ts';
-import type { StartFrom } from './contract/broker-contract.ts';
+import type { RetainedPositions, StartFrom } from './contract/broker-contract.ts';
 import type { ReceiptState } from './contract/receipt.ts';
 
 /** A message as adapters carry it: nobody but sender and handler looks into the payload. */
@@ -203,6 +203,8 @@ export interface BrokerAdapter {
 
   /** Keeps messages of these subjects for subscriptions that begin in the past. */
   retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number }): Promise<void>;
+  /** Patterns that are retained, with where each begins and goes on. */
+  retained(): Promise<ReadonlyMap<string, RetainedPositions>>;
   readonly records: AdapterRecords;
 
   /**

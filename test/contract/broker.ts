@@ -469,6 +469,30 @@ export const brokerContract: readonly BrokerCase[] = [
     },
   },
   {
+    name: 'retained subjects say where they begin and go on, also after a restart; a subscription begins at such a position',
+    run: async (world) => {
+      const broker = await world.start();
+      expect(await broker.retained()).toEqual(new Map());
+      await broker.retain('kept.>');
+      const before = (await broker.retained()).get('kept.>');
+      expect(before?.firstPosition).toBe(before?.nextPosition);
+      for (const n of numbers(5)) await broker.publish({ type: 'kept.x', payload: n });
+      const first = before?.nextPosition ?? 0;
+      const next = (await broker.retained()).get('kept.>')?.nextPosition ?? 0;
+      expect(await broker.retained()).toEqual(new Map([['kept.>', { firstPosition: first, nextPosition: first + 5 }]]));
+      await world.restart();
+      const again = await world.start();
+      expect((await again.retained()).get('kept.>')?.firstPosition).toBe(first);
+      for (const n of numbers(3)) await again.publish({ type: 'kept.x', payload: 5 + n });
+      const got: unknown[] = [];
+      await again.subscribe('kept.x', ({ payload }) => void got.push(payload), { name: 'k', from: { position: next } });
+      await until('what was kept since has come', () => got.length >= 3);
+      await again.publish({ type: 'kept.x', payload: 'last' });
+      await until('it goes on', () => got.includes('last'));
+      expect(got).toEqual([5, 6, 7, 'last']);
+    },
+  },
+  {
     name: 'a schedule publishes each time once, whoever runs, and goes on after a restart; it can be ended',
     run: async (world) => {
       const broker = await world.start();

@@ -22,6 +22,7 @@ import type {
   HandOut,
   SubscriptionSpec,
 } from '../broker-adapter.ts';
+import type { RetainedPositions } from '../contract/broker-contract.ts';
 import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
 import { decodeValue } from '../../wire/value-codec.ts';
 import { encodePayload } from '../message-codec.ts';
@@ -237,6 +238,10 @@ export class EmbeddedAdapter implements BrokerAdapter {
 
   retain(pattern: string, limits: RetentionLimits): Promise<void> {
     return this.#hub.retain(pattern, limits);
+  }
+
+  retained(): Promise<ReadonlyMap<string, RetainedPositions>> {
+    return this.#hub.retained();
   }
 
   /** Hands a subscription's messages to an actor from now on, or (undefined) to functions again. */

@@ -11,6 +11,7 @@
 import type { ActorHandle, ActorHost } from '../../kernel/actor-host.ts';
 import { InvalidOptionsError } from '../../kernel/errors.ts';
 import type { CarriedMessage, SubscriptionSpec } from '../broker-adapter.ts';
+import type { RetainedPositions } from '../contract/broker-contract.ts';
 import { SubjectTrie } from '../subject-trie.ts';
 import { brokerRegistry } from './embedded-actors.ts';
 import {
@@ -156,6 +157,14 @@ export class EmbeddedHub {
   async retain(pattern: string, limits: RetentionLimits): Promise<void> {
     await this.put(RETAINED, pattern, limits);
     await this.#addStream(pattern, limits);
+  }
+
+  async retained(): Promise<ReadonlyMap<string, RetainedPositions>> {
+    const asked = [...this.#streams].map(async ([pattern, { queue }]) => {
+      const message: StreamMessage = { type: 'POSITIONS' };
+      return [pattern, await queue.ask<RetainedPositions>(message, { timeoutMs: CALL_TIMEOUT_MS })] as const;
+    });
+    return new Map(await Promise.all(asked));
   }
 
   consumerName(): string {

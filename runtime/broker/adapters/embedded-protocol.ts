@@ -141,7 +141,8 @@ export type WireRetained = readonly [position: number, atMs: number, message: Wi
 export type StreamMessage =
   | { readonly type: 'OPEN'; readonly limits: RetentionLimits }
   | { readonly type: 'BATCH'; readonly batch: PackedBatch }
-  | { readonly type: 'READ'; readonly position: number };
+  | { readonly type: 'READ'; readonly position: number }
+  | { readonly type: 'POSITIONS' };
 
 export interface StreamPage {
   /** Of the next message that will be accepted. */

@@ -9,6 +9,7 @@
  * ES2. What is within the limits can be read. Whole segments are dropped; a reader sees nothing beyond the limits.
  */
 import type { Behavior, Turn } from '../../kernel/behavior.ts';
+import type { RetainedPositions } from '../contract/broker-contract.ts';
 import { type Arrival, eachOfBatch, packVerdicts } from './embedded-batch.ts';
 import {
   type RetentionLimits,
@@ -84,6 +85,9 @@ export const streamBehavior: Behavior<StreamState> = {
       case 'READ':
         turn.reply(read(state, told.position, turn.nowMs));
         break;
+      case 'POSITIONS':
+        turn.reply(positionsOf(state, turn.nowMs));
+        break;
     }
     return state;
   },
@@ -154,6 +158,15 @@ function trim(state: StreamState, turn: Turn): void {
 
 function leastPosition({ limits, next }: StreamState): number {
   return limits.messages === undefined ? 1 : Math.max(1, next - limits.messages);
+}
+
+/** To the segment, where age is the limit: times are in the segments. */
+function positionsOf(state: StreamState, nowMs: number): RetainedPositions {
+  const { limits, next, segments, tail } = state;
+  const leastMs = nowMs - (limits.ageMs ?? Number.POSITIVE_INFINITY);
+  const first =
+    segments.find(({ lastMs }) => lastMs >= leastMs)?.first ?? tail.find(([, atMs]) => atMs >= leastMs)?.[0] ?? next;
+  return { firstPosition: Math.max(first, leastPosition(state)), nextPosition: next };
 }
 
 function read(state: StreamState, from: number, nowMs: number): StreamPage {

@@ -34,6 +34,13 @@ export type MessageHandler<TPayload = unknown> = (message: Message<TPayload>, co
 /** Where a subscription that is new begins. */
 export type StartFrom = 'now' | 'beginning' | { readonly position: number } | { readonly timeMs: number };
 
+/** Where retained messages begin, and where the next one will be: positions for `from`. */
+export interface RetainedPositions {
+  /** Of the oldest that is there; as `nextPosition` when there is none. */
+  readonly firstPosition: number;
+  readonly nextPosition: number;
+}
+
 export interface SubscribeOptions {
   /**
    * A name makes it durable: messages are kept for it while nobody listens, and it goes on where it was. All who subscribe under one

@@ -160,6 +160,7 @@ describe('calls', () => {
       () => short.receipt('k'),
       () => short.subscriptions(),
       () => short.retain('k'),
+      () => short.retained(),
       () => short.schedule('k', { everyMs: 1_000 }, { type: 'k' }),
       () => short.unschedule('k'),
       () => short.schedules(),

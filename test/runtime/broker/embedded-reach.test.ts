@@ -35,6 +35,16 @@ test('what is dropped by the limits is not there: a position before it begins wi
     await broker.subscribe('log.*', ({ payload }) => void got.push(payload), { name: 'l', from: { position: 5 } });
     await until('the last has come', () => got.at(-1) === 250);
     expect(got).toEqual(Array.from({ length: 100 }, (_, n) => n + 151));
+    expect((await broker.retained()).get('log.>')).toEqual({ firstPosition: 151, nextPosition: 251 });
+  }));
+
+test('what is older than the limit is not there, in segments and in the tail', () =>
+  inBroker(async (broker) => {
+    await broker.retain('log.>', { ageMs: 1 });
+    await publishAll(broker, 'log.a', 1_300);
+    const all = { firstPosition: 1_301, nextPosition: 1_301 };
+    await until('all are too old', async () => (await broker.retained()).get('log.>')?.firstPosition === 1_301);
+    expect((await broker.retained()).get('log.>')).toEqual(all);
   }));
 
 test('a position where two streams have one is refused, and the subscription is not made', () =>

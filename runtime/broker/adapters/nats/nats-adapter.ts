@@ -34,6 +34,7 @@ import type {
   HandOut,
   SubscriptionSpec,
 } from '../../broker-adapter.ts';
+import type { RetainedPositions } from '../../contract/broker-contract.ts';
 import type { ReceiptState } from '../../contract/receipt.ts';
 import { matchesSubject } from '../../subjects.ts';
 import {
@@ -248,6 +249,21 @@ export class NatsAdapter implements BrokerAdapter {
 
   async retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number }): Promise<void> {
     await this.#table.putKeep({ pattern, ...limits });
+  }
+
+  async retained(): Promise<ReadonlyMap<string, RetainedPositions>> {
+    const { streams } = this.#session.manager;
+    const { stream } = this.#names;
+    await this.#table.catchUp();
+    const { state } = await this.#session.again(() => streams.info(stream));
+    const nextPosition = state.last_seq + 1;
+    const positions = [...this.#table.keeps.keys()].map(async (pattern) => {
+      const asked = { seq: 1, next_by_subj: this.#names.retained(pattern) };
+      const first = await this.#session.again(() => streams.getMessage(stream, asked));
+      // It may be one that came after the question for the last one.
+      return [pattern, { firstPosition: Math.min(first?.seq ?? nextPosition, nextPosition), nextPosition }] as const;
+    });
+    return new Map(await Promise.all(positions));
   }
 
   async close(): Promise<void> {

@@ -28,6 +28,7 @@ import type {
   HandOut,
   SubscriptionSpec,
 } from '../../broker-adapter.ts';
+import type { RetainedPositions } from '../../contract/broker-contract.ts';
 import type { ReceiptState } from '../../contract/receipt.ts';
 import {
   assertName,
@@ -53,6 +54,7 @@ import {
   PURGE_SCRIPT,
   REDRIVE_SCRIPT,
   RETAIN_SCRIPT,
+  RETAINED_SCRIPT,
   SUBSCRIBE_SCRIPT,
   SUBSCRIPTIONS_SCRIPT,
   UNSUBSCRIBE_SCRIPT,
@@ -218,6 +220,16 @@ export class RedisAdapter implements BrokerAdapter {
 
   async retain(pattern: string, limits: { readonly messages?: number; readonly ageMs?: number }): Promise<void> {
     await this.#session.run(RETAIN_SCRIPT, [pattern, JSON.stringify(limits)]);
+  }
+
+  async retained(): Promise<ReadonlyMap<string, RetainedPositions>> {
+    const list = listOf(await this.#session.run(RETAINED_SCRIPT, [])).map(textOf);
+    const found = new Map<string, RetainedPositions>();
+    for (let i = 0; i + 2 < list.length; i += 3) {
+      const [pattern, first, next] = list.slice(i, i + 3) as [string, string, string];
+      found.set(pattern, { firstPosition: Number(first), nextPosition: Number(next) });
+    }
+    return found;
   }
 
   async close(): Promise<void> {

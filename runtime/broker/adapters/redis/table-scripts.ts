@@ -107,6 +107,20 @@ redis.call('INCR', P .. 'ver')
 return 1
 `;
 
+/** Answers for each retained pattern its name, the position of its first message, if it has one, and the next position of all. */
+export const RETAINED_SCRIPT = `
+local P = KEYS[1]
+local next = string.format('%.0f', (redis.call('GET', P .. 'pos') or 0) + 1)
+local out = {}
+for _, keep in ipairs(redis.call('HKEYS', P .. 'keeps')) do
+  local first = redis.call('XRANGE', P .. 'k:' .. keep, '-', '+', 'COUNT', 1)[1]
+  out[#out + 1] = keep
+  out[#out + 1] = first and first[2][1] == 'n' and first[2][2] or next
+  out[#out + 1] = next
+end
+return out
+`;
+
 /** ARGV: id, a process that wants to be told when it is settled, or nothing. Answers: the record, lines in hand, replies, the id. */
 export const RECEIPT_SCRIPT = `${RECORD_TOOLS}
 local id = ARGV[1]
