@@ -4,8 +4,9 @@
  * Owns: the option names, the two environment variables, and saying everything that is wrong with them at once. Settings are plain data:
  * they travel to the breaker's actor in a message and are kept in its state, so that a new threshold needs no new version.
  */
-import { InvalidOptionsError } from '../../runtime/kernel/errors.ts';
-import { show } from '../../runtime/kernel/option-faults.ts';
+import { type Environment, numberFrom } from '../../runtime/kernel/environment.ts';
+import { isWithin, wordsOf } from '../../runtime/kernel/number-bounds.ts';
+import { OptionFaults } from '../../runtime/kernel/option-faults.ts';
 
 /** When a closed circuit opens. Only a failed or slow call opens it, never a successful one. */
 export type TripPolicy =
@@ -115,14 +116,15 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
 export function resolveBreaker(
   what: string,
   options: CircuitBreakerOptions = {},
-  environment: Readonly<Record<string, string | undefined>> = process.env,
+  environment: Environment = process.env,
 ): ResolvedBreaker {
-  const faults = new Faults();
+  const faults = new OptionFaults();
   if (!isObject(options)) faults.add('options', options, 'an object');
   const given: CircuitBreakerOptions = isObject(options) ? options : {};
-  faults.unknown('', given, KNOWN['']);
-  const threshold = fromEnvironment(faults, environment, 'CIRCUIT_BREAKER_FAILURE_THRESHOLD', true);
-  const seconds = fromEnvironment(faults, environment, 'CIRCUIT_BREAKER_TIMEOUT_SECONDS', false);
+  faults.unknown(given, KNOWN[''] ?? []);
+  const whole = { least: 1, whole: true };
+  const threshold = numberFrom(environment, 'CIRCUIT_BREAKER_FAILURE_THRESHOLD', whole, faults.found);
+  const seconds = numberFrom(environment, 'CIRCUIT_BREAKER_TIMEOUT_SECONDS', { above: 0 }, faults.found);
   const policy = policyOf(faults, given.policy, threshold ?? FAILURES_DEFAULT);
   const openMs = faults.number('openMs', given.openMs, (seconds ?? OPEN_SECONDS_DEFAULT) * 1_000, { least: 1 });
   const settings: BreakerSettings = {
@@ -140,28 +142,28 @@ export function resolveBreaker(
   return { settings, isFailure, reportDelayMs };
 }
 
-function policyOf(faults: Faults, given: PolicyOptions | undefined, failuresDefault: number): TripPolicy {
+function policyOf(faults: OptionFaults, given: PolicyOptions | undefined, failuresDefault: number): TripPolicy {
   if (given === undefined) return { kind: 'consecutive', failures: failuresDefault };
   const kind: unknown = isObject(given) ? given.kind : undefined;
   switch (kind) {
     case 'consecutive': {
-      faults.unknown('policy.', given, KNOWN[kind]);
+      faults.unknown(given, KNOWN[kind] ?? [], 'option', 'policy.');
       const { failures } = given as Extract<PolicyOptions, { kind: 'consecutive' }>;
       return { kind, failures: faults.number('policy.failures', failures, failuresDefault, { least: 1, whole: true }) };
     }
     case 'count_window': {
-      faults.unknown('policy.', given, KNOWN[kind]);
+      faults.unknown(given, KNOWN[kind] ?? [], 'option', 'policy.');
       const { size: givenSize, ...more } = given as Extract<PolicyOptions, { kind: 'count_window' }>;
       const size = faults.number('policy.size', givenSize, 100, { least: 1, most: WINDOW_CALLS_LIMIT, whole: true });
       return { kind, size, ...windowOf(faults, more, Math.min(20, size), size) };
     }
     case 'time_window': {
-      faults.unknown('policy.', given, KNOWN[kind]);
+      faults.unknown(given, KNOWN[kind] ?? [], 'option', 'policy.');
       const { durationMs, ...more } = given as Extract<PolicyOptions, { kind: 'time_window' }>;
       return {
         kind,
         durationMs: faults.number('policy.durationMs', durationMs, 30_000, { least: TIME_WINDOW_LEAST_MS }),
-        ...windowOf(faults, more, 20, Number.MAX_SAFE_INTEGER),
+        ...windowOf(faults, more, 20, undefined),
       };
     }
     default:
@@ -171,15 +173,15 @@ function policyOf(faults: Faults, given: PolicyOptions | undefined, failuresDefa
 }
 
 function windowOf(
-  faults: Faults,
+  faults: OptionFaults,
   given: { readonly minimumCalls?: number; readonly failureRate?: number },
   minimumDefault: number,
-  mostCalls: number,
+  mostCalls: number | undefined,
 ): { minimumCalls: number; failureRate: number } {
   return {
     minimumCalls: faults.number('policy.minimumCalls', given.minimumCalls, minimumDefault, {
       least: 1,
-      most: mostCalls,
+      ...(mostCalls === undefined ? {} : { most: mostCalls }),
       whole: true,
     }),
     failureRate: faults.number('policy.failureRate', given.failureRate, 0.5, { above: 0, most: 1 }),
@@ -187,7 +189,7 @@ function windowOf(
 }
 
 function slowCallOf(
-  faults: Faults,
+  faults: OptionFaults,
   given: CircuitBreakerOptions['slowCall'],
   policy: TripPolicy,
 ): BreakerSettings['slowCall'] {
@@ -196,7 +198,7 @@ function slowCallOf(
     faults.add('slowCall', given, 'an object { durationMs, rate }');
     return null;
   }
-  faults.unknown('slowCall.', given, KNOWN['slowCall']);
+  faults.unknown(given, KNOWN['slowCall'] ?? [], 'option', 'slowCall.');
   if (policy.kind === 'consecutive' && given.rate !== undefined) {
     faults.add(
       'slowCall.rate',
@@ -204,18 +206,21 @@ function slowCallOf(
       "for policy 'consecutive', which counts a slow call as a failure: leave it out",
     );
   }
+  const aboveNought = { above: 0 };
+  const durationMs: unknown = given.durationMs;
+  if (!isWithin(durationMs, aboveNought)) faults.add('slowCall.durationMs', durationMs, wordsOf(aboveNought));
   return {
-    durationMs: faults.number('slowCall.durationMs', given.durationMs, undefined, { above: 0 }),
+    durationMs: given.durationMs,
     rate: faults.number('slowCall.rate', given.rate, 1, { above: 0, most: 1 }),
   };
 }
 
-function halfOpenOf(faults: Faults, given: CircuitBreakerOptions['halfOpen'] = {}): BreakerSettings['halfOpen'] {
+function halfOpenOf(faults: OptionFaults, given: CircuitBreakerOptions['halfOpen'] = {}): BreakerSettings['halfOpen'] {
   if (!isObject(given)) {
     faults.add('halfOpen', given, 'an object { probes, toleratedFailures, timeoutMs }');
     return { probes: 1, toleratedFailures: 0, timeoutMs: 1 };
   }
-  faults.unknown('halfOpen.', given, KNOWN['halfOpen']);
+  faults.unknown(given, KNOWN['halfOpen'] ?? [], 'option', 'halfOpen.');
   const probes = faults.number('halfOpen.probes', given.probes, 1, { least: 1, most: WINDOW_CALLS_LIMIT, whole: true });
   return {
     probes,
@@ -226,70 +231,6 @@ function halfOpenOf(faults: Faults, given: CircuitBreakerOptions['halfOpen'] = {
     }),
     timeoutMs: faults.number('halfOpen.timeoutMs', given.timeoutMs, 30_000, { least: 1 }),
   };
-}
-
-function fromEnvironment(
-  faults: Faults,
-  environment: Readonly<Record<string, string | undefined>>,
-  name: string,
-  whole: boolean,
-): number | undefined {
-  const text = environment[name];
-  if (text === undefined || text === '') return undefined;
-  const bounds = whole ? { least: 1, whole } : { above: 0 };
-  return faults.number(name, /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text, undefined, bounds);
-}
-
-interface Bounds {
-  readonly least?: number;
-  readonly most?: number;
-  readonly above?: number;
-  readonly whole?: boolean;
-}
-
-/** Everything that is wrong, collected. */
-class Faults {
-  readonly #found: string[] = [];
-
-  add(name: string, value: unknown, expected: string): void {
-    this.#found.push(`${name}: ${show(value)} is not ${expected}`);
-  }
-
-  unknown(prefix: string, given: object, known: readonly string[] = []): void {
-    for (const name of Object.keys(given)) {
-      if (!known.includes(name)) this.#found.push(`${prefix}${name}: no such option (known: ${known.join(', ')})`);
-    }
-  }
-
-  /** The value, or its default. Without a default it must be given. */
-  number(name: string, value: unknown, fallback: number | undefined, bounds: Bounds): number {
-    if (value === undefined && fallback !== undefined) return fallback;
-    const { least, most, above, whole } = bounds;
-    const fits =
-      typeof value === 'number' &&
-      Number.isFinite(value) &&
-      (least === undefined || value >= least) &&
-      (most === undefined || value <= most) &&
-      (above === undefined || value > above) &&
-      (whole !== true || Number.isInteger(value));
-    if (fits) return value;
-    const limits = [
-      ...(least === undefined ? [] : [`of ${least} or more`]),
-      ...(above === undefined ? [] : [`above ${above}`]),
-      ...(most === undefined || most === Number.MAX_SAFE_INTEGER ? [] : [`up to ${most}`]),
-    ];
-    this.add(name, value, `a ${whole === true ? 'whole ' : ''}number ${limits.join(', ')}`);
-    return fallback ?? 1;
-  }
-
-  throwIfAny(what: string): void {
-    if (this.#found.length === 0) return;
-    const plural = this.#found.length > 1 ? 's' : '';
-    throw new InvalidOptionsError(
-      `${what}: ${this.#found.length} invalid option${plural}:\n${this.#found.map((line) => `  - ${line}`).join('\n')}`,
-      { details: { faults: this.#found } },
-    );
-  }
 }
 
 function isObject(value: unknown): value is object {

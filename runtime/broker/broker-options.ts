@@ -5,7 +5,7 @@
  */
 import type { ActorHost } from '../kernel/actor-host.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { numberFrom } from '../kernel/environment.ts';
+import { flagFrom, numberFrom } from '../kernel/environment.ts';
 import { BrokerConfigurationError, InvalidOptionsError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import type { BrokerAdapter } from './broker-adapter.ts';
@@ -107,7 +107,7 @@ export function resolveBrokerOptions(options: MessageBrokerOptions): ResolvedBro
   const ttlMs = faults.number('ttlMs', options.ttlMs, undefined, { least: 1 });
   const { tracing } = options;
   if (tracing !== undefined && typeof tracing !== 'boolean') faults.add('tracing', tracing, 'true or false');
-  const tracingEnv = faults.flagFrom(env, 'DISTRIBUTED_TRACING_ENABLED');
+  const tracingEnv = flagFrom(env, 'DISTRIBUTED_TRACING_ENABLED', faults.found);
   if (options.url !== undefined && typeof options.url !== 'string') faults.add('url', options.url, 'a text');
   if (system !== undefined && !has(system, 'spawn', 'refOf')) faults.add('system', system, 'an ActorSystem');
   if (contracts !== undefined && !has(contracts, 'checkSent', 'checkReceived')) {

@@ -4,15 +4,8 @@
  * Owns: the checks that options of brokers, subscriptions, messages and dead letters share, and their wording.
  */
 import type { Backoff } from './backoff.ts';
-import type { Environment } from './environment.ts';
 import { InvalidOptionsError } from './errors.ts';
-
-export interface NumberBounds {
-  readonly least: number;
-  readonly whole?: boolean;
-  /** Whether it may be `Infinity`. */
-  readonly endless?: boolean;
-}
+import { isWithin, type NumberBounds, wordsOf } from './number-bounds.ts';
 
 type RetryPolicy = Backoff & { readonly maxAttempts?: number };
 
@@ -33,13 +26,11 @@ export class OptionFaults {
     }
   }
 
+  /** The value, or what stands for it when it is not given or wrong. */
   number<T>(name: string, value: unknown, fallback: T, bounds: NumberBounds): number | T {
     if (value === undefined) return fallback;
-    const { least, whole = false, endless = false } = bounds;
-    if (typeof value === 'number' && value >= least) {
-      if (value === Number.POSITIVE_INFINITY ? endless : !whole || Number.isSafeInteger(value)) return value;
-    }
-    this.add(name, value, `a ${whole ? 'whole ' : ''}number of ${least} or more`);
+    if (isWithin(value, bounds)) return value;
+    this.add(name, value, wordsOf(bounds));
     return fallback;
   }
 
@@ -59,16 +50,6 @@ export class OptionFaults {
     if (jitter !== undefined && jitter !== 'full' && jitter !== 'none')
       this.add(`${name}.jitter`, jitter, "'full' or 'none'");
     return value;
-  }
-
-  /** `true` or `false`, as the environment says it. */
-  flagFrom(env: Environment, name: string): boolean | undefined {
-    const text = env[name]?.trim().toLowerCase();
-    if (text === undefined || text === '') return undefined;
-    if (['true', '1', 'yes', 'on'].includes(text)) return true;
-    if (['false', '0', 'no', 'off'].includes(text)) return false;
-    this.add(`${name} (environment)`, env[name], 'true or false');
-    return undefined;
   }
 
   /** All of them in one; undefined: there are none. */

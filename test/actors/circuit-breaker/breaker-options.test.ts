@@ -11,7 +11,7 @@ const faultsOf = (options: unknown, environment = {}): string[] => {
   } catch (error) {
     expect(error).toBeInstanceOf(InvalidOptionsError);
     const { message, details } = error as InvalidOptionsError;
-    expect(message).toMatch(/^circuit breaker "x": \d+ invalid option/);
+    expect(message).toMatch(/^circuit breaker "x": /);
     return details['faults'] as string[];
   }
 };
@@ -74,8 +74,8 @@ test('all faults at once, each with its value and what would do', () => {
   );
   const named = [
     'treshold: no such option (known: policy,',
-    'CIRCUIT_BREAKER_FAILURE_THRESHOLD: "many" is not a whole number of 1 or more',
-    'CIRCUIT_BREAKER_TIMEOUT_SECONDS: "-3" is not a number above 0',
+    'CIRCUIT_BREAKER_FAILURE_THRESHOLD (environment): "many" is not a whole number of 1 or more',
+    'CIRCUIT_BREAKER_TIMEOUT_SECONDS (environment): "-3" is not a number above 0',
     'policy.durationMs: no such option',
     'policy.size: 0 is not a whole number of 1 or more, up to 10000',
     'policy.minimumCalls: 1.5',
