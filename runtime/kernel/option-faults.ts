@@ -94,7 +94,7 @@ export function isPlainObject(value: unknown): value is object {
 
 /** A value, for a message about it. */
 export function show(value: unknown): string {
-  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'function') return `a function${value.name === '' ? '' : ` (${value.name})`}`;
   if (typeof value === 'number') return String(value);
   try {
     return JSON.stringify(value) ?? String(value);

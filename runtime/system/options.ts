@@ -5,6 +5,7 @@
  */
 import { formatWithOptions } from 'node:util';
 import { InvalidOptionsError } from '../kernel/errors.ts';
+import { show } from '../kernel/option-faults.ts';
 import {
   ASK_TIMEOUT_MS,
   CHECKPOINT_EVERY_BYTES,
@@ -176,13 +177,4 @@ function moduleUrls(actors: unknown, fault: (name: string, value: unknown, expec
       );
   }
   return urls;
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'function') return `a function${value.name === '' ? '' : ` (${value.name})`}`;
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return String(value);
-  }
 }
