@@ -38,6 +38,7 @@ import { encodeFrame, FILE_HEADER_BYTES, fileHeader, readAhead } from './ahead-f
 import { ByteWriter } from './byte-writer.ts';
 import { AheadView, type TableReads } from './ahead-view.ts';
 import { bootId, REMEDY } from './data-folder.ts';
+import { isFull } from './disk-refusals.ts';
 import { KeptName, syncNames } from './durable-files.ts';
 import type { SyncMode } from './journal-control.ts';
 import type { KeyRange, LogRow, MetaName, Store, StoreWrites, WakeRow } from './store.ts';
@@ -271,9 +272,7 @@ export class AheadStore implements Store {
       if (this.#sync === 'group' && DSYNC === undefined) fdatasyncSync(this.#fd);
     } catch (error) {
       this.#cut(this.#fileEnd);
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
-        throw new StorageFullError('the disk of the data folder has no room', { cause: error });
+      if (isFull(error)) throw new StorageFullError('the disk of the data folder has no room', { cause: error });
       throw new StorageError('the file ahead of the database cannot be written', { cause: error });
     }
     this.#fileEnd += out.length;

@@ -22,6 +22,7 @@ import {
 } from '../kernel/errors.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { FORMAT_VERSION } from './batch-layout.ts';
+import { refusalOf } from './disk-refusals.ts';
 import { codeOf, makeFolder, placeFile, replaceFile, syncNames } from './durable-files.ts';
 
 /** What to do about a folder that is too damaged to be opened. */
@@ -259,26 +260,16 @@ function writable<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const details = { path };
+    const context = { cause: error, details: { path } };
     switch (codeOf(error)) {
-      case 'EACCES':
-      case 'EPERM':
-      case 'EROFS':
       // What Node says of a folder to be made within a read-only one.
       case 'ENOENT':
-        throw new DataFolderReadOnlyError(`${path} cannot be written`, { cause: error, details });
-      case 'ENOSPC':
-      case 'EDQUOT':
-        throw new StorageFullError(`${path} is on a disk without room`, { cause: error, details });
+        throw new DataFolderReadOnlyError(`${path} cannot be written`, context);
       case 'ENOTDIR':
       case 'EEXIST':
-        throw new StorageError(`${path} is not a folder`, { cause: error, details });
+        throw new StorageError(`${path} is not a folder`, context);
       default:
-        if (error instanceof BlocksError) throw error;
-        throw new StorageError(`${path} cannot be used: ${String((error as Error).message)}`, {
-          cause: error,
-          details,
-        });
+        throw refusalOf(error, path, 'used');
     }
   }
 }

@@ -14,6 +14,7 @@
  */
 import { closeSync, fstatSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { StorageError, StorageFullError } from '../kernel/errors.ts';
+import { isFull } from './disk-refusals.ts';
 import { mayHaveQuota } from './quota.ts';
 
 /** With more room than this no reservation is needed: nobody fills it within a commit. Where there are quotas, what is free says nothing. */
@@ -21,8 +22,6 @@ const AMPLE_BYTES = 256 << 20;
 /** Left free besides the reservation: for the tables of the file system, and for holes in the database's file. */
 const SPARE_BYTES = 256 << 10;
 const CHUNK = Buffer.alloc(64 << 10);
-
-const FULL_CODES = new Set<unknown>(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 export class DiskRoom {
   readonly #path: string;
@@ -48,7 +47,7 @@ export class DiskRoom {
     try {
       while (end < wanted) end += writeSync(this.#fd, CHUNK, 0, Math.min(CHUNK.length, wanted - end), end);
     } catch (error) {
-      if (FULL_CODES.has((error as NodeJS.ErrnoException).code)) throw this.#full(error);
+      if (isFull(error)) throw this.#full(error);
       throw new StorageError(`room for the database in ${this.#path} cannot be reserved`, { cause: error });
     }
   }

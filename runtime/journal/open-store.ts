@@ -1,10 +1,11 @@
 /**
  * Which store the options mean.
  *
- * Owns: the choice, and the names of what the system refuses. LMDB is loaded only when there is a data folder: a system in memory needs no
+ * Owns: the choice. LMDB is loaded only when there is a data folder: a system in memory needs no
  * native code.
  */
-import { BlocksError, type DataDamagedError, StorageError } from '../kernel/errors.ts';
+import type { DataDamagedError } from '../kernel/errors.ts';
+import { refusalOf } from './disk-refusals.ts';
 import type { JournalOptions } from './journal-control.ts';
 import { MemoryStore } from './memory-store.ts';
 import type { Store } from './store.ts';
@@ -27,11 +28,6 @@ export async function openStore({ dataDir, sync, checkPages }: JournalOptions): 
     return { store: ahead, faults: ahead.faults };
   } catch (error) {
     await store?.close();
-    if (error instanceof BlocksError) throw error;
-    // Too many open files, a folder in a file's place.
-    throw new StorageError(`${dataDir} cannot be opened: ${String((error as Error | undefined)?.message)}`, {
-      cause: error,
-      details: { path: dataDir },
-    });
+    throw refusalOf(error, dataDir, 'opened');
   }
 }

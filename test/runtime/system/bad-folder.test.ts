@@ -3,7 +3,18 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -202,6 +213,27 @@ describe.each([0, 1])('threads: %i', (threads) => {
     const error = await errorOf(start(join(disk.path, 'data'), threads));
     expect(error).toMatchObject({ code: 'STORAGE_FULL', retryable: true });
     expect(error.message).toContain(disk.path);
+  });
+
+  test('no room for what an opening writes: the folder is named, and opens when there is some', async (context) => {
+    await using disk = await smallDisk(12);
+    if (disk === undefined) return context.skip(NO_MOUNT);
+    const dataDir = join(disk.path, 'data');
+    await fill(dataDir);
+    const ballast = join(disk.path, 'ballast');
+    const fd = openSync(ballast, 'w');
+    try {
+      for (;;) writeSync(fd, Buffer.alloc(4_096));
+    } catch {
+      // As full as it gets.
+    } finally {
+      closeSync(fd);
+    }
+    const error = await errorOf(start(dataDir, threads));
+    expect(error).toMatchObject({ code: 'STORAGE_FULL', retryable: true });
+    expect(error.message).toContain(disk.path);
+    rmSync(ballast);
+    await expectAllThere(dataDir);
   });
 
   test.each([
