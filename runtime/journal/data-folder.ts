@@ -13,12 +13,10 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Wait } from '../kernel/clock.ts';
 import {
-  BlocksError,
   DataFolderLockedError,
   DataFolderReadOnlyError,
   DataFormatError,
   StorageError,
-  StorageFullError,
 } from '../kernel/errors.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { FORMAT_VERSION } from './batch-layout.ts';
