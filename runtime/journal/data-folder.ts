@@ -12,12 +12,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } f
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Wait } from '../kernel/clock.ts';
-import {
-  DataFolderLockedError,
-  DataFolderReadOnlyError,
-  DataFormatError,
-  StorageError,
-} from '../kernel/errors.ts';
+import { DataFolderLockedError, DataFolderReadOnlyError, DataFormatError, StorageError } from '../kernel/errors.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { FORMAT_VERSION } from './batch-layout.ts';
 import { refusalOf } from './disk-refusals.ts';
