@@ -103,14 +103,14 @@ const TIME_WINDOW_LEAST_MS = 100;
 const FAILURES_DEFAULT = 5;
 const OPEN_SECONDS_DEFAULT = 60;
 
-const KNOWN: Readonly<Record<string, readonly string[]>> = {
+const KNOWN = {
   '': ['policy', 'slowCall', 'openMs', 'openFactor', 'openMsLimit', 'halfOpen', 'isFailure', 'reportDelayMs'],
   slowCall: ['durationMs', 'rate'],
   halfOpen: ['probes', 'toleratedFailures', 'timeoutMs'],
   consecutive: ['kind', 'failures'],
   count_window: ['kind', 'size', 'minimumCalls', 'failureRate'],
   time_window: ['kind', 'durationMs', 'minimumCalls', 'failureRate'],
-};
+} as const;
 
 /** Completes and checks options; throws one `InvalidOptionsError` with every fault. `environment`: where defaults are read. */
 export function resolveBreaker(
@@ -121,7 +121,7 @@ export function resolveBreaker(
   const faults = new OptionFaults();
   if (!isObject(options)) faults.add('options', options, 'an object');
   const given: CircuitBreakerOptions = isObject(options) ? options : {};
-  faults.unknown(given, KNOWN[''] ?? []);
+  faults.unknown(given, KNOWN['']);
   const whole = { least: 1, whole: true };
   const threshold = numberFrom(environment, 'CIRCUIT_BREAKER_FAILURE_THRESHOLD', whole, faults.found);
   const seconds = numberFrom(environment, 'CIRCUIT_BREAKER_TIMEOUT_SECONDS', { above: 0 }, faults.found);
@@ -147,18 +147,18 @@ function policyOf(faults: OptionFaults, given: PolicyOptions | undefined, failur
   const kind: unknown = isObject(given) ? given.kind : undefined;
   switch (kind) {
     case 'consecutive': {
-      faults.unknown(given, KNOWN[kind] ?? [], 'option', 'policy.');
+      faults.unknown(given, KNOWN[kind], 'option', 'policy.');
       const { failures } = given as Extract<PolicyOptions, { kind: 'consecutive' }>;
       return { kind, failures: faults.number('policy.failures', failures, failuresDefault, { least: 1, whole: true }) };
     }
     case 'count_window': {
-      faults.unknown(given, KNOWN[kind] ?? [], 'option', 'policy.');
+      faults.unknown(given, KNOWN[kind], 'option', 'policy.');
       const { size: givenSize, ...more } = given as Extract<PolicyOptions, { kind: 'count_window' }>;
       const size = faults.number('policy.size', givenSize, 100, { least: 1, most: WINDOW_CALLS_LIMIT, whole: true });
       return { kind, size, ...windowOf(faults, more, Math.min(20, size), size) };
     }
     case 'time_window': {
-      faults.unknown(given, KNOWN[kind] ?? [], 'option', 'policy.');
+      faults.unknown(given, KNOWN[kind], 'option', 'policy.');
       const { durationMs, ...more } = given as Extract<PolicyOptions, { kind: 'time_window' }>;
       return {
         kind,
@@ -181,7 +181,7 @@ function windowOf(
   return {
     minimumCalls: faults.number('policy.minimumCalls', given.minimumCalls, minimumDefault, {
       least: 1,
-      ...(mostCalls === undefined ? {} : { most: mostCalls }),
+      most: mostCalls,
       whole: true,
     }),
     failureRate: faults.number('policy.failureRate', given.failureRate, 0.5, { above: 0, most: 1 }),
@@ -198,7 +198,7 @@ function slowCallOf(
     faults.add('slowCall', given, 'an object { durationMs, rate }');
     return null;
   }
-  faults.unknown(given, KNOWN['slowCall'] ?? [], 'option', 'slowCall.');
+  faults.unknown(given, KNOWN['slowCall'], 'option', 'slowCall.');
   if (policy.kind === 'consecutive' && given.rate !== undefined) {
     faults.add(
       'slowCall.rate',
@@ -220,7 +220,7 @@ function halfOpenOf(faults: OptionFaults, given: CircuitBreakerOptions['halfOpen
     faults.add('halfOpen', given, 'an object { probes, toleratedFailures, timeoutMs }');
     return { probes: 1, toleratedFailures: 0, timeoutMs: 1 };
   }
-  faults.unknown(given, KNOWN['halfOpen'] ?? [], 'option', 'halfOpen.');
+  faults.unknown(given, KNOWN['halfOpen'], 'option', 'halfOpen.');
   const probes = faults.number('halfOpen.probes', given.probes, 1, { least: 1, most: WINDOW_CALLS_LIMIT, whole: true });
   return {
     probes,

@@ -9,6 +9,7 @@
 import { InvalidMessageError } from '../kernel/errors.ts';
 import type { TraceCarrier } from '../telemetry/trace-carrier.ts';
 import type { DeliveryGuarantee, Message, MessageDraft, MessageKind } from './contract/message.ts';
+import { isWithin, type NumberBounds, wordsOf } from '../kernel/number-bounds.ts';
 import { isPlainObject, OptionFaults, show } from '../kernel/option-faults.ts';
 import { assertSubject, commandSubject, querySubject } from './subjects.ts';
 
@@ -62,6 +63,8 @@ const TEXTS = [
   'key',
   'idempotencyKey',
 ] as const satisfies readonly (keyof MessageDraft)[];
+const ONE_OR_MORE: NumberBounds = { least: 1 };
+const NOUGHT_OR_MORE: NumberBounds = { least: 0 };
 /** Subjects that were found valid: a program publishes to few, again and again. */
 const SUBJECTS_KEPT = 4_096;
 
@@ -148,10 +151,10 @@ function faultsOf(draft: MessageDraft): string[] | undefined {
   if (delivery !== undefined && !DELIVERIES.has(delivery))
     faults = withFault(faults, draft, 'delivery', `one of ${[...DELIVERIES].join(', ')}`);
   for (const name of TEXTS) if (!isText(draft[name])) faults = withFault(faults, draft, name, A_TEXT);
-  faults = withNumberFault(faults, draft, 'ttlMs', 1);
-  faults = withNumberFault(faults, draft, 'delayMs', 0);
-  faults = withNumberFault(faults, draft, 'notBeforeMs', 0);
-  faults = withNumberFault(faults, draft, 'contractVersion', 1);
+  faults = withNumberFault(faults, draft, 'ttlMs', ONE_OR_MORE);
+  faults = withNumberFault(faults, draft, 'delayMs', NOUGHT_OR_MORE);
+  faults = withNumberFault(faults, draft, 'notBeforeMs', NOUGHT_OR_MORE);
+  faults = withNumberFault(faults, draft, 'contractVersion', ONE_OR_MORE);
   if (draft.contractVersion !== undefined && !Number.isInteger(draft.contractVersion))
     faults = withFault(faults, draft, 'contractVersion', 'a whole number of 1 or more');
   if (traceparent !== undefined && typeof traceparent !== 'string')
@@ -188,11 +191,10 @@ function withNumberFault(
   faults: string[] | undefined,
   draft: MessageDraft,
   name: keyof MessageDraft,
-  least: number,
+  bounds: NumberBounds,
 ): string[] | undefined {
   const value = draft[name];
-  if (value === undefined || (typeof value === 'number' && value >= least && Number.isFinite(value))) return faults;
-  return withFault(faults, draft, name, `a number of ${least} or more`);
+  return value === undefined || isWithin(value, bounds) ? faults : withFault(faults, draft, name, wordsOf(bounds));
 }
 
 const isText = (value: unknown): boolean =>

@@ -5,8 +5,6 @@ import type { Accepted, BrokerAdapter } from './broker-adapter.ts';
 import type { Receipt, ReceiptState } from './contract/receipt.ts';
 import { waitingFault } from '../kernel/option-faults.ts';
 
-const WITHOUT_END = {};
-
 export class MessageReceipt implements Receipt {
   readonly id: string;
   readonly duplicate: boolean;
@@ -25,10 +23,8 @@ export class MessageReceipt implements Receipt {
     this.#clock = clock;
   }
 
-  settled(
-    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = WITHOUT_END,
-  ): Promise<ReceiptState> {
-    const fault = options === WITHOUT_END ? undefined : waitingFault('settled', options);
+  settled(options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {}): Promise<ReceiptState> {
+    const fault = waitingFault('settled', options);
     if (fault !== undefined) return Promise.reject(fault);
     if (this.subscriptions === 0) return Promise.resolve(this.#nowhere());
     const { timeoutMs, signal } = options;

@@ -8,6 +8,7 @@
  */
 import type { CellKey } from '../kernel/address.ts';
 import { MemoryStore } from './memory-store.ts';
+import { compareKeys } from './sorted-keys.ts';
 import type { KeyRange, LogRow, Store, WakeRow } from './store.ts';
 import type { WriteList } from './write-list.ts';
 
@@ -92,8 +93,4 @@ export class AheadView implements TableReads {
 
 function firstOf(keys: readonly string[], limit: number): string[] {
   return [...new Set(keys)].sort(compareKeys).slice(0, limit);
-}
-
-function compareKeys(a: string, b: string): number {
-  return Buffer.from(a).compare(Buffer.from(b));
 }

@@ -10,7 +10,7 @@
  */
 import type { CellKey } from '../kernel/address.ts';
 import { StorageError, StorageFullError } from '../kernel/errors.ts';
-import { SortedKeys } from './sorted-keys.ts';
+import { compareKeys, SortedKeys } from './sorted-keys.ts';
 import type { KeyRange, LogRow, MetaName, Store, StoreWrites, WakeRow } from './store.ts';
 import { WriteList } from './write-list.ts';
 
@@ -126,7 +126,7 @@ export class MemoryStore implements Store {
   wakes(afterMs: number, upToMs: number, limit: number): readonly WakeRow[] {
     const due: WakeRow[] = [];
     for (const [key, atMs] of this.#wakes) if (atMs > afterMs && atMs <= upToMs) due.push({ atMs, key });
-    return due.sort((a, b) => a.atMs - b.atMs || Buffer.from(a.key).compare(Buffer.from(b.key))).slice(0, limit);
+    return due.sort((a, b) => a.atMs - b.atMs || compareKeys(a.key, b.key)).slice(0, limit);
   }
 
   letter(id: string): Uint8Array | undefined {

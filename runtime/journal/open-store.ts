@@ -1,8 +1,7 @@
 /**
  * Which store the options mean.
  *
- * Owns: the choice. LMDB is loaded only when there is a data folder: a system in memory needs no
- * native code.
+ * Owns: the choice. LMDB is loaded only when there is a data folder: a system in memory needs no native code.
  */
 import type { DataDamagedError } from '../kernel/errors.ts';
 import { refusalOf } from './disk-refusals.ts';

@@ -3,7 +3,7 @@
 export interface NumberBounds {
   readonly least?: number;
   readonly above?: number;
-  readonly most?: number;
+  readonly most?: number | undefined;
   readonly whole?: boolean;
   /** Whether it may be `Infinity`. */
   readonly endless?: boolean;

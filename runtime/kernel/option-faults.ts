@@ -68,6 +68,8 @@ export class OptionFaults {
 
 /** What is wrong with the deadline and the signal of whoever waits. */
 export function waitingFault(where: string, options: unknown): InvalidOptionsError | undefined {
+  // On the way of every message, mostly without any.
+  if (isPlainObject(options) && isEmpty(options)) return undefined;
   const faults = new OptionFaults();
   if (typeof options !== 'object' || options === null) {
     faults.add('options', options, 'an object { timeoutMs, signal }');
@@ -90,6 +92,11 @@ export function assertName(where: string, what: string, value: unknown): asserts
 
 export function isPlainObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isEmpty(object: object): boolean {
+  for (const _name in object) return false;
+  return true;
 }
 
 /** A value, for a message about it. */

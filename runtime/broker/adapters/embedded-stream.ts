@@ -145,7 +145,7 @@ function seal(state: StreamState, turn: Turn): void {
 /** Drops segments that are wholly beyond the limits. */
 function trim(state: StreamState, turn: Turn): void {
   const least = leastPosition(state);
-  const leastMs = turn.nowMs - (state.limits.ageMs ?? Number.POSITIVE_INFINITY);
+  const leastMs = leastMsOf(state, turn.nowMs);
   for (;;) {
     const [oldest] = state.segments;
     if (oldest === undefined) return;
@@ -160,10 +160,13 @@ function leastPosition({ limits, next }: StreamState): number {
   return limits.messages === undefined ? 1 : Math.max(1, next - limits.messages);
 }
 
+const leastMsOf = ({ limits }: StreamState, nowMs: number): number =>
+  nowMs - (limits.ageMs ?? Number.POSITIVE_INFINITY);
+
 /** To the segment, where age is the limit: times are in the segments. */
 function positionsOf(state: StreamState, nowMs: number): RetainedPositions {
-  const { limits, next, segments, tail } = state;
-  const leastMs = nowMs - (limits.ageMs ?? Number.POSITIVE_INFINITY);
+  const { next, segments, tail } = state;
+  const leastMs = leastMsOf(state, nowMs);
   const first =
     segments.find(({ lastMs }) => lastMs >= leastMs)?.first ?? tail.find(([, atMs]) => atMs >= leastMs)?.[0] ?? next;
   return { firstPosition: Math.max(first, leastPosition(state)), nextPosition: next };
@@ -171,7 +174,7 @@ function positionsOf(state: StreamState, nowMs: number): RetainedPositions {
 
 function read(state: StreamState, from: number, nowMs: number): StreamPage {
   const position = Math.max(from, leastPosition(state));
-  const leastMs = nowMs - (state.limits.ageMs ?? Number.POSITIVE_INFINITY);
+  const leastMs = leastMsOf(state, nowMs);
   const base = { next: state.next, position, leastMs };
   const segment = state.segments.find(({ first, count }) => first + count > position);
   if (segment !== undefined) {

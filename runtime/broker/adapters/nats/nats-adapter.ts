@@ -258,7 +258,7 @@ export class NatsAdapter implements BrokerAdapter {
     const { state } = await this.#session.again(() => streams.info(stream));
     const nextPosition = state.last_seq + 1;
     const positions = [...this.#table.keeps.keys()].map(async (pattern) => {
-      const asked = { seq: 1, next_by_subj: this.#names.retained(pattern) };
+      const asked = { seq: 1, next_by_subj: this.#names.message(pattern, true) };
       const first = await this.#session.again(() => streams.getMessage(stream, asked));
       // It may be one that came after the question for the last one.
       return [pattern, { firstPosition: Math.min(first?.seq ?? nextPosition, nextPosition), nextPosition }] as const;

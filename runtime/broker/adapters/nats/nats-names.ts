@@ -48,11 +48,6 @@ export class NatsNames {
     return `${this.prefix}.${isSystemSubject(pattern) ? 's' : 'd'}.*.${pattern}`;
   }
 
-  /** The retained ones of a pattern. */
-  retained(pattern: string): string {
-    return this.message(pattern, true);
-  }
-
   broadcast(subject: string): string {
     return `${this.prefix}.b.${subject}`;
   }

@@ -104,7 +104,7 @@ for i = 1, count do
     plan = planOf(number)
     idempotency = string.sub(ARGV[at], from, from + length - 1)
     key = string.sub(ARGV[at], from + length)
-    field = plan.kind .. key
+    field = (notBefore == '' and plan.kind or 'm') .. key
     left = tonumber(ARGV[at + 1])
     at = at + 2
   end
@@ -132,7 +132,7 @@ for i = 1, count do
   else
     for _, sub in ipairs(plan.subs) do
       local entry
-      if notBefore ~= '' then entry = redis.call('XADD', sub.q, '*', 'm' .. key, frame, 'b', notBefore)
+      if notBefore ~= '' then entry = redis.call('XADD', sub.q, '*', field, frame, 'b', notBefore)
       else entry = redis.call('XADD', sub.q, '*', field, frame) end
       room[sub.n] = room[sub.n] - 1
       woken[sub.n] = true

@@ -237,7 +237,7 @@ export class RedisAdapter implements BrokerAdapter {
     this.#closed = true;
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
     // What nobody looks after any more is to end by itself.
-    if (this.#session.isUp) await this.#session.once(RENEW_SCRIPT, [String(this.#ttlMs)]).catch(() => {});
+    if (this.#session.isUp) await this.#renew().catch(() => {});
     this.#outbox.close();
     this.#receipts.close();
     this.#session.close();
@@ -312,10 +312,11 @@ export class RedisAdapter implements BrokerAdapter {
     }
   }
 
-  /** Drops what was kept for long enough. */
+  /** Drops what was kept for long enough: when closed, as far as one call comes. */
   async #renew(): Promise<void> {
-    let isPartly = true;
-    while (isPartly && !this.#closed) isPartly = (await this.#session.once(RENEW_SCRIPT, [String(this.#ttlMs)])) === 1;
+    let isPartly: boolean;
+    do isPartly = (await this.#session.once(RENEW_SCRIPT, [String(this.#ttlMs)])) === 1;
+    while (isPartly && !this.#closed);
   }
 
   #up(): void {

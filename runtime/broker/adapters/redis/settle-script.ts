@@ -82,8 +82,9 @@ for at = othersAt, #ARGV, 8 do
     local isOurs = true
     if kind == 'x' then
       f = (redis.call('XRANGE', q, id, id)[1] or {id, {}})[2]
-      isOurs = keyIn(f) ~= false
-      if isOurs then key, message = keyIn(f), idOf(f[2]) end
+      local found = keyIn(f)
+      isOurs = found ~= false
+      if isOurs then key, message = found, idOf(f[2]) end
     end
     local s
     if hold and isOurs then
