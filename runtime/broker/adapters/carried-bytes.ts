@@ -1,7 +1,8 @@
 /**
- * A carried message as a server keeps it: its header as JSON, its payload as it is.
+ * A carried message as a server keeps it: its header as a JSON list, its payload as it is.
  *
  * Owns: both directions, and what is no header. Headers have no `undefined` in them afterwards, which nobody can tell from none.
+ * The list has what every header has, in one order, and an object of the rest: the names of the fields were half of a header's bytes.
  *
  * Invariants:
  * CY1. What `decodeHeader` gives has the fields that every header has, with their types: other bytes give undefined, never an error.
@@ -13,17 +14,32 @@ import { matchesSubject } from '../subjects.ts';
 
 type Header = CarriedMessage['header'];
 
-const TEXTS = ['id', 'kind', 'type', 'subject', 'source', 'correlationId', 'delivery'] as const;
+/** In place of a correlation id that is the message's own. */
+const OWN_ID = 0;
 
-export const encodeHeader = (header: Header): string => JSON.stringify(header);
+/** The id comes first: scripts of Redis read it. */
+export function encodeHeader(header: Header): string {
+  const { id, kind, type, subject, source, timeMs, delivery, correlationId, ...more } = header;
+  const correlation = correlationId === id ? OWN_ID : correlationId;
+  for (const _ in more) {
+    return JSON.stringify([id, kind, type, subject, source, timeMs, delivery, correlation, more]);
+  }
+  return JSON.stringify([id, kind, type, subject, source, timeMs, delivery, correlation]);
+}
 
 /** The header, or undefined when the text is none. */
 export function decodeHeader(text: string): Header | undefined {
-  const value = parsed(text);
-  if (typeof value !== 'object' || value === null) return undefined;
-  const fields = value as Record<string, unknown>;
-  if (typeof fields['timeMs'] !== 'number') return undefined;
-  return TEXTS.every((name) => typeof fields[name] === 'string') ? (value as Header) : undefined;
+  const list = parsed(text);
+  if (!Array.isArray(list)) return undefined;
+  const [id, kind, type, subject, source, timeMs, delivery, correlation, more] = list as unknown[];
+  const correlationId = correlation === OWN_ID ? id : correlation;
+  if (typeof timeMs !== 'number') return undefined;
+  for (const text of [id, kind, type, subject, source, delivery, correlationId]) {
+    if (typeof text !== 'string') return undefined;
+  }
+  if (more !== undefined && (typeof more !== 'object' || more === null || Array.isArray(more))) return undefined;
+  // What the rest calls by one of these names is not asked.
+  return { ...more, id, kind, type, subject, source, timeMs, delivery, correlationId } as unknown as Header;
 }
 
 /** Stands for what somebody else has put among our messages: its bytes are the payload. */

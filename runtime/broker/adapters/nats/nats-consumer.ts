@@ -23,7 +23,7 @@ import {
   type SubscriptionSpec,
   SUSPECT_AFTER_LOST,
 } from '../../broker-adapter.ts';
-import { EXPIRED, strayMessage, undecodable } from '../carried-bytes.ts';
+import { EXPIRED, encodeHeader, strayMessage, undecodable } from '../carried-bytes.ts';
 import { NatsAcks } from './nats-acks.ts';
 import type { NatsDeadLetters } from './nats-dead-letters.ts';
 import { acknowledge, type Delivery, giveBack, stillWorking } from './nats-delivery.ts';
@@ -368,7 +368,7 @@ export class NatsConsumer implements AdapterConsumer {
     this.#end(owned);
     const stray = reason === 'undecodable';
     const kept = {
-      ...(stray ? {} : { header: message.header }),
+      ...(stray ? {} : { header: encodeHeader(message.header) }),
       id: message.header.id,
       subject: message.header.subject,
       ...(facts.process === undefined ? {} : { process: facts.process }),

@@ -4,7 +4,7 @@
  * Owns: writing, listing, sending again and dropping them.
  */
 import type { EncodedError } from '../../../kernel/errors.ts';
-import type { CarriedMessage, DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
+import type { DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
 import { decodeHeader, isWanted, strayMessage } from '../carried-bytes.ts';
 import { encodeFrame, joined, parted } from './nats-frame.ts';
 import { nameOf } from './nats-names.ts';
@@ -13,7 +13,8 @@ import type { NatsSession } from './nats-session.ts';
 
 /** What is kept beside a letter's payload. */
 interface Kept {
-  readonly header?: CarriedMessage['header'];
+  /** As `encodeHeader` gives it; without one it was no message. */
+  readonly header?: string;
   readonly id: string;
   readonly subject: string;
   readonly process?: string;
@@ -87,9 +88,10 @@ export class NatsDeadLetters {
     const parts = stored === null ? undefined : parted(stored.data);
     if (stored === null || parts === undefined) return false;
     const kept = JSON.parse(parts.text) as Kept;
-    if (kept.header === undefined || kept.redrives >= redrivesLimit) return false;
+    const header = kept.header === undefined ? undefined : decodeHeader(kept.header);
+    if (header === undefined || kept.redrives >= redrivesLimit) return false;
     const subscription = nameOf(stored.subject.slice(stored.subject.lastIndexOf('.') + 1));
-    const message = { header: kept.header, payload: parts.payload };
+    const message = { header, payload: parts.payload };
     const facts = { redrives: kept.redrives + 1, ...(kept.process === undefined ? {} : { process: kept.process }) };
     const atMs = this.#session.clock.now();
     const word = { id: kept.id, subscription, status: 'accepted', atMs, attempt: 0 } as const;
@@ -125,7 +127,7 @@ export class NatsDeadLetters {
       return undefined;
     }
     const { header, reason, error, attempts, firstDeliveredMs, deadMs, redrives } = kept;
-    const decoded = header === undefined ? undefined : decodeHeader(JSON.stringify(header));
+    const decoded = header === undefined ? undefined : decodeHeader(header);
     return {
       id: String(seq),
       subscription: nameOf(subject.slice(subject.lastIndexOf('.') + 1)),

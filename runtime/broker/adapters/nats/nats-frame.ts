@@ -1,10 +1,10 @@
 /**
- * A message as JetStream keeps it: the length of what is about it, that as JSON, the payload.
+ * A message as JetStream keeps it: the length of what is about it, that as two lines of JSON, the payload.
  *
  * Owns: both directions. Bytes of somebody else give undefined.
  */
 import type { CarriedMessage } from '../../broker-adapter.ts';
-import { decodeHeader } from '../carried-bytes.ts';
+import { decodeHeader, encodeHeader } from '../carried-bytes.ts';
 
 const LENGTH_BYTES = 4;
 
@@ -21,7 +21,7 @@ export interface Frame {
 }
 
 export function encodeFrame(message: CarriedMessage, facts: FrameFacts): Uint8Array {
-  return joined(`${JSON.stringify(facts)}\n${JSON.stringify(message.header)}`, message.payload);
+  return joined(`${JSON.stringify(facts)}\n${encodeHeader(message.header)}`, message.payload);
 }
 
 export function decodeFrame(bytes: Uint8Array): Frame | undefined {

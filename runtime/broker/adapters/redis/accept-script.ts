@@ -40,7 +40,18 @@ end
 ${RECORD_TOOLS}
 local named = cjson.decode(ARGV[2])
 local anyPattern = tonumber(redis.call('PUBSUB', 'NUMPAT')) > 0
-local plans, room, heard, woken, out = {}, {}, {}, {}, {}
+local plans, out = {}, {}
+
+local function roomOf(sub)
+  local left = sub.l - redis.call('XLEN', sub.q)
+  if left <= 0 then
+    -- What is in hands does not wait.
+    for _, consumer in ipairs(redis.call('XPENDING', sub.q, 'g')[4] or {}) do
+      if consumer[1] ~= '#' then left = left + tonumber(consumer[2]) end
+    end
+  end
+  return left
+end
 
 -- For whom the messages of one subject are: their numbers among the subscriptions and retained patterns that ARGV[2] names.
 local function planOf(number)
@@ -48,41 +59,20 @@ local function planOf(number)
   if plan then return plan end
   local given = named.plans[tonumber(number)]
   plan = {subject = given.s, subs = {}, keeps = {}}
+  plan.isHeard = anyPattern or redis.call('PUBSUB', 'NUMSUB', P .. '!m:' .. given.s)[2] > 0
   for _, i in ipairs(given.subs) do plan.subs[#plan.subs + 1] = named.subs[i] end
   for _, i in ipairs(given.keeps) do plan.keeps[#plan.keeps + 1] = named.keeps[i] end
   plan.kind = #plan.subs == 1 and 'a' or 'm'
   plan.record = #plan.subs
   for _, sub in ipairs(plan.subs) do
-    sub.q = P .. 'q:' .. sub.n
+    if not sub.q then
+      sub.q = P .. 'q:' .. sub.n
+      sub.room = roomOf(sub)
+    end
     plan.record = plan.record .. '\\n' .. sub.n .. '\\ta\\t' .. nowText .. '\\t0\\t'
   end
   plans[number] = plan
   return plan
-end
-
-local function roomFor(sub)
-  local left = room[sub.n]
-  if not left then
-    left = sub.l - redis.call('XLEN', sub.q)
-    if left <= 0 then
-      -- What is in hands does not wait.
-      for _, consumer in ipairs(redis.call('XPENDING', sub.q, 'g')[4] or {}) do
-        if consumer[1] ~= '#' then left = left + tonumber(consumer[2]) end
-      end
-    end
-    room[sub.n] = left
-  end
-  return left
-end
-
-local function isHeard(subject)
-  if anyPattern then return true end
-  local known = heard[subject]
-  if known == nil then
-    known = redis.call('PUBSUB', 'NUMSUB', P .. '!m:' .. subject)[2] > 0
-    heard[subject] = known
-  end
-  return known
 end
 
 local count = tonumber(ARGV[5])
@@ -94,14 +84,15 @@ for _, hash in ipairs({rOld, o}) do
 end
 
 -- What is written at the end, in one command for all: field and value in turn; and by id, for a message that is there twice.
-local records, mine, anyOpen = {}, {}, false
-local plan, notBefore, expires, idempotency, key, field
+local records, written, mine, anyOpen, isSame = {}, 0, {}, false, true
+local plan, subs, notBefore, expires, idempotency, key, field
 local at, left = 6 + count, 0
 for i = 1, count do
   if left == 0 then
     local number, length, from
     number, notBefore, expires, length, from = string.match(ARGV[at], '^(%d+),(%d*),(%d*),(%d+),()')
     plan = planOf(number)
+    subs = plan.subs
     idempotency = string.sub(ARGV[at], from, from + length - 1)
     key = string.sub(ARGV[at], from + length)
     field = (notBefore == '' and plan.kind or 'm') .. key
@@ -115,8 +106,8 @@ for i = 1, count do
   local first = idempotency ~= '' and not mark and (redis.call('HGET', P .. 'i', idempotency) or redis.call('HGET', P .. 'i-', idempotency))
   local full
   if id ~= '' and not mark and not first then
-    for _, sub in ipairs(plan.subs) do
-      if roomFor(sub) <= 0 then full = sub.n break end
+    for s = 1, #subs do
+      if subs[s].room <= 0 then full = subs[s].n break end
     end
   end
   local answer = '0'
@@ -126,22 +117,22 @@ for i = 1, count do
     answer = '1' .. first
     -- Whoever asks for the receipt of the second gets that of the first.
     mine[id] = '=' .. first
-    records[#records + 1] = id
-    records[#records + 1] = mine[id]
+    records[written + 1], records[written + 2] = id, mine[id]
+    written = written + 2
   elseif full then answer = '2' .. full
   else
-    for _, sub in ipairs(plan.subs) do
-      local entry
+    for s = 1, #subs do
+      local sub, entry = subs[s]
       if notBefore ~= '' then entry = redis.call('XADD', sub.q, '*', field, frame, 'b', notBefore)
       else entry = redis.call('XADD', sub.q, '*', field, frame) end
-      room[sub.n] = room[sub.n] - 1
-      woken[sub.n] = true
+      sub.room = sub.room - 1
+      sub.isWoken = true
       if expires ~= '' then redis.call('ZADD', P .. 'e', expires, sub.n .. '\\t' .. entry) end
     end
-    records[#records + 1] = id
-    records[#records + 1] = plan.record
-    anyOpen = anyOpen or plan.subs[1] ~= nil
+    if subs[1] then anyOpen = true end
     mine[id] = plan.record
+    records[written + 1], records[written + 2] = id, plan.record
+    written = written + 2
     if idempotency ~= '' then redis.call('HSET', P .. 'i', idempotency, id) end
     if #plan.keeps > 0 then
       local position = text(redis.call('INCR', P .. 'pos'))
@@ -152,18 +143,19 @@ for i = 1, count do
         if keep.a then redis.call('XTRIM', kept, 'MINID', text(now - keep.a)) end
       end
     end
-    if isHeard(plan.subject) then
+    if plan.isHeard then
       local token = ARGV[3] .. '.' .. ARGV[4] .. '.' .. i
       if redis.call('PUBLISH', P .. '!m:' .. plan.subject, token .. '\\t' .. frame) > 0 then answer = '3' end
     end
   end
   out[i] = answer
+  isSame = isSame and answer == out[1]
 end
-if #records > 0 then redis.call('HSET', r, unpack(records)) end
+if written > 0 then redis.call('HSET', r, unpack(records)) end
 if anyOpen then redis.call('PERSIST', r) end
-for name in pairs(woken) do redis.call('PUBLISH', P .. '!w:' .. name, '') end
-local isSame = true
-for _, answer in ipairs(out) do isSame = isSame and answer == out[1] end
+for _, sub in ipairs(named.subs) do
+  if sub.isWoken then redis.call('PUBLISH', P .. '!w:' .. sub.n, '') end
+end
 if isSame then out = {out[1]} end
 redis.call('HSET', calls, slot, cmsgpack.pack(ARGV[4], out))
 redis.call('PEXPIRE', calls, ${REMEMBERED_MS})

@@ -1,5 +1,5 @@
 /**
- * A message as Redis keeps it: the length of its header, a newline, the header as JSON, the payload. Scripts pass it on as it is.
+ * A message as Redis keeps it: the length of its header, a newline, the header, the payload. Scripts pass it on as it is.
  *
  * Owns: both directions. Bytes of somebody else give no header, and a payload that is all of them.
  */

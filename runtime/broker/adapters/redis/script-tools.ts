@@ -37,7 +37,7 @@ end
 local function idOf(frame)
   local length, from = string.match(frame, '^(%d+)\\n()')
   local ok, header = pcall(cjson.decode, string.sub(frame, from or 1, (from or 1) + (length or 0) - 1))
-  return ok and type(header) == 'table' and type(header.id) == 'string' and header.id or ''
+  return ok and type(header) == 'table' and type(header[1]) == 'string' and header[1] or ''
 end
 `;
 

@@ -106,19 +106,23 @@ while given < wanted and looks < 10 and not isAlone do
   local read = redis.call('XREADGROUP', 'GROUP', 'g', me, 'COUNT', count, 'STREAMS', q, '>')
   local entries = read and read[1] and read[1][2] or {}
   if hold then
-    local unknown, asked = {}, {}
-    for _, entry in ipairs(entries) do
-      local key = keyIn(entry[2])
-      if key and not keys[key] and not asked[key] then
-        asked[key] = true
-        unknown[#unknown + 1] = key
+    local unknown, asked, before = {}, {}, nil
+    for i = 1, #entries do
+      local f = entries[i][2]
+      local key = f and f[1] ~= before and keyIn(f)
+      if key then
+        before = f[1]
+        if not keys[key] and not asked[key] then
+          asked[key] = true
+          unknown[#unknown + 1] = key
+        end
       end
     end
     readKeys(unknown)
   end
   local n = #out
-  for _, entry in ipairs(entries) do
-    local id, f = entry[1], entry[2]
+  for i = 1, #entries do
+    local id, f = entries[i][1], entries[i][2]
     local key = keyIn(f)
     if key and f[3] and (tonumber(f[4]) or 0) > now then
       park(id)
