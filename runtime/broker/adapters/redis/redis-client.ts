@@ -21,6 +21,8 @@ export interface RedisSource {
   readonly client: RedisClientLike | undefined;
   /** The server without credentials, for messages. */
   readonly where: string;
+  /** As the URL says; undefined: the client's own, or the first. */
+  readonly database: string | undefined;
 }
 
 /** @throws BrokerConfigurationError for a URL that is none of Redis, or a client that is none */
@@ -28,10 +30,17 @@ export function redisSource(url: string | undefined, client: RedisClientLike | u
   if (client !== undefined) {
     if (typeof client.duplicate !== 'function')
       throw new BrokerConfigurationError('the client given is neither of ioredis nor of redis: it has no duplicate()');
-    return { url: undefined, client, where: 'the given client' };
+    return { url: undefined, client, where: 'the given client', database: undefined };
   }
   const forms = 'redis://user:password@host:6379/0, or rediss:// for TLS';
-  return { url, client: undefined, where: assertAddress(url, ['redis:', 'rediss:'], 'Redis', forms) };
+  const where = assertAddress(url, ['redis:', 'rediss:'], 'Redis', forms);
+  const database = new URL(url as string).pathname.slice(1);
+  // A client would take it for the first one, or end the process.
+  if (!/^\d*$/.test(database))
+    throw new BrokerConfigurationError(
+      `${JSON.stringify(database)} in ${where} is no database of Redis: give ${forms}`,
+    );
+  return { url, client: undefined, where, database: database === '' ? undefined : database };
 }
 
 export async function linkMaker(source: RedisSource, random: Random): Promise<LinkMaker> {

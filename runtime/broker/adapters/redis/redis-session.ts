@@ -108,6 +108,7 @@ export class RedisSession {
     });
     try {
       await this.#commands.connect();
+      await this.#select();
       const durability = await this.#inspect();
       await this.#listening.connect();
       await this.#whenUp(this.clock.monotonicMs() + this.#options.callTimeoutMs);
@@ -282,6 +283,10 @@ export class RedisSession {
       const words = `Redis at ${where} refuses the credentials: ${(error as Error).message}. Give user and password in the URL`;
       return new BrokerConfigurationError(words, { cause: error });
     }
+    if (error instanceof Error && /DB index|value is not an integer/i.test(error.message)) {
+      const words = `Redis at ${where} has no such database: the number at the end of the URL must be below its setting \`databases\``;
+      return new BrokerConfigurationError(words, { cause: error });
+    }
     const distrust = distrustOf(error, where);
     if (distrust !== undefined) return distrust;
     if (isPassing(error)) return this.#unavailable(error);
@@ -294,6 +299,12 @@ export class RedisSession {
     )
       return this.#unavailable(error);
     return error;
+  }
+
+  /** Clients choose it as they connect, and one of them hears no refusal: it goes on with the first. */
+  async #select(): Promise<void> {
+    const { database } = this.#options.source;
+    if (database !== undefined) await this.#call(['SELECT', database]);
   }
 
   async #inspect(): Promise<RedisDurability> {

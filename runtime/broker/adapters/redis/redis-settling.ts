@@ -92,19 +92,22 @@ export class SettleBatch {
   }
 }
 
-/** The first and the last of entry ids, which are two numbers each. */
+/** The first and the last of entry ids. */
 function rangeOf(ids: readonly string[]): readonly [string, string] {
-  const isBefore = (a: string, b: string): boolean => {
-    const [aMs = 0, aSeq = 0] = a.split('-').map(Number);
-    const [bMs = 0, bSeq = 0] = b.split('-').map(Number);
-    return aMs < bMs || (aMs === bMs && aSeq < bSeq);
-  };
   let [low = '', high = ''] = [ids[0], ids[0]];
   for (const id of ids) {
-    if (isBefore(id, low)) low = id;
-    else if (isBefore(high, id)) high = id;
+    if (isBefore(high, id)) high = id;
+    else if (isBefore(id, low)) low = id;
   }
   return [low, high];
+}
+
+/** Ids are two numbers, mostly of as many digits as the other's. */
+function isBefore(a: string, b: string): boolean {
+  if (a.length === b.length && a.indexOf('-') === b.indexOf('-')) return a < b;
+  const [aMs = 0, aSeq = 0] = a.split('-').map(Number);
+  const [bMs = 0, bSeq = 0] = b.split('-').map(Number);
+  return aMs < bMs || (aMs === bMs && aSeq < bSeq);
 }
 
 type OutcomeKind = 'h' | 'r' | 'x' | 'b';

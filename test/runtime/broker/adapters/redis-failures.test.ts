@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { RedisAdapter } from '../../../../runtime/broker/adapters/redis/redis-adapter.ts';
 import { failureSuite } from '../../../contract/failure-suite.ts';
-import { Told } from '../../../support/adapter-bench.ts';
+import { carried, Told } from '../../../support/adapter-bench.ts';
 import { noRedisServer, OwnRedis } from '../../../support/redis-server.ts';
 import { tmpDir } from '../../../support/tmp-dir.ts';
 import { errorOf } from '../../../support/until.ts';
@@ -67,6 +67,31 @@ it('wrong credentials are a fault of configuration, and do not show the password
   await adapter.close();
 });
 
-test.each(['http://127.0.0.1:6379', 'redis:', 'not a url', ''])('the URL %o is none of Redis', (url) => {
+it('a database that the server has not is refused; one that it has is used', {}, async ({ url }) => {
+  for (const none of ['999', '16', '99999999999999999999']) {
+    const error = await refusal(`${url}/${none}`);
+    expect([none, error.code]).toEqual([none, 'BROKER_CONFIGURATION']);
+    expect(error.message).toContain('databases');
+  }
+  const adapter = new RedisAdapter({ name: 'third', url: `${url}/3` });
+  await adapter.open(new Told());
+  await adapter.accept(carried('m1'));
+  await adapter.close();
+  const redis = new Redis(url);
+  expect(await redis.dbsize()).toBe(0);
+  await redis.select(3);
+  expect(await redis.dbsize()).toBeGreaterThan(0);
+  redis.disconnect();
+});
+
+test.each([
+  'redis://127.0.0.1/abc',
+  'redis://127.0.0.1/-1',
+  'redis://127.0.0.1/1/2',
+  'http://127.0.0.1:6379',
+  'redis:',
+  'not a url',
+  '',
+])('the URL %o is none of Redis', (url) => {
   expect(() => new RedisAdapter({ name: 'x', url })).toThrow(expect.objectContaining({ code: 'BROKER_CONFIGURATION' }));
 });
