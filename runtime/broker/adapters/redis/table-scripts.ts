@@ -5,12 +5,26 @@
  */
 import { RECORD_TOOLS } from './script-tools.ts';
 
+/** Retained patterns by name, without what is beyond their limits by now: otherwise only the next message of a pattern drops that. */
+const RETAINED = `
+local function retained()
+  local time, names, keeps = redis.call('TIME'), {}, redis.call('HGETALL', P .. 'keeps')
+  for i = 1, #keeps, 2 do
+    local limits, kept = cjson.decode(keeps[i + 1]), P .. 'k:' .. keeps[i]
+    if limits.messages then redis.call('XTRIM', kept, 'MAXLEN', limits.messages) end
+    if limits.ageMs then redis.call('XTRIM', kept, 'MINID', string.format('%.0f', math.max(0, time[1] * 1000 + time[2] / 1000 - limits.ageMs))) end
+    names[#names + 1] = keeps[i]
+  end
+  return names
+end
+`;
+
 /**
  * ARGV: name, spec as JSON, pattern, from (`now`, `beginning`, `position`, `time`), and its number. Answers `OK`, or the pattern that
  * the subscription exists with. The past is copied in one call: what is retained is bounded by its limits.
  */
 export const SUBSCRIBE_SCRIPT = `
-local P = KEYS[1]
+local P = KEYS[1]${RETAINED}
 local name, spec, pattern, from, bound = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local old = redis.call('HGET', P .. 'subs', name)
 if old then
@@ -41,7 +55,7 @@ local function matches(subject)
   return #tokens == #wanted
 end
 local past, seen = {}, {}
-for _, keep in ipairs(redis.call('HKEYS', P .. 'keeps')) do
+for _, keep in ipairs(retained()) do
   local start = '-'
   if from == 'time' then start = string.format('%.0f', bound) end
   while true do
@@ -109,10 +123,10 @@ return 1
 
 /** Answers for each retained pattern its name, the position of its first message, if it has one, and the next position of all. */
 export const RETAINED_SCRIPT = `
-local P = KEYS[1]
+local P = KEYS[1]${RETAINED}
 local next = string.format('%.0f', (redis.call('GET', P .. 'pos') or 0) + 1)
 local out = {}
-for _, keep in ipairs(redis.call('HKEYS', P .. 'keeps')) do
+for _, keep in ipairs(retained()) do
   local first = redis.call('XRANGE', P .. 'k:' .. keep, '-', '+', 'COUNT', 1)[1]
   out[#out + 1] = keep
   out[#out + 1] = first and first[2][1] == 'n' and first[2][2] or next

@@ -42,6 +42,10 @@ async function windowsEnd(count: number): Promise<void> {
   }
 }
 
+/** No window ends until `windowsGoOn`, however slow the machine is: this one began an hour from now. */
+const windowsStandStill = () => redis.hset(key('age'), 'begun', Date.now() + 3_600_000);
+const windowsGoOn = () => redis.hset(key('age'), 'begun', 0);
+
 const accept = (id: string) => adapter.accept(carried(id));
 
 test.skipIf(noRedis !== undefined)(
@@ -59,12 +63,14 @@ test.skipIf(noRedis !== undefined)(
     taker.request(MANY);
     await taker.at(MANY - 1);
     expect(taker.ids).toEqual(ids);
+    await windowsStandStill();
     const [first, ...others] = taker.handOuts;
     if (first === undefined) throw new Error('nothing was handed out');
     await Promise.all([taker.settle(first, dead), ...others.map((handOut) => taker.settle(handOut, handled))]);
     expect((await adapter.receipt('m0'))?.status).toBe('dead');
     expect((await adapter.receipt('m7'))?.status).toBe('handled');
     expect(await redis.exists(key('o'))).toBe(0);
+    await windowsGoOn();
 
     // Two that end, and the one that they began in.
     await windowsEnd(3);
@@ -115,6 +121,32 @@ test.skipIf(noRedis !== undefined)(
     await accept('m2');
     await windowsEnd(3);
     expect(await accept('m2')).toMatchObject({ duplicate: true });
+  },
+  30_000,
+);
+
+test.skipIf(noRedis !== undefined)(
+  `what is beyond the limits of its retention is not there, whether anything came since or not${skipped}`,
+  async () => {
+    await adapter.retain('orders.>', { ageMs: 3_600_000 });
+    for (const id of ['m1', 'm2', 'm3']) await accept(id);
+    expect((await adapter.retained()).get('orders.>')).toEqual({ firstPosition: 1, nextPosition: 4 });
+    await adapter.retain('orders.>', { ageMs: 1 });
+    await until(
+      'they are too old',
+      async () => (await adapter.retained()).get('orders.>')?.firstPosition === 4 || undefined,
+    );
+    await accept('m4');
+
+    await adapter.retain('orders.>', { messages: 2 });
+    for (const id of ['m5', 'm6']) await accept(id);
+    expect((await adapter.retained()).get('orders.>')?.firstPosition).toBe(5);
+    await adapter.retain('orders.>', { messages: 1 });
+    const taker = await Taker.join(adapter, specOf('a', { from: 'beginning' }));
+    await accept('m7');
+    taker.request(10);
+    await taker.at(1);
+    expect(taker.ids).toEqual(['m6', 'm7']);
   },
   30_000,
 );
