@@ -55,7 +55,8 @@ export class PastState {
       cell.edition = edition;
       this.#version = version;
       this.#stored = undefined;
-      if (saved === undefined) return;
+      // One whose start failed has ended without ever having had a state.
+      if (saved === undefined || (saved.state === undefined && cell.book.status.kind === 'stopped')) return;
       const behavior = cell.resolveBehavior();
       if (behavior === undefined) {
         throw new ActorBlockedError(

@@ -217,12 +217,14 @@ function spawn(cell: Cell, control: Extract<Envelope['control'], { kind: 'spawn'
     turn.reply(cell.key);
     return cell.state;
   }
-  const previousLogic = book.logic;
-  book.logic = control.logic ?? book.logic;
+  const { logic, parent, childId, reports } = book;
+  const before = cell.behavior;
+  book.logic = control.logic ?? logic;
   const behavior = cell.resolveBehavior();
   if (behavior === undefined) {
     const missing = book.logic.join('.');
-    book.logic = previousLogic;
+    book.logic = logic;
+    cell.behavior = before;
     throw new InvalidDefinitionError(
       `definition "${cell.definition.name}" has no inline logic "${missing}" for ${cell.key}`,
     );
@@ -233,9 +235,6 @@ function spawn(cell: Cell, control: Extract<Envelope['control'], { kind: 'spawn'
     turn.resumeChildren();
     return behavior.signal === undefined ? cell.state : behavior.signal(cell.state, { kind: 'resumed' }, turn);
   }
-  const parent = book.parent;
-  const childId = book.childId;
-  const reports = book.reports;
   // `init` may already ask for its parent, send to it and emit to it.
   book.parent = control.parent;
   book.childId = control.childId;
@@ -245,6 +244,9 @@ function spawn(cell: Cell, control: Extract<Envelope['control'], { kind: 'spawn'
     turn.reply(cell.key);
     return state;
   } catch (error) {
+    // One that never began has no behavior either: nobody is to save or show the state that it has not.
+    cell.behavior = before;
+    book.logic = logic;
     book.parent = parent;
     book.childId = childId;
     book.reports = reports;

@@ -12,7 +12,10 @@ import type { HostLoss } from '../../runtime/system/topology.ts';
 import type { Say, Workload } from '../crash/workload.ts';
 import { recordEvents, until } from '../support/until.ts';
 import { deathRow, workers } from './death-places.ts';
-import { type Death, type DeathOrder, PAUSE_MS, type Way } from './deaths.ts';
+import type { Death, DeathOrder, Way } from './deaths.ts';
+
+/** For one that goes on beside its successor: what a fence keeps out cannot be waited for. */
+const BESIDE_MS = 2_000;
 
 const KINDS: Readonly<Record<Way, readonly HostLoss['kind'][]>> = {
   terminate: ['exit'],
@@ -79,8 +82,9 @@ export async function letThreadsDie(
     const isKind = losses.some(({ kind }) => KINDS[way].includes(kind));
     if (moment !== 'starting' && !isKind) say('TROUBLE', { death, losses });
     say('DEATH', { death, ms: Math.round(performance.now() - startMs), kinds: losses.map(({ kind }) => kind) });
-    // What the old one does when it goes on must be seen too.
-    if (way === 'pause') await pause(PAUSE_MS);
+    // Only now that it has a successor; and what it does then must be seen too.
+    row.goOn();
+    if (way === 'pause') await pause(BESIDE_MS);
     await until('every actor to go on', workload.watchProgress(), patienceMs);
   };
 

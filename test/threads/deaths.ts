@@ -7,7 +7,7 @@ import { isMainThread, MessagePort, workerData } from 'node:worker_threads';
 
 export const WAYS = ['terminate', 'exit', 'throw', 'rejection', 'arrays', 'maps', 'loop', 'pause', 'garble'] as const;
 /**
- * `pause`: it stands still for longer than the watchdog waits, and then goes on beside its successor. `garble`: it lives, and a frame
+ * `pause`: it stands still until it has a successor, and then goes on beside it. `garble`: it lives, and a frame
  * that it sends is not what it should be: whoever gets it has no link to it any more.
  */
 export type Way = (typeof WAYS)[number];
@@ -39,18 +39,17 @@ export interface DeathOrder {
   readonly patienceMs: number;
 }
 
-/** Bits of threads that are to die, the moment, the way, and bits of threads that wait to be ended from outside. */
+/** Bits of threads that are to die, the moment, the way, bits of threads that wait to be ended from outside, how many have died. */
 const THREADS = 0;
 const MOMENT = 1;
 const WAY = 2;
 const WAITING = 3;
 const DIED = 4;
-const FIELDS = 5;
+/** Not 0: those that pause go on. */
+const GO_ON = 5;
+const FIELDS = 6;
 
 const JOURNAL_BIT = 1 << 30;
-/** Of one that pauses: beyond the watchdog's patience in those cells. */
-export const PAUSE_MS = 2_000;
-
 export const newDeathMemory = (): SharedArrayBuffer => new SharedArrayBuffer(4 * FIELDS);
 
 /** This thread among those that may die; undefined for the main one. */
@@ -74,6 +73,7 @@ export class DeathRow {
     Atomics.store(this.#fields, WAY, WAYS.indexOf(way));
     Atomics.store(this.#fields, WAITING, 0);
     Atomics.store(this.#fields, DIED, 0);
+    Atomics.store(this.#fields, GO_ON, 0);
     const bits = victim === 'journal' ? JOURNAL_BIT : slots.reduce((sum, slot) => sum | (1 << slot), 0);
     Atomics.store(this.#fields, THREADS, bits);
   }
@@ -88,6 +88,15 @@ export class DeathRow {
     return (Atomics.and(this.#fields, WAITING, ~(1 << slot)) & (1 << slot)) !== 0;
   }
 
+  /** Lets those go on that pause. */
+  goOn(): void {
+    Atomics.store(this.#fields, GO_ON, 1);
+  }
+
+  get goesOn(): boolean {
+    return Atomics.load(this.#fields, GO_ON) !== 0;
+  }
+
   /** Dies, if this thread is to die at this moment. `inActor`: what is thrown here would be the actor's failure. */
   pass(moment: Moment, inActor: boolean): void {
     if (own === undefined || Atomics.load(this.#fields, THREADS) === 0) return;
@@ -96,11 +105,11 @@ export class DeathRow {
     const way = WAYS[Atomics.load(this.#fields, WAY)] as Way;
     if (way === 'terminate') Atomics.or(this.#fields, WAITING, own);
     Atomics.add(this.#fields, DIED, 1);
-    die(way, inActor);
+    die(way, inActor, this);
   }
 }
 
-function die(way: Way, inActor: boolean): void {
+function die(way: Way, inActor: boolean, row: DeathRow): void {
   switch (way) {
     case 'exit':
       return process.exit(3);
@@ -125,11 +134,8 @@ function die(way: Way, inActor: boolean): void {
     case 'garble':
       garbleNextFrame();
       return;
-    case 'pause': {
-      // Not `performance.now()`: within a turn it stands still, and so would this thread, for ever.
-      const endNs = process.hrtime.bigint() + BigInt(PAUSE_MS) * 1_000_000n;
-      while (process.hrtime.bigint() < endNs);
-    }
+    case 'pause':
+      while (!row.goesOn);
   }
 }
 
