@@ -83,6 +83,7 @@ export {
   type MessageDraft,
   type MessageExtensions,
   type MessageKind,
+  type MessageRetryPolicy,
   type RetryPolicy,
 } from './broker/contract/message.ts';
 export type { DeliveryStatus, Receipt, ReceiptState } from './broker/contract/receipt.ts';

@@ -24,6 +24,7 @@ import {
   UnknownTargetError,
 } from '../../runtime/kernel/errors.ts';
 import { MESSAGE_BYTES_LIMIT } from '../../runtime/kernel/limits.ts';
+import { show } from '../../runtime/kernel/option-faults.ts';
 import { directoryOf } from './connector-directory.ts';
 import { failureOf } from './http-failure.ts';
 import { readBody, readDraft } from './http-intake.ts';
@@ -302,6 +303,9 @@ function assertOptions(options: ConnectorServerOptions & typeof DEFAULTS): void 
   for (const name of ['bodyLimitBytes', 'requestTimeoutMs', 'replyTimeoutMs', 'requestsLimit'] as const) {
     if (!(options[name] > 0)) faults.push(`${name}: ${String(options[name])} is not a number above 0`);
   }
+  const { targets } = options;
+  if (targets !== undefined && !(Array.isArray(targets) && targets.every((target) => typeof target === 'string')))
+    faults.push(`targets: ${show(targets)} is no list of systems`);
   if (!(options.drainTimeoutMs >= 0))
     faults.push(`drainTimeoutMs: ${options.drainTimeoutMs} is not a number of 0 or more`);
   if (!Number.isInteger(options.port) || options.port < 0 || options.port > 65_535)

@@ -18,7 +18,13 @@ import { ConnectorUnavailableError, InvalidOptionsError, NoSubscriberError } fro
 import type { ConnectorLife } from './connector-life.ts';
 import type { CheckedOptions } from './connector-options.ts';
 import type { GuardSet } from './guard-set.ts';
-import { type ConnectorHandler, type HandlerOptions, HandlerTable, runHandler } from './handler-table.ts';
+import {
+  assertHandlerOptions,
+  type ConnectorHandler,
+  type HandlerOptions,
+  HandlerTable,
+  runHandler,
+} from './handler-table.ts';
 import { Intake } from './intake.ts';
 import { pause } from './timed-call.ts';
 import type { ConnectorTransport } from './transport.ts';
@@ -32,6 +38,18 @@ export interface EventOptions extends HandlerOptions, Omit<SubscribeOptions, 'qu
   /** Whether events are kept for this system while it does not listen. Default true. */
   readonly durable?: boolean;
 }
+
+/** Beside the handler's own; what they may be, the broker says. */
+const EVENT_OPTIONS: readonly string[] = [
+  'durable',
+  'name',
+  'from',
+  'concurrency',
+  'waitingLimit',
+  'retry',
+  'order',
+  'ackTimeoutMs',
+] satisfies (keyof EventOptions)[];
 
 /** A handler's registration. Closing it ends handling once what is under way is finished. */
 export interface Registration extends AsyncDisposable {
@@ -91,6 +109,7 @@ export class Deliveries {
   }
 
   async onCommand(action: string, handler: ConnectorHandler, options: HandlerOptions): Promise<Registration> {
+    assertHandlerOptions('onCommand', options);
     this.#assertHandles(`command "${action}"`);
     this.commands.add(action, handler, options);
     if (!this.#intakes.has('commands')) this.#intakes.set('commands', this.#commandQueue());
@@ -104,13 +123,19 @@ export class Deliveries {
   }
 
   async onQuery(query: string, handler: ConnectorHandler, options: HandlerOptions): Promise<Registration> {
+    assertHandlerOptions('onQuery', options);
     this.#assertHandles(`query "${query}"`);
     this.queries.add(query, handler, options);
     return this.#register(`query ${query}`, query, this.#querySubscription(query), () => this.queries.delete(query));
   }
 
   onEvent(pattern: string, handler: ConnectorHandler, options: EventOptions): Promise<Registration> {
+    assertHandlerOptions('onEvent', options, EVENT_OPTIONS);
     const { timeoutMs, ...subscribe } = options;
+    if (subscribe.durable === false && subscribe.name !== undefined)
+      throw new InvalidOptionsError(
+        'onEvent: name: events that are kept have one: leave out `durable: false`, or the name',
+      );
     const intake = this.#eventSubscription(pattern, subscribe, (message, context) =>
       runHandler(handler, message, context, { clock: this.#ports.clock, timeoutMs }),
     );

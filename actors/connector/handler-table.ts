@@ -11,6 +11,7 @@ import type { Message, MessageDraft } from '../../runtime/broker/contract/messag
 import type { Receipt } from '../../runtime/broker/contract/receipt.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import { AckTimeoutError, InvalidOptionsError, NoHandlerError } from '../../runtime/kernel/errors.ts';
+import { isPlainObject, OptionFaults } from '../../runtime/kernel/option-faults.ts';
 import { heartbeatDraft, lastHeartbeat } from '../saga/heartbeat-message.ts';
 import { assertWord } from './system-id.ts';
 import { timedCall } from './timed-call.ts';
@@ -39,6 +40,20 @@ export type ConnectorHandler<TPayload = unknown> = (payload: TPayload, context: 
 export interface HandlerOptions {
   /** How long it may take, ms. Default: the queue's `ackTimeoutMs` for commands, none for queries. */
   readonly timeoutMs?: number;
+}
+
+const HANDLER_OPTIONS: readonly string[] = ['timeoutMs'] satisfies (keyof HandlerOptions)[];
+
+/** `known`: what may stand beside the handler's own options, and is looked at elsewhere. @throws InvalidOptionsError */
+export function assertHandlerOptions(where: string, options: unknown, known?: readonly string[]): void {
+  const faults = new OptionFaults();
+  if (!isPlainObject(options)) faults.add('options', options, 'an object of options');
+  else {
+    faults.unknown(options, known === undefined ? HANDLER_OPTIONS : [...HANDLER_OPTIONS, ...known]);
+    const { timeoutMs } = options as { readonly timeoutMs?: unknown };
+    faults.number('timeoutMs', timeoutMs, undefined, { above: 0, endless: true });
+  }
+  faults.throwIfAny(where);
 }
 
 interface Entry {

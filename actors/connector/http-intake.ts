@@ -18,6 +18,7 @@ import {
   ConnectorUnavailableError,
   InvalidMessageError,
   MalformedCloudEventError,
+  MessageExpiredError,
   MessageTooLargeError,
 } from '../../runtime/kernel/errors.ts';
 import { republished } from './republished.ts';
@@ -48,7 +49,7 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** @throws UnsupportedContentError, MalformedCloudEventError */
+/** @throws UnsupportedContentError, MalformedCloudEventError, MessageExpiredError */
 export function readDraft(headers: IncomingHttpHeaders, body: Uint8Array, nowMs: number): MessageDraft {
   const mediaType = assertReadable(headers);
   if (mediaType !== STRUCTURED) {
@@ -84,6 +85,9 @@ function attributesOf(kind: unknown, target: unknown, type: unknown): GivenAttri
 }
 
 function draftOf(message: Message, isForeign: boolean, nowMs: number): MessageDraft {
+  const { id: given, type, expiresAtMs } = message;
+  if (expiresAtMs !== undefined && expiresAtMs <= nowMs)
+    throw new MessageExpiredError(`message ${given} (${type}) had expired when it came`);
   const { subject, ...draft } = republished(message, nowMs);
   if (draft.kind !== 'EVENT') return draft;
   if (subject?.startsWith('$') === true) throw malformed('subject', `${subject} is a subject of the broker's own`);

@@ -172,6 +172,11 @@ function isForward({ phase }: RunDraft): boolean {
 }
 
 function onCancel(draft: RunDraft, reason: string | undefined): void {
+  if (draft.phase.kind === 'stuck' && draft.phase.in === 'compensation') {
+    const remedy = 'retry it, or resolve what was done by hand';
+    return draft.refuse('BEING_UNDONE', `the run is being undone, and a compensation has failed: ${remedy}`);
+  }
+  // What is being undone is cancelled already.
   if (!isForward(draft)) return;
   if (isPastPivot(draft)) {
     return draft.refuse('PAST_PIVOT', 'a pivot is completed: the run cannot be undone any more, only finished');

@@ -19,6 +19,7 @@ import {
   QUEUED,
   type StepState,
 } from './run-state.ts';
+import { sleepMs, wakeMs } from './sleep-time.ts';
 import { assertFits } from './value-size.ts';
 
 /** Signals that wait for a step. */
@@ -89,11 +90,11 @@ function start(draft: RunDraft, plan: CompiledStep): void {
     case 'raise':
       return failStep(draft, id, raisedError(plan.operand?.evaluate(draft.variables(id))));
     case 'sleep':
-      return draft.setTimer(`sleep:${id}`, durationMs(plan.operand?.evaluate(draft.variables(id))));
+      return draft.setTimer(`sleep:${id}`, sleepMs(plan.operand?.evaluate(draft.variables(id))));
     case 'until':
       return draft.setTimer(
         `sleep:${id}`,
-        Math.max(0, timeMs(plan.operand?.evaluate(draft.variables(id))) - draft.turn.nowMs),
+        Math.max(0, wakeMs(plan.operand?.evaluate(draft.variables(id))) - draft.turn.nowMs),
       );
     case 'signal': {
       const at = draft.signals.findIndex(({ name }) => work.signals.includes(name));
@@ -357,20 +358,4 @@ function receive(draft: RunDraft, id: string, signal: string, payload: unknown):
   const { work } = draft.plan(id).data;
   const single = work.kind === 'signal' && work.single;
   settle(draft, id, { status: 'completed', result: single ? (payload ?? null) : { signal, payload: payload ?? null } });
-}
-
-const DURATION = /^(\d+(?:\.\d+)?)s$/;
-
-/** Milliseconds, or what a CEL duration becomes. */
-function durationMs(value: unknown): number {
-  const seconds = typeof value === 'string' ? DURATION.exec(value)?.[1] : undefined;
-  const ms = seconds === undefined ? value : Number(seconds) * 1_000;
-  if (typeof ms === 'number' && ms >= 0 && Number.isFinite(ms)) return ms;
-  throw new ExpressionError(`${JSON.stringify(value)} is no time to sleep: milliseconds, or duration('90s')`);
-}
-
-function timeMs(value: unknown): number {
-  const ms = value instanceof Date ? value.getTime() : typeof value === 'string' ? Date.parse(value) : value;
-  if (typeof ms === 'number' && Number.isFinite(ms)) return ms;
-  throw new ExpressionError(`${JSON.stringify(value)} is no time to sleep until: ISO 8601, or ms since 1970`);
 }

@@ -159,7 +159,11 @@ export class RunOperations {
     await this.#tell(runId, { type: 'cancelStep', step, reason });
   }
 
-  /** What is done is undone; protected from being cancelled itself. @throws RunRefusedError (past its pivot, over), UnknownRunError */
+  /**
+   * What is done is undone; protected from being cancelled itself: once it is being undone this changes nothing.
+   *
+   * @throws RunRefusedError (past its pivot, over, stuck in a compensation), UnknownRunError
+   */
   async cancel(runId: string, reason?: string): Promise<void> {
     await this.#tell(runId, { type: 'cancel', reason });
   }
@@ -201,7 +205,7 @@ export class RunOperations {
    * each. Bounded by `limit` and `concurrency`; `after` of a report is where the next call goes on, after a crash too.
    *
    * @throws InvalidOptionsError. What fails for one run is in the report
-   * @example const { done, failed, after } = await engine.bulk({ type: 'cancel' }, { workflow: 'checkout', status: 'stuck' })
+   * @example const { done, failed, after } = await engine.bulk({ type: 'retry' }, { workflow: 'checkout', status: 'stuck' })
    */
   async bulk(action: BulkAction, filter: RunFilter, options: BulkOptions = {}): Promise<BulkReport> {
     assertBulk(action, options);

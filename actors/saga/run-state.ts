@@ -244,6 +244,7 @@ export type RefusalCode =
   | 'SIGNALS_FULL'
   | 'RUN_ENDED'
   | 'PAST_PIVOT'
+  | 'BEING_UNDONE'
   | 'NOT_STUCK'
   | 'NOT_FAILED'
   | 'NOT_RUNNING'

@@ -7,7 +7,7 @@ import type { CompiledWorkflow } from './compiled-workflow.ts';
 import { isUnknown, type RunState, type StepStatus, type UnitState } from './run-state.ts';
 import { type TraceEntry, traceOf } from './run-trace.ts';
 
-/** `stuck`: waits for `retry`, `resolve` or `cancel`. The others as in the life of a run. */
+/** `stuck`: waits for `retry` or `resolve`, or for `cancel` where no compensation is what has failed. The others as in the life of a run. */
 export type RunStatus = RunState['phase']['kind'];
 
 /** One step of a run. */

@@ -5,6 +5,7 @@
  * whoever writes ten steps wants to hear of ten.
  */
 import { nearest } from './expression-hints.ts';
+import { timeFault } from './sleep-time.ts';
 import { isRecord, shapeFaults, type ValueShape } from './value-shape.ts';
 import type { CallData, RetryData, StepData, TargetData, WorkData } from './workflow-data.ts';
 
@@ -229,6 +230,8 @@ function workData(given: Partial<WorkflowStepOptions>, report: Report): WorkData
         return report(kind, `${JSON.stringify(time)} is neither a number nor text`);
       if (typeof time === 'number' && !(time >= 0 && Number.isFinite(time)))
         return report(kind, `${time} is not 0 or more`);
+      const fault = typeof time === 'string' ? timeFault(kind, time) : undefined;
+      if (fault !== undefined) return report(kind, fault);
       return kind === 'sleep' ? { kind, sleep: time } : { kind, until: time };
     }
     case 'value':

@@ -6,7 +6,7 @@ export interface BrokerStats {
   /** Handlers that listen here. */
   readonly listening: number;
   readonly waiting: number;
-  /** Messages that were set aside so far, by subscriptions that there are. */
+  /** Of subscriptions that there are. Embedded: messages that were set aside so far; on Redis and NATS: dead letters that are there now. */
   readonly dead: number;
   /** That wait for their answer here. */
   readonly requests: number;

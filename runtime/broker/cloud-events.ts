@@ -17,7 +17,13 @@
 import { InvalidMessageError, MalformedCloudEventError } from '../kernel/errors.ts';
 import { CLOUD_EVENT_ATTRIBUTES_LIMIT, VERSION_LIMIT } from '../kernel/limits.ts';
 import { dataOf, familyOf, JSON_TYPE, payloadOfBytes, payloadOfData } from './cloud-event-data.ts';
-import type { DeliveryGuarantee, Message, MessageExtensions, MessageKind, RetryPolicy } from './contract/message.ts';
+import type {
+  DeliveryGuarantee,
+  Message,
+  MessageExtensions,
+  MessageKind,
+  MessageRetryPolicy,
+} from './contract/message.ts';
 import { assertSubject } from './subjects.ts';
 
 /** A CloudEvent in its JSON format, as an object. */
@@ -340,7 +346,7 @@ function bytesOf(base64: unknown): Uint8Array {
   return new Uint8Array(Buffer.from(base64, 'base64'));
 }
 
-function retryPolicy(text: string | undefined): RetryPolicy | undefined {
+function retryPolicy(text: string | undefined): MessageRetryPolicy | undefined {
   if (text === undefined) return undefined;
   let policy: unknown;
   try {

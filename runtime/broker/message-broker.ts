@@ -46,7 +46,7 @@ import { publishOutgoing } from './outgoing-drafts.ts';
 import { type Header, MessageMaker } from './message-maker.ts';
 import { Delivery } from './delivery.ts';
 import { MessagePublisher } from './message-publisher.ts';
-import { Requests, responseOf, type ResponsePayload } from './requests.ts';
+import { receiptsAnswer, Requests, type ResponsePayload } from './requests.ts';
 import type { BrokerStats } from './broker-stats.ts';
 import { BrokerSubscription } from './broker-subscription.ts';
 import { assertRetention, resolveSubscribeOptions } from './subscribe-options.ts';
@@ -148,8 +148,8 @@ export class MessageBroker implements Broker, AsyncDisposable {
         replyTo: replySubject(this.#instance, number),
       };
       const receipt = await this.#publish(asking, cause);
-      // It was asked before: its answer went to whoever asked then, and is remembered.
-      if (receipt.duplicate) reply(responseOf(await receipt.settled({ signal })));
+      const known = await receiptsAnswer(receipt, (draft.ttlMs ?? this.#options.ttlMs) !== undefined, signal);
+      if (known !== undefined) reply(known);
     });
     return (await answer) as TReply;
   }

@@ -15,7 +15,7 @@ import {
   type EncodedError,
   RequestTimeoutError,
 } from '../kernel/errors.ts';
-import type { ReceiptState } from './contract/receipt.ts';
+import type { Receipt, ReceiptState } from './contract/receipt.ts';
 import type { RequestOptions } from './contract/broker-contract.ts';
 import { waitingFault } from '../kernel/option-faults.ts';
 
@@ -29,6 +29,8 @@ interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
+
+const EXPIRED = 'MESSAGE_EXPIRED';
 
 /** Default deadline of a request. */
 export const REQUEST_TIMEOUT_MS = 5_000;
@@ -82,10 +84,11 @@ export class Requests {
     });
   }
 
-  /** An answer has come; false when nobody waits for it. */
+  /** An answer has come; false when nobody waits for it, and it is news. */
   answer(number: string, payload: ResponsePayload): boolean {
     const pending = this.#pending.get(number);
-    if (pending === undefined) return false;
+    // That it has expired was said by its receipt, or was to be expected at a deadline after that.
+    if (pending === undefined) return payload.error?.code === EXPIRED;
     if (payload.error === undefined) pending.resolve(payload.value);
     else pending.reject(decodeError(payload.error));
     return true;
@@ -107,6 +110,21 @@ export class Requests {
   close(error: BlocksError): void {
     for (const { reject } of [...this.#pending.values()]) reject(error);
   }
+}
+
+/**
+ * What its receipt says of a request that nobody is going to answer, once it is settled: it was asked before, and answered then; or it has
+ * expired, and who finds that may not know who has asked. Undefined: whoever has handled it answers.
+ */
+export async function receiptsAnswer(
+  receipt: Receipt,
+  mayExpire: boolean,
+  signal: AbortSignal,
+): Promise<ResponsePayload | undefined> {
+  if (receipt.duplicate) return responseOf(await receipt.settled({ signal }));
+  if (!mayExpire || receipt.subscriptions === 0) return undefined;
+  const response = responseOf(await receipt.settled({ signal }));
+  return response.error?.code === EXPIRED ? response : undefined;
 }
 
 /** The answer in the receipt of a message that was published before. */

@@ -84,6 +84,14 @@ export function waitingFault(where: string, options: unknown): InvalidOptionsErr
   return faults.errorFor(where);
 }
 
+/** For what is called often: throws at the first name that is no option. @throws InvalidOptionsError */
+export function assertKnown(where: string, options: object, known: ReadonlySet<string>): void {
+  for (const name in options) {
+    if (!known.has(name))
+      throw new InvalidOptionsError(`${where}: ${name}: no such option (known: ${[...known].join(', ')})`);
+  }
+}
+
 /** A text that names something. @throws InvalidOptionsError */
 export function assertName(where: string, what: string, value: unknown): asserts value is string {
   if (typeof value === 'string' && value !== '') return;

@@ -9,6 +9,7 @@ import { Reference } from '../kernel/reference.ts';
 import { IDEMPOTENCY_KEY_LENGTH_LIMIT } from '../kernel/limits.ts';
 import { InvalidOptionsError } from '../kernel/errors.ts';
 import type { Envelope } from '../kernel/message.ts';
+import { assertKnown } from '../kernel/option-faults.ts';
 import type { CellReport } from '../host/items.ts';
 import type { Observations, Sight } from '../host/observations.ts';
 import type { CallOptions } from './calls.ts';
@@ -28,6 +29,14 @@ export interface MessageOptions {
   /** W3C trace context. */
   readonly traceparent?: string;
 }
+
+const MESSAGE_OPTIONS: ReadonlySet<string> = new Set<keyof MessageOptions>([
+  'timeoutMs',
+  'signal',
+  'idempotencyKey',
+  'ttlMs',
+  'traceparent',
+]);
 
 /** What an observer sees of an actor. `view` is the state in its public form. */
 export interface ActorSnapshot<TView = unknown> {
@@ -143,6 +152,7 @@ export class ActorRef<TMessage = unknown, TView = unknown> extends Reference {
     const { idempotencyKey, ttlMs, traceparent, signal } = options;
     const timeoutMs = options.timeoutMs ?? defaultMs;
     return new Promise((resolve, reject) => {
+      assertKnown(ask ? 'ask' : 'tell', options, MESSAGE_OPTIONS);
       if (idempotencyKey !== undefined) assertKey(idempotencyKey);
       if (ttlMs !== undefined) assertTtl(ttlMs);
       if (signal !== undefined) assertSignal(signal);

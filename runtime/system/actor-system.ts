@@ -22,6 +22,7 @@ import {
   UnknownDefinitionError,
 } from '../kernel/errors.ts';
 import type { Envelope } from '../kernel/message.ts';
+import { assertKnown } from '../kernel/option-faults.ts';
 import { outsideStreamOf } from '../cell/image.ts';
 import { DefinitionTable } from '../host/definition-table.ts';
 import type { HostStats } from '../host/host-ports.ts';
@@ -45,6 +46,8 @@ export interface SpawnOptions<TInput = unknown> {
   readonly ifExists?: 'refuse' | 'attach';
   readonly timeoutMs?: number;
 }
+
+const SPAWN_OPTIONS: ReadonlySet<string> = new Set<keyof SpawnOptions>(['id', 'input', 'ifExists', 'timeoutMs']);
 
 export interface SystemStats {
   readonly hosts: readonly HostStats[];
@@ -120,7 +123,7 @@ export class ActorSystem implements AsyncDisposable {
    *
    * @throws InvalidOptionsError with all faults, DefinitionModuleError, InvalidDefinitionError, DataFolderLockedError,
    *   DataFolderReadOnlyError, DataFormatError, DataDamagedError, StorageError
-   * @example await using system = await ActorSystem.start({ dataDir: './data', actors: [import.meta.url] })
+   * @example await using system = await ActorSystem.start({ dataDir: './data', actors: [new URL('./account.ts', import.meta.url)] })
    */
   static start(options: SystemOptions = {}): Promise<ActorSystem> {
     return ActorSystem.startWith(options, {});
@@ -150,6 +153,7 @@ export class ActorSystem implements AsyncDisposable {
   async spawn<D extends Definition>(definition: D, options: SpawnOptions<InputFor<D>>): Promise<RefOf<D>> {
     if (!this.#known.has(definition)) await this.#know(definition);
     if (typeof options !== 'object' || options === null) throw new InvalidOptionsError('spawn: give it { id }');
+    assertKnown('spawn', options, SPAWN_OPTIONS);
     const ref = this.ref(definition, options.id);
     const ifExists = options.ifExists ?? 'refuse';
     if (ifExists !== 'refuse' && ifExists !== 'attach') {

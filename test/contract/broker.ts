@@ -248,6 +248,34 @@ export const brokerContract: readonly BrokerCase[] = [
     },
   },
   {
+    name: 'BC2: a request that expires while it waits is told so, and not when its own time is over',
+    run: async (world) => {
+      const broker = await world.start();
+      const late: unknown[] = [];
+      broker.on('late_reply', ({ message }) => late.push(message.payload));
+      const { opened, open } = gate();
+      let begun = 0;
+      const handle = async ({ payload }: Message): Promise<unknown> => {
+        begun += 1;
+        if (payload === 'slow') await opened;
+        return payload;
+      };
+      await broker.subscribe('work.do', handle, { name: 'w' });
+      await broker.publish({ type: 'work.do', payload: 'slow' });
+      await until('the first one is in hands', () => begun === 1);
+      const work = { kind: 'COMMAND', type: 'work.do', subject: 'work.do', payload: 'quick' } as const;
+      // One behind it, whose key is not free, and one beside it.
+      for (const key of [undefined, 'other']) {
+        const draft = { ...work, ttlMs: 100, ...(key === undefined ? {} : { key }) };
+        expect(await codeOf(broker.request(draft, { timeoutMs: 60_000 }))).toBe('MESSAGE_EXPIRED');
+      }
+      open();
+      expect(await broker.request({ ...work, ttlMs: 30_000 }, { timeoutMs: 30_000 })).toBe('quick');
+      expect(begun).toBe(2);
+      expect(late).toEqual([]);
+    },
+  },
+  {
     name: 'request: the reply, the handler’s error, no handler, timeout, cancellation, and the late answer',
     run: async (world) => {
       const broker = await world.start();

@@ -38,6 +38,10 @@ export type DeliveryGuarantee =
 export interface RetryPolicy extends Backoff {
   /** Tries in all. Default 3 (`MAX_RETRY_ATTEMPTS`). */
   readonly maxAttempts?: number;
+}
+
+/** The policy that a message brings along. */
+export interface MessageRetryPolicy extends RetryPolicy {
   /**
    * What becomes of a message whose last try has failed: a dead `letter` (default), or an `answer`: its receipt says handled, with the error
    * as `failureOf(reply)` reads it, and nothing is set aside. For senders that wait for the receipt, and try again by a policy of their own.
@@ -89,7 +93,7 @@ export interface Message<TPayload = unknown> {
   readonly key?: string;
   /** Two messages of one key are the same message: the second is not handled. Default: the id. */
   readonly idempotencyKey?: string;
-  readonly retry?: RetryPolicy;
+  readonly retry?: MessageRetryPolicy;
   /** Version of the contract that it was checked against. */
   readonly contractVersion?: number;
   /** W3C trace context. */
@@ -124,7 +128,7 @@ export interface MessageDraft<TPayload = unknown> {
   readonly delivery?: DeliveryGuarantee;
   readonly key?: string;
   readonly idempotencyKey?: string;
-  readonly retry?: RetryPolicy;
+  readonly retry?: MessageRetryPolicy;
   readonly contractVersion?: number;
   readonly traceparent?: string;
   readonly tracestate?: string;

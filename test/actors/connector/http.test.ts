@@ -439,6 +439,17 @@ describe('what comes to a server', () => {
       'NO_HANDLER',
       /nobody/,
     ],
+    ...(['EVENT', 'COMMAND', 'QUERY'] as const).map(
+      (kind) =>
+        [
+          `an expired ${kind}`,
+          { ...event, 'ce-kind': kind, 'ce-target': 'billing', 'ce-expirytime': '2020-01-01T00:00:00Z' },
+          undefined,
+          410,
+          'MESSAGE_EXPIRED',
+          /had expired when it came/,
+        ] as const,
+    ),
     [
       'too much',
       { ...event, 'content-type': 'application/json' },
@@ -619,8 +630,8 @@ describe('what comes to a server', () => {
   });
 
   test('faults of its options are named, all at once; a taken port has a name', async () => {
-    const wrong = { broker: {}, port: 70_000, path: 'x', bodyLimitBytes: 0, colour: 'red' };
-    expect((await errorOf(ConnectorServer.start(wrong as never))).details?.['faults']).toHaveLength(5);
+    const wrong = { broker: {}, port: 70_000, path: 'x', bodyLimitBytes: 0, colour: 'red', targets: 'billing' };
+    expect((await errorOf(ConnectorServer.start(wrong as never))).details?.['faults']).toHaveLength(6);
     const there = await remote();
     const port = Number(new URL(there.server.url).port);
     expect(await errorOf(ConnectorServer.start({ broker: there.broker, port }))).toMatchObject({

@@ -180,6 +180,28 @@ describe('who is not there', () => {
     await billing.onEvent('a.>', () => {});
     expect(await codeOf(billing.onEvent('a.>', () => {}))).toBe('INVALID_OPTIONS');
   });
+
+  test.each<readonly [unknown, string]>([
+    [{ timeoutMs: Number.NaN }, 'timeoutMs: NaN'],
+    [{ timeoutMs: -5 }, 'timeoutMs: -5'],
+    [{ timeoutMs: 'soon' }, 'timeoutMs: "soon"'],
+    [{ timeout: 7 }, 'timeout: no such option (known: timeoutMs'],
+    [5, 'options: 5'],
+  ])('options of a handler: %o is refused', async (options, words) => {
+    const { billing } = await pair();
+    for (const refused of [
+      billing.onCommand('charge', () => 1, options as never),
+      billing.onQuery('balance', () => 1, options as never),
+      billing.onEvent('a.>', () => {}, options as never),
+    ]) {
+      expect(await errorOf(refused)).toMatchObject({
+        code: 'INVALID_OPTIONS',
+        message: expect.stringContaining(words),
+      });
+    }
+    const error = await errorOf(billing.onEvent('a.>', () => {}, { durable: false, name: 'x' }));
+    expect(error.message).toContain('name');
+  });
 });
 
 describe('queries and events', () => {

@@ -205,6 +205,8 @@ test.each<[string, readonly unknown[], RegExp]>([
     /compensation.stepId/,
   ],
   ['a negative sleep', [{ stepId: 'a', sleep: -5 }], /not 0 or more/],
+  ['a sleep that is no time', [{ stepId: 'a', sleep: 'soon' }], /"soon" is no time to sleep/],
+  ['a time that is none', [{ stepId: 'a', until: 'tomorrow' }], /"tomorrow" is no time to sleep until/],
   ['an option of another kind', [{ stepId: 'a', sleep: 5, action: 'x' }], /only for a call/],
   ['a shape', [{ ...call, stepId: 'a', result: { type: 'integr' } }], /"integr"/],
 ])('%s is named', (_what, steps, fault) => {

@@ -329,6 +329,10 @@ test('a failed compensation parks the run; the others are done; it is tried agai
   });
   again.on({ type: 'retry' }).done('b/undo/2').done('a/undo/1');
   expect(again.phase).toBe('failed');
+  const before = parked();
+  const { state } = before;
+  expect(before.on({ type: 'cancel', reason: 'enough' }).refused?.code).toBe('BEING_UNDONE');
+  expect(before.state).toBe(state);
   const byHand = parked().on({ type: 'resolve', unit: 'b/undo', result: 'refunded by phone' });
   expect(byHand.under).toEqual(['a/undo/1']);
   expect(byHand.done('a/undo/1').phase).toBe('failed');

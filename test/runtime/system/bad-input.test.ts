@@ -352,6 +352,8 @@ describe('call options', () => {
     [{ ttlMs: '5' }],
     [{ ttlMs: Number.NaN }],
     [{ signal: 'stop' }],
+    [{ idempotencykey: 'k' }],
+    [{ timeout: 5 }],
   ])('%j is refused, and nothing is sent', async (options) => {
     await using system = await start(0);
     const ref = await system.spawn(counter, { id: 'one' });
@@ -360,8 +362,13 @@ describe('call options', () => {
     expect(await ref.ask({ type: 'GET' })).toMatchObject({ n: 0 });
   });
 
-  test('an unknown ifExists is refused', async () => {
+  test('an unknown ifExists is refused, and an option that is none', async () => {
     await using system = await start(0);
+    const error = await errorOf(system.spawn(counter, { id: 'one', inputs: 5 } as never));
+    expect(error).toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringContaining('inputs: no such option'),
+    });
     expect(await codeOf(system.spawn(counter, { id: 'one', ifExists: 'replace' as 'attach' }))).toBe('INVALID_OPTIONS');
   });
 
