@@ -8,7 +8,7 @@
  */
 import type { ActorHandle, ActorHost } from '../../runtime/kernel/actor-host.ts';
 import { keyOf } from '../../runtime/kernel/address.ts';
-import { InvalidWorkflowError } from '../../runtime/kernel/errors.ts';
+import { InvalidWorkflowError, UnknownDefinitionError } from '../../runtime/kernel/errors.ts';
 import { BOARD_KEY, type BoardMessage, type BoardView } from './adaptation-board.ts';
 import type { RuleData } from './adaptation-data.ts';
 import { AdaptationRule, type AdaptationRuleOptions, ruleData } from './adaptation-rule.ts';
@@ -102,7 +102,8 @@ export class EngineAdaptations {
 
   async #load(): Promise<RuleData[]> {
     const question: BoardMessage = { type: 'rules' };
-    const rules = [...(await this.#board.ask<readonly RuleData[]>(question, { timeoutMs: LOAD_TIMEOUT_MS }))];
+    const asked = this.#board.ask<readonly RuleData[]>(question, { timeoutMs: LOAD_TIMEOUT_MS });
+    const rules = [...(await asked.catch(rethrowKnowing))];
     for (const rule of this.#given) {
       if (rules.some((known) => JSON.stringify(known) === JSON.stringify(rule))) continue;
       await this.#take(rules, rule);
@@ -140,6 +141,15 @@ export class EngineAdaptations {
 /** Whether a new run of this workflow has to ask the board. */
 export function concernRunsOf(rules: KnownRules, workflow: string): boolean {
   return rules.some((rule) => rule.workflow === undefined || rule.workflow === workflow);
+}
+
+/** Nobody who writes workflows has heard of the actors behind them. */
+function rethrowKnowing(error: unknown): never {
+  if (!(error instanceof UnknownDefinitionError)) throw error;
+  const remedy = 'list `workflowActors` in the `actors` of ActorSystem.start';
+  throw new UnknownDefinitionError(`the system does not have the actors that workflows are made of: ${remedy}`, {
+    cause: error,
+  });
 }
 
 /** @throws InvalidWorkflowError with every fault */

@@ -23,6 +23,7 @@ import type { PromiseOutcome } from './run-state.ts';
 import type { TraceEntry } from './run-trace.ts';
 import type { RunReport, RunStatus } from './run-view.ts';
 import { sagaIndex } from './saga-actors.ts';
+import { isRecord } from './value-shape.ts';
 import { assertFits } from './value-size.ts';
 
 export interface WaitOptions {
@@ -116,9 +117,9 @@ export class RunOperations {
     await this.#settle(token, { kind: 'resolved', value });
   }
 
-  /** Settles the promise of a token with an error, which fails its step. @throws as `resolvePromise` */
+  /** Settles the promise of a token with an error, which fails its step: an `Error`, or one as JSON has it, `{ code, message }`. @throws as `resolvePromise` */
   async rejectPromise(token: string, error: unknown): Promise<void> {
-    await this.#settle(token, { kind: 'rejected', error: withoutStack(encodeError(error)) });
+    await this.#settle(token, { kind: 'rejected', error: withoutStack(encodeError(revived(error))) });
   }
 
   /**
@@ -299,4 +300,12 @@ export class RunOperations {
 
 function unknownRun(runId: string): UnknownRunError {
   return new UnknownRunError(`no run "${runId}" is there: it was never started, or is deleted`, { details: { runId } });
+}
+
+/** What came as JSON, as a webhook sends it, is an error too. */
+function revived(error: unknown): unknown {
+  if (error instanceof Error || !isRecord(error)) return error;
+  const { code, message, details } = error;
+  if (typeof code !== 'string' || typeof message !== 'string') return error;
+  return Object.assign(new Error(message), { code, ...(isRecord(details) ? { details } : {}) });
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { defineSaga } from '../../../actors/saga/define-saga.ts';
 import { workflowActors } from '../../../actors/saga/saga-actors.ts';
 import { WorkflowCoordinationEngine } from '../../../actors/saga/workflow-coordination-engine.ts';
-import type { WorkflowDefinition } from '../../../actors/saga/workflow-definition.ts';
+import { WorkflowDefinition } from '../../../actors/saga/workflow-definition.ts';
 import { ActorSystem, AskTimeoutError } from '../../../runtime/index.ts';
 import {
   ContractViolationError,
@@ -19,6 +19,7 @@ import {
 import { createTestSystem } from '../../../runtime/testing/test-system.ts';
 import { desk } from '../../support/actors/desk.ts';
 import { tmpDir } from '../../support/tmp-dir.ts';
+import { errorOf } from '../../support/until.ts';
 
 const actors = [workflowActors, desk.module];
 
@@ -39,6 +40,17 @@ const trip = defineSaga('trip', { input: { type: 'object', properties: { to: { t
   .step('flight', { ...book('flight ${input.to}'), compensation: unbook('flight ${input.to}') })
   .step('hotel', { ...book('hotel ${input.to}'), dependencies: ['flight'], compensation: unbook('hotel ${input.to}') })
   .step('car', { ...book('car'), dependencies: ['hotel'] });
+
+test('a system without the actors of workflows: what is missing, and where it is to be listed', async () => {
+  await using system = await ActorSystem.start({ threads: 0 });
+  await using engine = new WorkflowCoordinationEngine(system);
+  engine.defineWorkflow(new WorkflowDefinition('one').addStep({ stepId: 'a', value: 1 }));
+  const error = await errorOf(engine.executeWorkflow('one', {}, { timeoutMs: 20_000 }));
+  expect(error).toMatchObject({
+    code: 'UNKNOWN_DEFINITION',
+    message: expect.stringContaining('list `workflowActors` in the `actors`'),
+  });
+});
 
 test('a saga books what it is to book, and its result is there for whoever asks', async () => {
   await using w = await world(trip);

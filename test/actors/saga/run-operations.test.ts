@@ -69,6 +69,8 @@ test('a token goes out with a command and settles its promise, in another proces
   await expect(engine.rejectPromise(token, new Error('no'))).rejects.toThrow(TokenUsedError);
   const { booked } = await second.ref(desk, 'd').ask<{ booked: string[] }>({ type: 'STATE' });
   expect(booked.sort()).toEqual([token, other, 'pay Ada'].sort());
+  await engine.rejectPromise(other, { code: 'TOO_DEAR', message: 'too dear' });
+  // The same as an `Error`: nothing changes.
   await engine.rejectPromise(other, Object.assign(new Error('too dear'), { code: 'TOO_DEAR' }));
   await expect(engine.result('q')).rejects.toMatchObject({
     details: { step: 'approve', error: { code: 'TOO_DEAR', message: 'too dear' } },
