@@ -8,7 +8,15 @@ import { type TmpDir, tmpDir } from '../../support/tmp-dir.ts';
 import { errorOf, recordEvents, until } from '../../support/until.ts';
 
 const MODULE = new URL('../../support/actors/failing-starts.ts', import.meta.url);
-const FAILING = ['context', 'entry', 'assign', 'guard', 'input', 'transition', 'reducer'] as const;
+const FAILING: Readonly<Record<string, Definition>> = {
+  context: starts.contextFails,
+  entry: starts.entryFails,
+  assign: starts.assignFails,
+  guard: starts.guardFails,
+  input: starts.inputFails,
+  transition: starts.transitionFails,
+  reducer: starts.reducerFails,
+};
 
 let folder: TmpDir;
 
@@ -33,8 +41,7 @@ describe.each([
     const lost = recordEvents(system, 'host_lost');
     const beside = await system.spawn(starts.bystander, { id: 'b' });
     expect(await beside.ask({})).toBe(1);
-    for (const what of FAILING) {
-      const definition = starts[`${what}Fails`] as Definition;
+    for (const [what, definition] of Object.entries(FAILING)) {
       const error = await errorOf(system.spawn(definition, { id: 'x' }));
       expect([what, error.name]).toEqual([what, 'HandlerError']);
       expect(error.message).toContain(`${what} threw`);
@@ -45,7 +52,7 @@ describe.each([
     expect(await parent.ask({ type: 'ASK' })).toContain('child threw');
     expect(await beside.ask({})).toBe(2);
     expect(lost).toEqual([]);
-    expect((await system.deadLetters.list()).length).toBe(FAILING.length + 1);
+    expect((await system.deadLetters.list()).length).toBe(Object.keys(FAILING).length + 1);
   });
 });
 
@@ -59,7 +66,7 @@ test.each([0, 1])(
         'fickle',
       );
       await system.checkpoint();
-      await crashCopy(data, folder.at('killed'));
+      crashCopy(data, folder.at('killed'));
     }
     for (const dataDir of [data, folder.at('killed')]) {
       await using system = await start(threads, dataDir);
