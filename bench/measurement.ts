@@ -79,7 +79,9 @@ async function measureTogether(
     await inFlight(contenders.length, width, async (i) => {
       entries[i] = await enter(workload, contenders[i] as Contender, options);
     });
-    for (let round = 0; round < options.rounds; round++) {
+    // A sample that is a process's death and its successor's start takes seconds: a quick look has one.
+    const rounds = options.setting.quick && workload.inOtherProcesses === true ? 1 : options.rounds;
+    for (let round = 0; round < rounds; round++) {
       for (const entry of entries) await sampleOnce(entry, options);
     }
   } finally {

@@ -89,7 +89,10 @@ export interface WorkflowStepOptions extends WorkflowCallOptions {
   readonly onFailure?: 'fail' | 'continue';
   /** How it is undone. Registered before the step starts. Default: nothing is to be undone. */
   readonly compensation?: WorkflowCallOptions;
-  /** A JSON Schema of the result: says which numbers are whole. */
+  /**
+   * A JSON Schema of the result: says which numbers are whole. What a promise is settled with is checked against it; the answer of a call is
+   * not, since what was called has done it.
+   */
   readonly result?: ValueShape;
 }
 

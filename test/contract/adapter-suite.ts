@@ -359,6 +359,7 @@ export function adapterSuite(kind: string, under: AdapterUnderTest, skip: string
     expect(await ids({ errorCode: 'E2' })).toEqual(['m2']);
     expect(await ids({ subscription: 'b' })).toEqual([]);
     expect(await ids({ limit: 2, after: all[1]?.id })).toEqual(['m2', 'm3']);
+    expect(await ids({ limit: 2, after: 'no letter' })).toEqual([]);
     expect((await adapter.subscriptions()).get('a')?.dead).toBe(5);
 
     expect(await adapter.redrive([all[0]!.id, 'no such letter'], 1)).toBe(1);

@@ -252,7 +252,9 @@ export const brokerContract: readonly BrokerCase[] = [
     run: async (world) => {
       const broker = await world.start();
       const late: unknown[] = [];
+      const dead: string[] = [];
       broker.on('late_reply', ({ message }) => late.push(message.payload));
+      broker.on('dead_letter', ({ messageId }) => dead.push(messageId));
       const { opened, open } = gate();
       let begun = 0;
       const handle = async ({ payload }: Message): Promise<unknown> => {
@@ -273,6 +275,8 @@ export const brokerContract: readonly BrokerCase[] = [
       expect(await broker.request({ ...work, ttlMs: 30_000 }, { timeoutMs: 30_000 })).toBe('quick');
       expect(begun).toBe(2);
       expect(late).toEqual([]);
+      // Whoever finds them, each is told of once.
+      expect(new Set(dead).size).toBe(dead.length);
     },
   },
   {

@@ -257,6 +257,7 @@ export class NatsConsumer implements AdapterConsumer {
   #setAside(owned: Owned, reason: DeadReason, error: EncodedError, attempts: number): void {
     this.#bury(owned, reason, error, attempts).then(
       (id) => {
+        if (id === undefined) return;
         const { name: subscription } = this.#options.spec;
         this.#options.dead({ id, messageId: owned.message.header.id, subscription, reason, error, attempts });
       },
@@ -362,7 +363,7 @@ export class NatsConsumer implements AdapterConsumer {
     }
   }
 
-  async #bury(owned: Owned, reason: DeadReason, error: EncodedError, attempts: number): Promise<string> {
+  async #bury(owned: Owned, reason: DeadReason, error: EncodedError, attempts: number): Promise<string | undefined> {
     const { message, facts, delivery, lane } = owned;
     const { name } = this.#options.spec;
     this.#end(owned);

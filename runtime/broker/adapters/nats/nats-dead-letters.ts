@@ -35,18 +35,23 @@ export class NatsDeadLetters {
     this.#receipts = receipts;
   }
 
-  /** Resolves with the letter's id. `once` names it, so that writing it again writes it once. */
-  async write(subscription: string, kept: Kept, payload: Uint8Array, once: string): Promise<string> {
+  /** `once` names the letter, so that writing it again writes it once. Undefined: somebody else has written it, and tells of it. */
+  async write(subscription: string, kept: Kept, payload: Uint8Array, once: string): Promise<string | undefined> {
     const { names } = this.#session;
     const bytes = joined(JSON.stringify(kept), payload);
-    const ack = await this.#session.again(() =>
-      this.#session.client.publish(names.letters(subscription), bytes, { msgID: once }),
-    );
-    return String(ack.seq);
+    let tries = 0;
+    const ack = await this.#session.again(() => {
+      tries += 1;
+      return this.#session.client.publish(names.letters(subscription), bytes, { msgID: once });
+    });
+    // A duplicate of a first try whose answer was lost is ours.
+    return ack.duplicate && tries === 1 ? undefined : String(ack.seq);
   }
 
   async list(query: DeadLetterQuery): Promise<readonly DeadLetterRecord[]> {
     const { names } = this.#session;
+    // No letter has such an id, and none comes behind it.
+    if (query.after !== undefined && !/^\d{1,15}$/.test(query.after)) return [];
     const found = new Map<string, DeadLetterRecord>();
     const filter = query.subscription === undefined ? `${names.prefix}.x.*` : names.letters(query.subscription);
     const from = { sequence: Number(query.after ?? 0) + 1 };

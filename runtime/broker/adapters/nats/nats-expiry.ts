@@ -114,6 +114,6 @@ export class NatsExpiry {
     const word: Word = { id: header.id, subscription, status: 'dead', atMs: deadMs, attempt: 0, error: EXPIRED };
     await this.#receipts.keep(word);
     this.#receipts.learn(word);
-    this.#dead({ id, messageId: header.id, subscription, ...facts });
+    if (id !== undefined) this.#dead({ id, messageId: header.id, subscription, ...facts });
   }
 }

@@ -17,6 +17,8 @@ export async function readDeadLetters(
   query: DeadLetterQuery,
 ): Promise<readonly DeadLetterRecord[]> {
   const found: DeadLetterRecord[] = [];
+  // No letter has such an id, and none comes behind it.
+  if (query.after !== undefined && !/^\d{1,20}-\d{1,20}$/.test(query.after)) return found;
   let start = query.after === undefined ? '-' : `(${query.after}`;
   while (found.length < query.limit) {
     const reply = await session.command(['XRANGE', `${session.prefix}x`, start, '+', 'COUNT', String(READ)]);
