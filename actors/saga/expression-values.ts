@@ -43,7 +43,12 @@ export function readValue(value: unknown, tree: ReadTree, shape: ValueShape | un
     if (name === '__proto__' || !Object.hasOwn(value, name) || value[name] === undefined) continue;
     read[name] = readValue(value[name], member, memberShape(shape, name));
   }
-  return read;
+  return members(read);
+}
+
+/** The engine asks an object for its `constructor` to know what it is: one that has data of that name is given as a map. */
+function members(record: Record<string, unknown>): unknown {
+  return Object.hasOwn(record, 'constructor') ? new Map(Object.entries(record)) : record;
 }
 
 const INT64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
@@ -67,8 +72,10 @@ function toEngine(value: unknown, shape: ValueShape | undefined): unknown {
         return new Map([...value].map(([key, item]) => [toEngine(key, undefined), toEngine(item, undefined)]));
       if (value instanceof Set) return [...value].map((item) => toEngine(item, undefined));
       if (!isRecord(value)) return toEngine({ ...value }, shape);
-      const members = Object.entries(value).filter(([name, item]) => name !== '__proto__' && item !== undefined);
-      return Object.fromEntries(members.map(([name, item]) => [name, toEngine(item, memberShape(shape, name))]));
+      const entries = Object.entries(value).filter(([name, item]) => name !== '__proto__' && item !== undefined);
+      return members(
+        Object.fromEntries(entries.map(([name, item]) => [name, toEngine(item, memberShape(shape, name))])),
+      );
     }
     default:
       throw new Error(`a ${typeof value} is no value`);

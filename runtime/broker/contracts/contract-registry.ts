@@ -39,6 +39,15 @@ export interface ContractDefinition {
   readonly description?: string;
 }
 
+const FIELDS: ReadonlySet<string> = new Set<keyof ContractDefinition>([
+  'type',
+  'version',
+  'schema',
+  'jsonSchema',
+  'compatibility',
+  'description',
+]);
+
 /** A registered version. */
 export interface Contract {
   readonly type: string;
@@ -210,6 +219,9 @@ function violation({ type, version }: Entry, faults: readonly PayloadFault[], si
 
 function entryOf(definition: ContractDefinition): Entry {
   const { compatibility = 'BACKWARD', description, schema, type, version = 1 } = definition;
+  const unknown = Object.keys(definition).filter((name) => !FIELDS.has(name));
+  if (unknown.length > 0)
+    throw invalid(definition, `${unknown.join(', ')}: no such field (known: ${[...FIELDS].join(', ')})`);
   if (typeof type !== 'string' || type === '' || type.length > MESSAGE_TYPE_LENGTH_LIMIT)
     throw invalid(definition, `the type must have 1 to ${MESSAGE_TYPE_LENGTH_LIMIT} characters`);
   if (!Number.isInteger(version) || version < 1 || version > VERSION_LIMIT)

@@ -258,3 +258,19 @@ test('in a loop and in a compensation there are names of their own', () => {
   expect(template('${item.id + index}', { names }, variables)).toBe(6);
   expect(condition("error.code == 'X'", { names }, variables)).toBe(true);
 });
+
+test('data may have any names, also those that objects of JavaScript have from birth', () => {
+  const named = (name: string): ExpressionVariables => ({
+    ...VARIABLES,
+    input: { [name]: 'Ferrari', car: { [name]: { year: 1963 } } },
+  });
+  for (const name of ['constructor', 'toString', 'hasOwnProperty', 'valueOf', 'prototype']) {
+    const variables = named(name);
+    const of = (source: unknown): unknown => template(source, {}, variables);
+    expect(of(`\${input.${name}}`), name).toBe('Ferrari');
+    expect(of(`\${input.${name} == 'Ferrari'}`), name).toBe(true);
+    expect(of(`\${has(input.${name}) && has(input.car.${name})}`), name).toBe(true);
+    expect(of(`\${input.car.${name}.year + 1}`), name).toBe(1964);
+    expect(of('${input}'), name).toEqual(variables.input);
+  }
+});

@@ -146,6 +146,8 @@ describe('registering', () => {
     const contracts = new ContractRegistry();
     const first = contracts.register({ type: 't', version: 2, schema: order });
     expect(contracts.register({ type: 't', version: 2, schema: structuredClone(order) })).toBe(first);
+    const misspelt = { type: 't', version: 2, schema: {}, compatiblity: 'FULL' };
+    expect(() => contracts.register(misspelt)).toThrow(/compatiblity: no such field/);
     expect(() => contracts.register({ type: 't', version: 2, schema: true })).toThrow(InvalidContractError);
     expect(() => contracts.register({ type: 't', version: 1, schema: order })).toThrow(/in order/);
     expect(contracts.list()).toEqual([first]);
