@@ -33,19 +33,11 @@ import { ActorRef, type RefPorts } from './actor-ref.ts';
 import { BlockedActors } from './blocked-actors.ts';
 import { Calls } from './calls.ts';
 import { DeadLetters } from './dead-letters.ts';
+import type { InputFor, InputGiven, RefOf, SpawnOptions } from './definition-inference.ts';
 import { History } from './history.ts';
 import { type ResolvedOptions, resolveOptions, type SystemOptions } from './options.ts';
 import type { SystemEvents } from './system-events.ts';
 import type { Topology } from './topology.ts';
-
-export interface SpawnOptions<TInput = unknown> {
-  /** The actor's id: with its definition, its address. 1 to 512 characters, without "~". */
-  readonly id: string;
-  readonly input?: TInput;
-  /** For an id that lives: `refuse` (default) or `attach`, which does not start one that has ended (`refuse` does, from its input). */
-  readonly ifExists?: 'refuse' | 'attach';
-  readonly timeoutMs?: number;
-}
 
 const SPAWN_OPTIONS: ReadonlySet<string> = new Set<keyof SpawnOptions>(['id', 'input', 'ifExists', 'timeoutMs']);
 
@@ -150,7 +142,10 @@ export class ActorSystem implements AsyncDisposable {
    * @throws ActorAlreadyExistsError, InvalidDefinitionError, InvalidAddressError, HandlerError (its initial state threw)
    * @example const ref = await system.spawn(order, { id: 'o-42', input: { customer: 'c-7' } })
    */
-  async spawn<D extends Definition>(definition: D, options: SpawnOptions<InputFor<D>>): Promise<RefOf<D>> {
+  async spawn<D extends Definition>(
+    definition: D,
+    options: SpawnOptions<InputFor<D>> & InputGiven<D>,
+  ): Promise<RefOf<D>> {
     if (!this.#known.has(definition)) await this.#know(definition);
     if (typeof options !== 'object' || options === null) throw new InvalidOptionsError('spawn: give it { id }');
     assertKnown('spawn', options, SPAWN_OPTIONS);
@@ -437,13 +432,3 @@ async function topologyOf(options: ResolvedOptions, clock: Clock): Promise<Topol
   const { ThreadTopology } = await import('./thread-topology.ts');
   return new ThreadTopology(options, clock);
 }
-
-/** The type of references to a definition's actors. */
-export type RefOf<D> = D extends {
-  readonly types?: { readonly message: (message: infer M) => void; readonly view: infer V };
-}
-  ? ActorRef<M, V>
-  : ActorRef;
-
-/** The type of a definition's input. */
-export type InputFor<D> = D extends { readonly types?: { readonly input: (input: infer I) => void } } ? I : unknown;

@@ -21,7 +21,7 @@ import type { LoadedCell, TurnRecord } from '../../runtime/journal/turn-record.t
 import { placementOf } from '../../runtime/kernel/address.ts';
 import { systemClock } from '../../runtime/kernel/clock.ts';
 import type { Envelope } from '../../runtime/kernel/message.ts';
-import type { RefOf } from '../../runtime/system/actor-system.ts';
+import type { RefOf } from '../../runtime/system/definition-inference.ts';
 import {
   ACCOUNTS,
   account,

@@ -7,7 +7,7 @@
 import { openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ActorSystem } from '../../runtime/index.ts';
-import type { RefOf } from '../../runtime/system/actor-system.ts';
+import type { RefOf } from '../../runtime/system/definition-inference.ts';
 import { ACCOUNTS, account, accountKey, ASKED_EVERY, askKey, type AccountState, textOf } from './account.ts';
 import { DATA, type LifeOrder, type LoadOrder } from './load.ts';
 import { promisesFile } from './recording.ts';

@@ -27,6 +27,10 @@ export async function uses(system: ActorSystem): Promise<void> {
   await ref.tell({ type: 'OFF' });
   // @ts-expect-error the event lacks its number
   await ref.tell({ type: 'DIM' });
+  // @ts-expect-error it cannot begin without an input
+  await system.spawn(light, { id: 'n' });
+  // @ts-expect-error nor can a reducer
+  await system.spawn(counter, { id: 'd' });
   // @ts-expect-error the input lacks its level
   await system.spawn(light, { id: 'm', input: {} });
   const snapshot = await ref.snapshot();
