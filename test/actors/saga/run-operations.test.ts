@@ -77,6 +77,19 @@ test('a token goes out with a command and settles its promise, in another proces
   });
 });
 
+test('misspelt options are refused, and nothing is done', async () => {
+  await using w = await world([approval]);
+  await w.engine.start('approval', null, { runId: 'r' });
+  const misspelt = { idempotencykey: 'k', timeout: 5 } as never;
+  for (const refused of [
+    w.engine.signal('r', 'x', null, misspelt),
+    w.engine.update('r', 'x', null, misspelt),
+    w.engine.result('r', misspelt),
+  ]) {
+    await expect(refused).rejects.toThrow(/idempotencykey: no such option/);
+  }
+});
+
 test('what is no token, or one that somebody made up, settles nothing', async () => {
   await using w = await world([approval]);
   await w.engine.start('approval', null, { runId: 'r' });
