@@ -46,7 +46,7 @@ import { publishOutgoing } from './outgoing-drafts.ts';
 import { type Header, MessageMaker } from './message-maker.ts';
 import { Delivery } from './delivery.ts';
 import { MessagePublisher } from './message-publisher.ts';
-import { receiptsAnswer, Requests, type ResponsePayload } from './requests.ts';
+import { receiptsAnswer, REQUEST_TIMEOUT_MS, Requests, type ResponsePayload } from './requests.ts';
 import type { BrokerStats } from './broker-stats.ts';
 import { BrokerSubscription } from './broker-subscription.ts';
 import { assertRetention, resolveSubscribeOptions } from './subscribe-options.ts';
@@ -141,6 +141,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
       throw new InvalidMessageError(`request: ${show(draft)} is not a message: give { type, payload }`);
     const cause = messageInHands();
     const what = `"${String(draft.type)}"`;
+    const ttlMs = draft.ttlMs ?? this.#options.ttlMs ?? Number.POSITIVE_INFINITY;
     const answer = this.#requests.run(what, options, async (number, reply, signal) => {
       const asking: MessageDraft = {
         kind: draft.target === undefined && draft.kind === undefined ? 'QUERY' : (draft.kind ?? 'COMMAND'),
@@ -148,7 +149,7 @@ export class MessageBroker implements Broker, AsyncDisposable {
         replyTo: replySubject(this.#instance, number),
       };
       const receipt = await this.#publish(asking, cause);
-      const known = await receiptsAnswer(receipt, (draft.ttlMs ?? this.#options.ttlMs) !== undefined, signal);
+      const known = await receiptsAnswer(receipt, ttlMs < (options.timeoutMs ?? REQUEST_TIMEOUT_MS), signal);
       if (known !== undefined) reply(known);
     });
     return (await answer) as TReply;
@@ -302,14 +303,13 @@ export class MessageBroker implements Broker, AsyncDisposable {
       waiting += row.waiting;
       dead += row.dead;
     }
-    const requests = this.#requests.size;
     return {
       adapter: this.#adapter.kind,
       subscriptions: subscriptions.size,
       listening: this.#open.size,
       waiting,
       dead,
-      requests,
+      requests: this.#requests.size,
     };
   }
 

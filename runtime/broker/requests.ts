@@ -114,15 +114,16 @@ export class Requests {
 
 /**
  * What its receipt says of a request that nobody is going to answer, once it is settled: it was asked before, and answered then; or it has
- * expired, and who finds that may not know who has asked. Undefined: whoever has handled it answers.
+ * expired (`expires`: before the request's own deadline), and who finds that may not know who has asked. Undefined: whoever has handled it
+ * answers.
  */
 export async function receiptsAnswer(
   receipt: Receipt,
-  mayExpire: boolean,
+  expires: boolean,
   signal: AbortSignal,
 ): Promise<ResponsePayload | undefined> {
   if (receipt.duplicate) return responseOf(await receipt.settled({ signal }));
-  if (!mayExpire || receipt.subscriptions === 0) return undefined;
+  if (!expires || receipt.subscriptions === 0) return undefined;
   const response = responseOf(await receipt.settled({ signal }));
   return response.error?.code === EXPIRED ? response : undefined;
 }
