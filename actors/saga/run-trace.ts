@@ -58,7 +58,7 @@ export interface TraceEntry {
 
 const TRACE_LIMIT = 10_000;
 
-/** In the order of time; of the same millisecond, as they follow from each other. */
+/** In the order of time; of the same millisecond step by step as they are defined, each with what undoes it: no times are finer than that. */
 export function traceOf(steps: readonly StepData[], run: RunState): TraceEntry[] {
   const entries: TraceEntry[] = [{ atMs: run.startedMs, what: 'run started' }];
   for (const { atMs, what, of } of run.told ?? [])
