@@ -6,7 +6,9 @@
  * Invariants:
  * EC1. No more is asked for than `request` said. What a question did not bring is asked for again.
  * EC2. While messages are wanted and none are there, a question waits at the queue: a message needs no second one.
- * EC3. Messages are delivered in the order in which the queue handed them out, also when it has to be asked for the bytes of some.
+ * EC3. Messages are delivered in the order in which the queue handed them out, also when it has to be asked for the bytes of some; and
+ *      before whoever waits for an outcome hears of it, if they were handed out before that. The queue has taken back what it handed out of the
+ *      key of a failed message: it must come while that one's outcome is waited for, or it would be begun.
  */
 import type { Clock, Wait } from '../../kernel/clock.ts';
 import { BrokerClosedError, SystemStoppedError } from '../../kernel/errors.ts';
@@ -164,9 +166,10 @@ export class EmbeddedConsumer implements AdapterConsumer {
     const { route, name } = this.#ports;
     route.say<PackedHandOuts>({ type: 'SETTLE', consumer: name, handled, other, count }, Number.POSITIVE_INFINITY).then(
       (found) => {
+        const before = this.#asking;
         this.#found(found, count);
-        this.#ended(settlings);
-        settlings.resolve();
+        if (before === undefined) this.#ended(settlings);
+        else void before.then(() => this.#ended(settlings));
       },
       (error: unknown) => {
         this.#wanted += count;
@@ -178,8 +181,8 @@ export class EmbeddedConsumer implements AdapterConsumer {
     if (this.#outcomes.length > 0) this.#schedule();
   }
 
-  /** Outcomes are durable: those that are ends are told. */
-  #ended({ handOuts, outcomes }: Settlings): void {
+  /** Outcomes are durable: those that are ends are told, and whoever waits for them. */
+  #ended({ handOuts, outcomes, resolve }: Settlings): void {
     const { route, clock } = this.#ports;
     const atMs = clock.now();
     // The same for most: nobody changes it.
@@ -195,6 +198,7 @@ export class EmbeddedConsumer implements AdapterConsumer {
         route.ended(seq, header.id, { status: 'dead', atMs, attempt, error: outcome.error });
       }
     }
+    resolve();
   }
 
   #found(packed: PackedHandOuts, asked: number): void {
