@@ -11,7 +11,12 @@
  * DL3. A command that meets a lost connection, an open breaker or a rate limit waits for its end as long as its hand-out lasts, and
  *      only then loses a try.
  */
-import type { Broker, DeliveryContext, SubscribeOptions } from '../../runtime/broker/contract/broker-contract.ts';
+import {
+  type Broker,
+  type DeliveryContext,
+  SUBSCRIBE_OPTIONS,
+  type SubscribeOptions,
+} from '../../runtime/broker/contract/broker-contract.ts';
 import type { Message } from '../../runtime/broker/contract/message.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import { ConnectorUnavailableError, InvalidOptionsError, NoSubscriberError } from '../../runtime/kernel/errors.ts';
@@ -40,16 +45,7 @@ export interface EventOptions extends HandlerOptions, Omit<SubscribeOptions, 'qu
 }
 
 /** Beside the handler's own; what they may be, the broker says. */
-const EVENT_OPTIONS: readonly string[] = [
-  'durable',
-  'name',
-  'from',
-  'concurrency',
-  'waitingLimit',
-  'retry',
-  'order',
-  'ackTimeoutMs',
-] satisfies (keyof EventOptions)[];
+const EVENT_OPTIONS = ['durable', ...SUBSCRIBE_OPTIONS.filter((name) => name !== 'queue')];
 
 /** A handler's registration. Closing it ends handling once what is under way is finished. */
 export interface Registration extends AsyncDisposable {

@@ -42,15 +42,13 @@ export interface HandlerOptions {
   readonly timeoutMs?: number;
 }
 
-const HANDLER_OPTIONS: readonly string[] = ['timeoutMs'] satisfies (keyof HandlerOptions)[];
-
-/** `known`: what may stand beside the handler's own options, and is looked at elsewhere. @throws InvalidOptionsError */
-export function assertHandlerOptions(where: string, options: unknown, known?: readonly string[]): void {
+/** `beside`: what may stand beside the handler's own options, and is looked at elsewhere. @throws InvalidOptionsError */
+export function assertHandlerOptions(where: string, options: unknown, beside: readonly string[] = []): void {
   const faults = new OptionFaults();
   if (!isPlainObject(options)) faults.add('options', options, 'an object of options');
   else {
-    faults.unknown(options, known === undefined ? HANDLER_OPTIONS : [...HANDLER_OPTIONS, ...known]);
-    const { timeoutMs } = options as { readonly timeoutMs?: unknown };
+    faults.unknown(options, ['timeoutMs', ...beside]);
+    const { timeoutMs }: HandlerOptions = options;
     faults.number('timeoutMs', timeoutMs, undefined, { above: 0, endless: true });
   }
   faults.throwIfAny(where);

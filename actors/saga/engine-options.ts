@@ -15,6 +15,8 @@ import { isRecord } from './value-shape.ts';
 const ENGINE = ['broker', 'clock', 'random', 'keepFinishedMs', 'adaptations', 'metrics'];
 const METRICS = ['breakers', 'connectors', 'everyMs'];
 const START = ['runId', 'variables', 'version', 'timeoutMs', 'signal'];
+const REPEAT = ['idempotencyKey'];
+const WAIT = ['timeoutMs', 'signal'];
 const FORK = ['from', 'runId'];
 const FILTER = ['workflow', 'status', 'startedAfterMs', 'startedBeforeMs'];
 const PAGE = ['after', 'limit'];
@@ -82,6 +84,16 @@ function metricsFaults(metrics: MetricSources): string[] {
 /** @throws InvalidOptionsError with every fault */
 export function assertStartOptions(options: object): void {
   refuse('start of a workflow', unknownOptions(options, START));
+}
+
+/** Of a verb that may be repeated. @throws InvalidOptionsError with every fault */
+export function assertRepeatOptions(verb: 'signal' | 'update', options: object): void {
+  refuse(verb, unknownOptions(options, REPEAT));
+}
+
+/** @throws InvalidOptionsError with every fault */
+export function assertWaitOptions(options: object): void {
+  refuse('result', unknownOptions(options, WAIT));
 }
 
 /** Where a fork leaves its run: a step, or a turn of the run's actor. */

@@ -11,8 +11,7 @@ import type { ActorHandle, ActorHost } from '../../runtime/kernel/actor-host.ts'
 import { keyOf } from '../../runtime/kernel/address.ts';
 import type { Clock } from '../../runtime/kernel/clock.ts';
 import { AskTimeoutError, encodeError, UnknownRunError } from '../../runtime/kernel/errors.ts';
-import { assertKnown } from '../../runtime/kernel/option-faults.ts';
-import { assertListOptions, LIST_LIMIT } from './engine-options.ts';
+import { assertListOptions, assertRepeatOptions, assertWaitOptions, LIST_LIMIT } from './engine-options.ts';
 import { assertBulk, type BulkAction, type BulkOptions, bulkOver, type BulkReport } from './bulk-operations.ts';
 import { heartbeat, type WorkflowTry } from './heartbeat.ts';
 import { readToken } from './promise-token.ts';
@@ -33,9 +32,6 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
-const REPEATED: ReadonlySet<string> = new Set(['idempotencyKey']);
-const WAIT: ReadonlySet<string> = new Set<keyof WaitOptions>(['timeoutMs', 'signal']);
-
 /** How long one question for a result waits before it is asked again. */
 const RESULT_WAIT_MS = 60_000;
 
@@ -50,7 +46,7 @@ export class RunOperations {
 
   /** Resolves with the result of a run once it is over. @throws as `executeWorkflow`; UnknownRunError */
   async result<TResult = unknown>(runId: string, options: WaitOptions = {}): Promise<TResult> {
-    assertKnown('result', options, WAIT);
+    assertWaitOptions(options);
     return this.#result(runId, options, this.#endOf(options), undefined);
   }
 
@@ -105,7 +101,7 @@ export class RunOperations {
     payload: unknown = null,
     options: { readonly idempotencyKey?: string } = {},
   ): Promise<void> {
-    assertKnown('signal', options, REPEATED);
+    assertRepeatOptions('signal', options);
     assertFits(payload, `the payload of the signal "${name}"`);
     await this.#tell(runId, { type: 'signal', name, payload }, options.idempotencyKey);
   }
@@ -152,7 +148,7 @@ export class RunOperations {
     payload: unknown = null,
     options: { readonly idempotencyKey?: string } = {},
   ): Promise<TReply> {
-    assertKnown('update', options, REPEATED);
+    assertRepeatOptions('update', options);
     assertFits(payload, `the payload of the update "${name}"`);
     return this.#tell<TReply>(runId, { type: 'update', name, payload }, options.idempotencyKey);
   }

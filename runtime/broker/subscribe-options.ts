@@ -1,7 +1,7 @@
 /** Options of a subscription: defaults and checks. Owns: saying everything that is wrong with them at once. */
 import { InvalidOptionsError } from '../kernel/errors.ts';
 import { Reference } from '../kernel/reference.ts';
-import type { StartFrom, SubscribeOptions } from './contract/broker-contract.ts';
+import { type StartFrom, SUBSCRIBE_OPTIONS, type SubscribeOptions } from './contract/broker-contract.ts';
 import type { RetryPolicy } from './contract/message.ts';
 import { isPlainObject, OptionFaults, show } from '../kernel/option-faults.ts';
 
@@ -17,16 +17,6 @@ export interface ResolvedSubscribeOptions {
 }
 
 const NAME = /^[^\s~/$][^\s~/]{0,127}$/;
-const KNOWN: ReadonlySet<string> = new Set<keyof SubscribeOptions>([
-  'name',
-  'queue',
-  'from',
-  'concurrency',
-  'waitingLimit',
-  'retry',
-  'order',
-  'ackTimeoutMs',
-]);
 const WAITING_LIMIT = 1_000_000;
 const ACK_TIMEOUT_MS = 30_000;
 
@@ -41,7 +31,7 @@ export function resolveSubscribeOptions(
   if (typeof handler !== 'function' && !(handler instanceof Reference)) {
     faults.add('handler', handler, 'a function or a reference to an actor');
   }
-  faults.unknown(options, KNOWN);
+  faults.unknown(options, SUBSCRIBE_OPTIONS);
   const { name, queue, from = 'now', order = 'hold' } = options;
   for (const [what, value] of [['name', name] as const, ['queue', queue] as const]) {
     if (value !== undefined && (typeof value !== 'string' || !NAME.test(value))) {

@@ -22,7 +22,7 @@ export class OptionFaults {
   unknown(given: object, known: Iterable<string>, what = 'option', prefix = ''): void {
     const names = [...known];
     for (const name of Object.keys(given)) {
-      if (!names.includes(name)) this.found.push(`${prefix}${name}: no such ${what} (known: ${names.join(', ')})`);
+      if (!names.includes(name)) this.found.push(`${prefix}${noSuch(what, name, names)}`);
     }
   }
 
@@ -87,10 +87,12 @@ export function waitingFault(where: string, options: unknown): InvalidOptionsErr
 /** For what is called often: throws at the first name that is no option. @throws InvalidOptionsError */
 export function assertKnown(where: string, options: object, known: ReadonlySet<string>): void {
   for (const name in options) {
-    if (!known.has(name))
-      throw new InvalidOptionsError(`${where}: ${name}: no such option (known: ${[...known].join(', ')})`);
+    if (!known.has(name)) throw new InvalidOptionsError(`${where}: ${noSuch('option', name, [...known])}`);
   }
 }
+
+const noSuch = (what: string, name: string, known: readonly string[]): string =>
+  `${name}: no such ${what} (known: ${known.join(', ')})`;
 
 /** A text that names something. @throws InvalidOptionsError */
 export function assertName(where: string, what: string, value: unknown): asserts value is string {
@@ -102,7 +104,7 @@ export function isPlainObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isEmpty(object: object): boolean {
+export function isEmpty(object: object): boolean {
   for (const _name in object) return false;
   return true;
 }

@@ -8,6 +8,7 @@
  * CY1. What `decodeHeader` gives has the fields that every header has, with their types: other bytes give undefined, never an error.
  */
 import type { EncodedError } from '../../kernel/errors.ts';
+import { isEmpty } from '../../kernel/option-faults.ts';
 import type { CarriedMessage, DeadLetterQuery, DeadLetterRecord } from '../broker-adapter.ts';
 import type { DeliveryStatus, ReceiptState } from '../contract/receipt.ts';
 import { matchesSubject } from '../subjects.ts';
@@ -21,10 +22,9 @@ const OWN_ID = 0;
 export function encodeHeader(header: Header): string {
   const { id, kind, type, subject, source, timeMs, delivery, correlationId, ...more } = header;
   const correlation = correlationId === id ? OWN_ID : correlationId;
-  for (const _ in more) {
-    return JSON.stringify([id, kind, type, subject, source, timeMs, delivery, correlation, more]);
-  }
-  return JSON.stringify([id, kind, type, subject, source, timeMs, delivery, correlation]);
+  const list: unknown[] = [id, kind, type, subject, source, timeMs, delivery, correlation];
+  if (!isEmpty(more)) list.push(more);
+  return JSON.stringify(list);
 }
 
 /** The header, or undefined when the text is none. */

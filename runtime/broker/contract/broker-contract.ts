@@ -63,6 +63,18 @@ export interface SubscribeOptions {
   readonly ackTimeoutMs?: number;
 }
 
+/** Their names. */
+export const SUBSCRIBE_OPTIONS: readonly (keyof SubscribeOptions)[] = [
+  'name',
+  'queue',
+  'from',
+  'concurrency',
+  'waitingLimit',
+  'retry',
+  'order',
+  'ackTimeoutMs',
+];
+
 export interface Subscription extends AsyncDisposable {
   readonly name: string;
   readonly pattern: string;

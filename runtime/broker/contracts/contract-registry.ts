@@ -17,6 +17,7 @@
  */
 import { ContractViolationError, IncompatibleContractError, InvalidContractError } from '../../kernel/errors.ts';
 import { CONTRACT_FAULTS_LIMIT, MESSAGE_TYPE_LENGTH_LIMIT, VERSION_LIMIT } from '../../kernel/limits.ts';
+import { OptionFaults } from '../../kernel/option-faults.ts';
 import { compileJsonSchema, type JsonValidator } from './ajv-door.ts';
 import { COMPATIBILITIES, type Compatibility, directionsOf, incompatibilities } from './compatibility.ts';
 import { isSchemaObject, type JsonSchema, sameJson } from './json-schema.ts';
@@ -39,14 +40,14 @@ export interface ContractDefinition {
   readonly description?: string;
 }
 
-const FIELDS: ReadonlySet<string> = new Set<keyof ContractDefinition>([
+const FIELDS: readonly (keyof ContractDefinition)[] = [
   'type',
   'version',
   'schema',
   'jsonSchema',
   'compatibility',
   'description',
-]);
+];
 
 /** A registered version. */
 export interface Contract {
@@ -219,9 +220,9 @@ function violation({ type, version }: Entry, faults: readonly PayloadFault[], si
 
 function entryOf(definition: ContractDefinition): Entry {
   const { compatibility = 'BACKWARD', description, schema, type, version = 1 } = definition;
-  const unknown = Object.keys(definition).filter((name) => !FIELDS.has(name));
-  if (unknown.length > 0)
-    throw invalid(definition, `${unknown.join(', ')}: no such field (known: ${[...FIELDS].join(', ')})`);
+  const faults = new OptionFaults();
+  faults.unknown(definition, FIELDS, 'field');
+  if (faults.found.length > 0) throw invalid(definition, faults.found.join('; '));
   if (typeof type !== 'string' || type === '' || type.length > MESSAGE_TYPE_LENGTH_LIMIT)
     throw invalid(definition, `the type must have 1 to ${MESSAGE_TYPE_LENGTH_LIMIT} characters`);
   if (!Number.isInteger(version) || version < 1 || version > VERSION_LIMIT)

@@ -23,7 +23,7 @@ import {
   type SubscriptionSpec,
   SUSPECT_AFTER_LOST,
 } from '../../broker-adapter.ts';
-import { EXPIRED, encodeHeader, strayMessage, undecodable } from '../carried-bytes.ts';
+import { EXPIRED, strayMessage, undecodable } from '../carried-bytes.ts';
 import { NatsAcks } from './nats-acks.ts';
 import type { NatsDeadLetters } from './nats-dead-letters.ts';
 import { acknowledge, type Delivery, giveBack, stillWorking } from './nats-delivery.ts';
@@ -369,7 +369,7 @@ export class NatsConsumer implements AdapterConsumer {
     this.#end(owned);
     const stray = reason === 'undecodable';
     const kept = {
-      ...(stray ? {} : { header: encodeHeader(message.header) }),
+      ...(stray ? {} : { header: message.header }),
       id: message.header.id,
       subject: message.header.subject,
       ...(facts.process === undefined ? {} : { process: facts.process }),

@@ -4,17 +4,16 @@
  * Owns: writing, listing, sending again and dropping them.
  */
 import type { EncodedError } from '../../../kernel/errors.ts';
-import type { DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
-import { decodeHeader, isWanted, strayMessage } from '../carried-bytes.ts';
+import type { CarriedMessage, DeadLetterQuery, DeadLetterRecord, DeadReason } from '../../broker-adapter.ts';
+import { decodeHeader, encodeHeader, isWanted, strayMessage } from '../carried-bytes.ts';
 import { encodeFrame, joined, parted } from './nats-frame.ts';
 import { nameOf } from './nats-names.ts';
 import type { NatsReceipts } from './nats-receipts.ts';
 import type { NatsSession } from './nats-session.ts';
 
-/** What is kept beside a letter's payload. */
-interface Kept {
-  /** As `encodeHeader` gives it; without one it was no message. */
-  readonly header?: string;
+/** What is kept beside a letter's payload. `H`: its header, as it is or as `encodeHeader` gives it; without one it was no message. */
+interface Kept<H> {
+  readonly header?: H;
   readonly id: string;
   readonly subject: string;
   readonly process?: string;
@@ -26,6 +25,9 @@ interface Kept {
   readonly redrives: number;
 }
 
+/** A letter's place in its stream. */
+const LETTER_ID = /^\d{1,15}$/;
+
 export class NatsDeadLetters {
   readonly #session: NatsSession;
   readonly #receipts: NatsReceipts;
@@ -36,8 +38,14 @@ export class NatsDeadLetters {
   }
 
   /** `once` names the letter, so that writing it again writes it once. Undefined: somebody else has written it, and tells of it. */
-  async write(subscription: string, kept: Kept, payload: Uint8Array, once: string): Promise<string | undefined> {
+  async write(
+    subscription: string,
+    { header, ...facts }: Kept<CarriedMessage['header']>,
+    payload: Uint8Array,
+    once: string,
+  ): Promise<string | undefined> {
     const { names } = this.#session;
+    const kept: Kept<string> = { ...facts, ...(header === undefined ? {} : { header: encodeHeader(header) }) };
     const bytes = joined(JSON.stringify(kept), payload);
     let tries = 0;
     const ack = await this.#session.again(() => {
@@ -51,7 +59,7 @@ export class NatsDeadLetters {
   async list(query: DeadLetterQuery): Promise<readonly DeadLetterRecord[]> {
     const { names } = this.#session;
     // No letter has such an id, and none comes behind it.
-    if (query.after !== undefined && !/^\d{1,15}$/.test(query.after)) return [];
+    if (query.after !== undefined && !LETTER_ID.test(query.after)) return [];
     const found = new Map<string, DeadLetterRecord>();
     const filter = query.subscription === undefined ? `${names.prefix}.x.*` : names.letters(query.subscription);
     const from = { sequence: Number(query.after ?? 0) + 1 };
@@ -80,19 +88,19 @@ export class NatsDeadLetters {
 
   async purge(ids: readonly string[]): Promise<number> {
     let count = 0;
-    for (const id of ids) if (/^\d+$/.test(id) && (await this.#delete(Number(id)))) count += 1;
+    for (const id of ids) if (LETTER_ID.test(id) && (await this.#delete(Number(id)))) count += 1;
     return count;
   }
 
   async #redriveOne(id: string, redrivesLimit: number): Promise<boolean> {
     const { names } = this.#session;
-    if (!/^\d+$/.test(id)) return false;
+    if (!LETTER_ID.test(id)) return false;
     const stored = await this.#session.again(() =>
       this.#session.manager.streams.getMessage(names.dead, { seq: Number(id) }),
     );
     const parts = stored === null ? undefined : parted(stored.data);
     if (stored === null || parts === undefined) return false;
-    const kept = JSON.parse(parts.text) as Kept;
+    const kept = JSON.parse(parts.text) as Kept<string>;
     const header = kept.header === undefined ? undefined : decodeHeader(kept.header);
     if (header === undefined || kept.redrives >= redrivesLimit) return false;
     const subscription = nameOf(stored.subject.slice(stored.subject.lastIndexOf('.') + 1));
@@ -124,9 +132,9 @@ export class NatsDeadLetters {
   #letterOf(subject: string, seq: number, data: Uint8Array): DeadLetterRecord | undefined {
     const parts = parted(data);
     if (parts === undefined) return undefined;
-    let kept: Kept;
+    let kept: Kept<string>;
     try {
-      kept = JSON.parse(parts.text) as Kept;
+      kept = JSON.parse(parts.text) as Kept<string>;
     } catch {
       // Something else that was written into the stream is no dead letter.
       return undefined;

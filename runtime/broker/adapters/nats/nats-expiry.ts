@@ -7,7 +7,7 @@
  */
 import type { Wait } from '../../../kernel/clock.ts';
 import type { CarriedMessage, DeadLetterNotice } from '../../broker-adapter.ts';
-import { EXPIRED, encodeHeader } from '../carried-bytes.ts';
+import { EXPIRED } from '../carried-bytes.ts';
 import type { NatsDeadLetters } from './nats-dead-letters.ts';
 import { consumerName } from './nats-names.ts';
 import type { NatsReceipts, Word } from './nats-receipts.ts';
@@ -100,15 +100,7 @@ export class NatsExpiry {
     const { header, payload } = message;
     const deadMs = this.#session.clock.now();
     const facts = { reason: 'expired', error: EXPIRED, attempts: 0 } as const;
-    const kept = {
-      header: encodeHeader(header),
-      id: header.id,
-      subject: header.subject,
-      ...facts,
-      firstDeliveredMs: 0,
-      deadMs,
-      redrives: 0,
-    };
+    const kept = { header, id: header.id, subject: header.subject, ...facts, firstDeliveredMs: 0, deadMs, redrives: 0 };
     const once = `${consumerName(subscription, 'main')}-${sequence}`;
     const id = await this.#letters.write(subscription, kept, payload, once);
     const word: Word = { id: header.id, subscription, status: 'dead', atMs: deadMs, attempt: 0, error: EXPIRED };

@@ -139,8 +139,7 @@ for i = 1, count do
       for _, keep in ipairs(plan.keeps) do
         local kept = P .. 'k:' .. keep.n
         redis.call('XADD', kept, '*', 'n', position, 'm', frame, 'k', key, 's', plan.subject)
-        if keep.m then redis.call('XTRIM', kept, 'MAXLEN', keep.m) end
-        if keep.a then redis.call('XTRIM', kept, 'MINID', text(now - keep.a)) end
+        trim(kept, keep.m, keep.a)
       end
     end
     if plan.isHeard then

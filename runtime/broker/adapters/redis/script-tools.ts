@@ -1,5 +1,5 @@
 /**
- * Lua that the scripts share: what a subscription's scripts begin with, and records of what became of a message.
+ * Lua that the scripts share: what a subscription's scripts begin with, records of what became of a message, limits of what is retained.
  *
  * Owns: reading and writing the state of keys, tries and records. Keys and fields are explained in `redis-keys.ts`.
  *
@@ -32,6 +32,11 @@ local function keepRecord(id, open, lines)
   if open > 0 then redis.call('PERSIST', r) return end
   local waiters = anyWaiter and redis.call('HGET', w, id)
   if waiters then tellWaiters(id, waiters) end
+end
+-- Drops what is retained beyond limits, where there are any.
+local function trim(kept, messages, ageMs)
+  if messages then redis.call('XTRIM', kept, 'MAXLEN', messages) end
+  if ageMs then redis.call('XTRIM', kept, 'MINID', text(math.max(0, now - ageMs))) end
 end
 -- A frame is "length of the header, newline, header, payload".
 local function idOf(frame)

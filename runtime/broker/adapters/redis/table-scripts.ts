@@ -6,13 +6,12 @@
 import { RECORD_TOOLS } from './script-tools.ts';
 
 /** Retained patterns by name, without what is beyond their limits by now: otherwise only the next message of a pattern drops that. */
-const RETAINED = `
+const RETAINED = `${RECORD_TOOLS}
 local function retained()
-  local time, names, keeps = redis.call('TIME'), {}, redis.call('HGETALL', P .. 'keeps')
+  local names, keeps = {}, redis.call('HGETALL', P .. 'keeps')
   for i = 1, #keeps, 2 do
-    local limits, kept = cjson.decode(keeps[i + 1]), P .. 'k:' .. keeps[i]
-    if limits.messages then redis.call('XTRIM', kept, 'MAXLEN', limits.messages) end
-    if limits.ageMs then redis.call('XTRIM', kept, 'MINID', string.format('%.0f', math.max(0, time[1] * 1000 + time[2] / 1000 - limits.ageMs))) end
+    local limits = cjson.decode(keeps[i + 1])
+    trim(P .. 'k:' .. keeps[i], limits.messages, limits.ageMs)
     names[#names + 1] = keeps[i]
   end
   return names
@@ -23,8 +22,7 @@ end
  * ARGV: name, spec as JSON, pattern, from (`now`, `beginning`, `position`, `time`), and its number. Answers `OK`, or the pattern that
  * the subscription exists with. The past is copied in one call: what is retained is bounded by its limits.
  */
-export const SUBSCRIBE_SCRIPT = `
-local P = KEYS[1]${RETAINED}
+export const SUBSCRIBE_SCRIPT = `${RETAINED}
 local name, spec, pattern, from, bound = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local old = redis.call('HGET', P .. 'subs', name)
 if old then
@@ -57,7 +55,7 @@ end
 local past, seen = {}, {}
 for _, keep in ipairs(retained()) do
   local start = '-'
-  if from == 'time' then start = string.format('%.0f', bound) end
+  if from == 'time' then start = text(bound) end
   while true do
     local entries = redis.call('XRANGE', P .. 'k:' .. keep, start, '+', 'COUNT', 500)
     for _, entry in ipairs(entries) do
@@ -122,9 +120,8 @@ return 1
 `;
 
 /** Answers for each retained pattern its name, the position of its first message, if it has one, and the next position of all. */
-export const RETAINED_SCRIPT = `
-local P = KEYS[1]${RETAINED}
-local next = string.format('%.0f', (redis.call('GET', P .. 'pos') or 0) + 1)
+export const RETAINED_SCRIPT = `${RETAINED}
+local next = text((redis.call('GET', P .. 'pos') or 0) + 1)
 local out = {}
 for _, keep in ipairs(retained()) do
   local first = redis.call('XRANGE', P .. 'k:' .. keep, '-', '+', 'COUNT', 1)[1]

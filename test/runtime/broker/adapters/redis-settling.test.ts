@@ -2,76 +2,53 @@
  * Whatever is settled in whatever order, by whomever: each message comes to one end, in the order of its key, and nothing stays behind in the
  * stream. It is cut off behind what is settled where nothing older is left, which must never take what waits, is in hands or set aside.
  */
-import { Redis } from 'ioredis';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { RedisAdapter } from '../../../../runtime/broker/adapters/redis/redis-adapter.ts';
+import { expect } from 'vitest';
 import type { HandOut } from '../../../../runtime/broker/broker-adapter.ts';
 import { seededRandom } from '../../../../runtime/kernel/random.ts';
-import { carried, dead, handled, ownName, retryIn, specOf, Taker, Told } from '../../../support/adapter-bench.ts';
-import { dropKeys, noRedis, REDIS_URL } from '../../../support/redis-server.ts';
+import { carried, dead, handled, retryIn, specOf, Taker } from '../../../support/adapter-bench.ts';
+import { RedisBench } from '../../../support/redis-bench.ts';
 import { until } from '../../../support/until.ts';
 
-const skipped = noRedis === undefined ? '' : ` [skipped: ${noRedis}]`;
 const MESSAGES = 600;
 const KEYS = 12;
 
-let redis: Redis;
-let name: string;
-let adapter: RedisAdapter;
+const bench = new RedisBench('settling');
 
-beforeEach(async () => {
-  if (noRedis !== undefined) return;
-  redis = new Redis(REDIS_URL);
-  name = ownName('settling');
-  adapter = new RedisAdapter({ name, url: REDIS_URL });
-  await adapter.open(new Told());
+const waiting = () => bench.redis.xlen(bench.key('q:a'));
+
+bench.test(`what is settled last is in front: nothing behind it is cut off`, async () => {
+  const taker = await Taker.join(bench.adapter, specOf('a', { order: 'pass' }));
+  await Promise.all(Array.from({ length: 10 }, (_, i) => bench.adapter.accept(carried(`m${i}`))));
+  taker.request(6);
+  await taker.at(5);
+  const [first, second, third, ...others] = taker.handOuts as [HandOut, HandOut, HandOut, ...HandOut[]];
+
+  // In hands, in front.
+  await taker.settle(second, handled);
+  expect(await waiting()).toBe(9);
+  // Set aside, in front.
+  await taker.settle(first, retryIn(3_600_000));
+  await taker.settle(third, handled);
+  expect(await waiting()).toBe(8);
+  await Promise.all(others.map((handOut) => taker.settle(handOut, handled)));
+  expect(await waiting()).toBe(5);
+
+  // Nothing of it is in front, and four have not been read.
+  const again = await Taker.join(bench.adapter, specOf('b', { order: 'pass' }));
+  await Promise.all(Array.from({ length: 10 }, (_, i) => bench.adapter.accept(carried(`n${i}`))));
+  again.request(6);
+  await again.at(5);
+  await Promise.all(again.handOuts.map((handOut) => again.settle(handOut, handled)));
+  expect(await bench.redis.xlen(bench.key('q:b'))).toBe(4);
+  again.request(4);
+  await again.at(9);
+  expect(again.ids).toEqual(Array.from({ length: 10 }, (_, i) => `n${i}`));
 });
-
-afterEach(async () => {
-  if (noRedis !== undefined) return;
-  await adapter.close();
-  await dropKeys(REDIS_URL, name);
-  redis.disconnect();
-});
-
-const waiting = () => redis.xlen(`cb:{${name}}:q:a`);
-
-test.skipIf(noRedis !== undefined)(
-  `what is settled last is in front: nothing behind it is cut off${skipped}`,
-  async () => {
-    const taker = await Taker.join(adapter, specOf('a', { order: 'pass' }));
-    await Promise.all(Array.from({ length: 10 }, (_, i) => adapter.accept(carried(`m${i}`))));
-    taker.request(6);
-    await taker.at(5);
-    const [first, second, third, ...others] = taker.handOuts as [HandOut, HandOut, HandOut, ...HandOut[]];
-
-    // In hands, in front.
-    await taker.settle(second, handled);
-    expect(await waiting()).toBe(9);
-    // Set aside, in front.
-    await taker.settle(first, retryIn(3_600_000));
-    await taker.settle(third, handled);
-    expect(await waiting()).toBe(8);
-    await Promise.all(others.map((handOut) => taker.settle(handOut, handled)));
-    expect(await waiting()).toBe(5);
-
-    // Nothing of it is in front, and four have not been read.
-    const again = await Taker.join(adapter, specOf('b', { order: 'pass' }));
-    await Promise.all(Array.from({ length: 10 }, (_, i) => adapter.accept(carried(`n${i}`))));
-    again.request(6);
-    await again.at(5);
-    await Promise.all(again.handOuts.map((handOut) => again.settle(handOut, handled)));
-    expect(await redis.xlen(`cb:{${name}}:q:b`)).toBe(4);
-    again.request(4);
-    await again.at(9);
-    expect(again.ids).toEqual(Array.from({ length: 10 }, (_, i) => `n${i}`));
-  },
-);
 
 for (const order of ['hold', 'pass'] as const) {
   const seed = Number(process.env['CB_PROOF_SEED'] ?? Math.floor(Math.random() * 1_000_000));
-  test.skipIf(noRedis !== undefined)(
-    `any order of any outcomes, over two consumers, order ${order}, seed ${seed}${skipped}`,
+  bench.test(
+    `any order of any outcomes, over two consumers, order ${order}, seed ${seed}`,
     async () => {
       const random = seededRandom(seed, order.length);
       const below = (limit: number): number => Math.floor(random.next() * limit);
@@ -114,7 +91,7 @@ for (const order of ['hold', 'pass'] as const) {
           }
           busy = false;
         };
-        const taker: Taker = await Taker.join(adapter, specOf('a', { order }), (handOut) => {
+        const taker: Taker = await Taker.join(bench.adapter, specOf('a', { order }), (handOut) => {
           hands.push(handOut);
           queueMicrotask(() => void work(taker));
         });
@@ -123,13 +100,13 @@ for (const order of ['hold', 'pass'] as const) {
       for (const taker of takers) taker.request(50);
       for (let from = 0; from < MESSAGES; from += 50) {
         const ids = Array.from({ length: 50 }, (_, i) => String(from + i));
-        await Promise.all(ids.map((id) => adapter.accept(carried(id, { key: `k${Number(id) % KEYS}` }))));
+        await Promise.all(ids.map((id) => bench.adapter.accept(carried(id, { key: `k${Number(id) % KEYS}` }))));
       }
       await until('the last one is over', () => over >= MESSAGES || undefined);
       expect([...ends].filter(([, end]) => end.length !== 1)).toEqual([]);
       expect(ends.size).toBe(MESSAGES);
       expect(await waiting()).toBe(0);
-      expect(await redis.xpending(`cb:{${name}}:q:a`, 'g')).toEqual([0, null, null, null]);
+      expect(await bench.redis.xpending(bench.key('q:a'), 'g')).toEqual([0, null, null, null]);
       if (order === 'hold') for (const of of ended) expect(of).toEqual([...of].sort((a, b) => a - b));
     },
     30_000,
